@@ -1,0 +1,213 @@
+"""The contract between the media plane and a media engine: commands in, events out.
+
+`native.py` is the product, `fake.py` the model; both pass `tests/sfu/engine/test_contract.py`.
+All methods run on the event loop's thread. A command returns an `Ack` at once; awaiting it is how one knows.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from sfu.engine.events import Event, Stats
+from sfu.engine.types import (
+    Ack,
+    Address,
+    EngineCodec,
+    EngineEncoding,
+    ForwardId,
+    Gate,
+    Kind,
+    SinkId,
+    TapId,
+    TrackId,
+    TransportId,
+)
+
+Listener = Callable[[Event], None]
+
+
+class Engine(Protocol):
+    """Sockets, packets and gates of one server process.
+
+    Raises (every command):
+        QueueFull: the worker's bounded queue is full; nothing was done.
+    """
+
+    @property
+    def workers(self) -> int:
+        """How many workers there are; a worker is named by its index."""
+        ...
+
+    def addresses(self, worker: int) -> list[Address]:
+        """The bound addresses of a worker; the index is the `socket` of paths and events."""
+        ...
+
+    def listen(self, listener: Listener) -> None:
+        """Set who gets every event but `Acked` and `Stats`; called on the loop, must not block or raise."""
+        ...
+
+    async def close(self) -> None:
+        """Stop threads and close sockets; commands that still wait fail. Idempotent."""
+        ...
+
+    # transports
+    def add_transport(self, transport: TransportId, worker: int, ufrags: Sequence[str]) -> Ack:
+        """Make a transport; STUN whose USERNAME starts with "<ufrag>:" is delivered for it."""
+        ...
+
+    def set_ufrags(self, transport: TransportId, ufrags: Sequence[str]) -> Ack:
+        """Replace the ufrags of a transport (ICE restart: both live for a while)."""
+        ...
+
+    def bind_path(self, transport: TransportId, socket: int, ip: str, port: int, *, selected: bool) -> Ack:
+        """Bind a remote address after an authenticated check; 4 at most, the oldest unselected is evicted."""
+        ...
+
+    def unbind_path(self, transport: TransportId, socket: int, ip: str, port: int) -> Ack:
+        """Forget a remote address."""
+        ...
+
+    def send(self, worker: int, socket: int, ip: str, port: int, data: bytes) -> None:
+        """Send one datagram as it is: a STUN answer, a DTLS record."""
+        ...
+
+    def set_srtp(self, transport: TransportId, rx: int, tx: int, profile: str) -> Ack:
+        """Give `srtp_t` pointers; they must live until `remove_transport` is acknowledged."""
+        ...
+
+    def set_receive_extensions(self, transport: TransportId, ids: Mapping[str, int]) -> Ack:
+        """Name the header extensions that the peer sends."""
+        ...
+
+    def set_send_extensions(self, transport: TransportId, ids: Mapping[str, int]) -> Ack:
+        """Name the header extensions that the peer accepts."""
+        ...
+
+    def remove_transport(self, transport: TransportId) -> Ack:
+        """Remove a transport with its tracks, forwards and taps."""
+        ...
+
+    # publisher side
+    def add_track(
+        self,
+        track: TrackId,
+        transport: TransportId,
+        kind: Kind,
+        mid: str,
+        codecs: Sequence[EngineCodec],
+        encodings: Sequence[EngineEncoding],
+        *,
+        nack: bool,
+        twcc: bool,
+    ) -> Ack:
+        """Take one source of a publisher."""
+        ...
+
+    def remove_track(self, track: TrackId) -> Ack:
+        """Remove a track with its forwards and taps."""
+        ...
+
+    def set_track_enabled(self, track: TrackId, *, enabled: bool) -> Ack:
+        """Let a track through, or drop it after decryption (server-enforced mute)."""
+        ...
+
+    def request_keyframe(self, track: TrackId) -> Ack:
+        """Ask the publisher for a keyframe; throttled for each encoding."""
+        ...
+
+    # subscriber side
+    def add_forward(
+        self,
+        forward: ForwardId,
+        track: TrackId,
+        transport: TransportId,
+        ssrc: int,
+        rtx_ssrc: int,
+        mid: str,
+        payload_types: Mapping[str, tuple[int, int]],
+        gate: Gate,
+        *,
+        paused: bool,
+    ) -> Ack:
+        """Forward a track to a transport; `payload_types` maps codec name to (pt, rtx_pt or -1)."""
+        ...
+
+    def set_forward(self, forward: ForwardId, *, paused: bool, spatial: int = -1, temporal: int = -1) -> Ack:
+        """Choose layers (-1: the best), or pause."""
+        ...
+
+    def set_forward_source(self, forward: ForwardId, track: TrackId, gate: Gate) -> Ack:
+        """Feed a forward from another track of the same kind, on the same ssrc, from its next keyframe."""
+        ...
+
+    def set_forward_gate(self, forward: ForwardId, gate: Gate) -> Ack:
+        """Put a forward behind another gate position."""
+        ...
+
+    def remove_forward(self, forward: ForwardId) -> Ack:
+        """End a forward."""
+        ...
+
+    # taps
+    def add_sink(self, sink: SinkId, worker: int, fd: int) -> Ack:
+        """Give a connected SOCK_SEQPACKET; the engine duplicates it before it returns."""
+        ...
+
+    def remove_sink(self, sink: SinkId) -> Ack:
+        """Close a sink with its taps."""
+        ...
+
+    def add_tap(self, tap: TapId, track: TrackId, sink: SinkId, gate: Gate) -> Ack:
+        """Copy a track's packets to a sink while the gate holds."""
+        ...
+
+    def set_tap_gate(self, tap: TapId, gate: Gate) -> Ack:
+        """Put a tap behind another gate position."""
+        ...
+
+    def remove_tap(self, tap: TapId) -> Ack:
+        """End a tap."""
+        ...
+
+    # gates
+    def open_gate(self, slot: int, version: int) -> None:
+        """Store `version << 1 | 1` in the shared page, at once."""
+        ...
+
+    def close_gate(self, slot: int, version: int) -> None:
+        """Store `version << 1` in the shared page, at once."""
+        ...
+
+    def fence(self, worker: int) -> Ack:
+        """Acknowledged when no packet admitted before the call is left in any buffer of the worker."""
+        ...
+
+    async def query_stats(self, worker: int) -> Stats:
+        """Counters of a worker and its objects."""
+        ...
+
+    # client mode: the engine as the offering side, for load and tests
+    def add_client_transport(
+        self, transport: TransportId, worker: int, socket: int, ip: str, port: int
+    ) -> Ack:
+        """Make a transport with one fixed path; its STUN and DTLS are delivered as they are."""
+        ...
+
+    def add_generator(
+        self,
+        track: TrackId,
+        transport: TransportId,
+        ssrc: int,
+        pt: int,
+        clock_hz: int,
+        packets_per_s: float,
+        burst: int,
+        size: int,
+        mid: str,
+        codec: str,
+    ) -> Ack:
+        """Send full-rate RTP whose payload carries the send time."""
+        ...
+
+    def remove_generator(self, track: TrackId) -> Ack:
+        """Stop a generator."""
+        ...
