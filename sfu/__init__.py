@@ -1,0 +1,154 @@
+"""The media plane: peers, tracks and taps of a room, on the native core. Told, never asks: it knows no permission.
+
+The facade is lazy: a name's module is loaded at its first use, so that importing `sfu` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sfu.config import MediaConfig
+    from sfu.engine.types import ALWAYS_OPEN, Gate, Kind, SinkId, TapId, TrackId
+    from sfu.errors import (
+        EngineError,
+        NegotiationError,
+        QueueFull,
+        RouterClosed,
+        SdpError,
+        SfuError,
+        TooManyPeers,
+        UnknownPeer,
+        UnknownTrack,
+    )
+    from sfu.plane import MediaPlane
+    from sfu.route.answers import PublishAnswer, PublishedTrack, SubscribeOffer, ViewerAnswer
+    from sfu.route.events import (
+        ActiveSpeaker,
+        CodecUnsupported,
+        EventQueue,
+        EventsLost,
+        Levels,
+        OfferNeeded,
+        PeerActive,
+        PeerConnected,
+        PeerFailed,
+        PeerId,
+        PeerIdle,
+        PlaneEvent,
+        SinkClosed,
+        SubscriberId,
+        TrackAdded,
+        TrackCodec,
+        TrackRemoved,
+    )
+    from sfu.route.router import Router
+    from sfu.sdp import CodecPolicy
+    from sfu.stats import ForwardStats, PeerStats, PlaneStats, RouterStats, TapStats, TrackStats
+    from sfu.tap import Sink
+
+_HOMES = {
+    "ALWAYS_OPEN": "sfu.engine.types",
+    "ActiveSpeaker": "sfu.route.events",
+    "CodecPolicy": "sfu.sdp",
+    "CodecUnsupported": "sfu.route.events",
+    "EngineError": "sfu.errors",
+    "EventQueue": "sfu.route.events",
+    "EventsLost": "sfu.route.events",
+    "ForwardStats": "sfu.stats",
+    "Gate": "sfu.engine.types",
+    "Kind": "sfu.engine.types",
+    "Levels": "sfu.route.events",
+    "MediaConfig": "sfu.config",
+    "MediaPlane": "sfu.plane",
+    "NegotiationError": "sfu.errors",
+    "OfferNeeded": "sfu.route.events",
+    "PeerActive": "sfu.route.events",
+    "PeerConnected": "sfu.route.events",
+    "PeerFailed": "sfu.route.events",
+    "PeerId": "sfu.route.events",
+    "PeerIdle": "sfu.route.events",
+    "PeerStats": "sfu.stats",
+    "PlaneEvent": "sfu.route.events",
+    "PlaneStats": "sfu.stats",
+    "PublishAnswer": "sfu.route.answers",
+    "PublishedTrack": "sfu.route.answers",
+    "QueueFull": "sfu.errors",
+    "Router": "sfu.route.router",
+    "RouterClosed": "sfu.errors",
+    "RouterStats": "sfu.stats",
+    "SdpError": "sfu.errors",
+    "SfuError": "sfu.errors",
+    "Sink": "sfu.tap",
+    "SinkClosed": "sfu.route.events",
+    "SinkId": "sfu.engine.types",
+    "SubscribeOffer": "sfu.route.answers",
+    "SubscriberId": "sfu.route.events",
+    "TapId": "sfu.engine.types",
+    "TapStats": "sfu.stats",
+    "TooManyPeers": "sfu.errors",
+    "TrackAdded": "sfu.route.events",
+    "TrackCodec": "sfu.route.events",
+    "TrackId": "sfu.engine.types",
+    "TrackRemoved": "sfu.route.events",
+    "TrackStats": "sfu.stats",
+    "UnknownPeer": "sfu.errors",
+    "UnknownTrack": "sfu.errors",
+    "ViewerAnswer": "sfu.route.answers",
+}
+
+__all__ = [
+    "ALWAYS_OPEN",
+    "ActiveSpeaker",
+    "CodecPolicy",
+    "CodecUnsupported",
+    "EngineError",
+    "EventQueue",
+    "EventsLost",
+    "ForwardStats",
+    "Gate",
+    "Kind",
+    "Levels",
+    "MediaConfig",
+    "MediaPlane",
+    "NegotiationError",
+    "OfferNeeded",
+    "PeerActive",
+    "PeerConnected",
+    "PeerFailed",
+    "PeerId",
+    "PeerIdle",
+    "PeerStats",
+    "PlaneEvent",
+    "PlaneStats",
+    "PublishAnswer",
+    "PublishedTrack",
+    "QueueFull",
+    "Router",
+    "RouterClosed",
+    "RouterStats",
+    "SdpError",
+    "SfuError",
+    "Sink",
+    "SinkClosed",
+    "SinkId",
+    "SubscribeOffer",
+    "SubscriberId",
+    "TapId",
+    "TapStats",
+    "TooManyPeers",
+    "TrackAdded",
+    "TrackCodec",
+    "TrackId",
+    "TrackRemoved",
+    "TrackStats",
+    "UnknownPeer",
+    "UnknownTrack",
+    "ViewerAnswer",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'sfu' has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)

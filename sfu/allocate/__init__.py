@@ -1,0 +1,1 @@
+"""Which layers a subscriber gets: the pure rule."""
