@@ -7,10 +7,10 @@ A test that needs something shared for longer (a browser, a server of its module
 import asyncio
 import gc
 import inspect
-import os
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,13 +25,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def _open_channels() -> dict[int, str]:
     """File descriptors that are sockets, pipes, event or memory files, by what they point to."""
     channels = {}
-    for name in os.listdir("/proc/self/fd"):
+    for entry in Path("/proc/self/fd").iterdir():
         try:
-            target = os.readlink(f"/proc/self/fd/{name}")
+            target = str(entry.readlink())
         except OSError:
             continue
         if target.startswith(("socket:", "pipe:", "anon_inode:", "/memfd:")):
-            channels[int(name)] = target
+            channels[int(entry.name)] = target
     return channels
 
 
