@@ -1,0 +1,1 @@
+"""Rooms and recordings sent to other sites: programs, outputs, retries, within the broadcast terms."""

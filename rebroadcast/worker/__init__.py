@@ -1,0 +1,1 @@
+"""The program process: composes, encodes and sends; imports `media` and `store` only."""

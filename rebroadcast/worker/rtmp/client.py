@@ -1,0 +1,207 @@
+"""The socket around `PublishSession`: one connection, what it was sent, what the other side acknowledged."""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import ssl
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from rebroadcast.worker.rtmp.amf0 import Amf0Error, Encodable
+from rebroadcast.worker.rtmp.chunk import ChunkError
+from rebroadcast.worker.rtmp.session import (
+    HANDSHAKE_BYTES,
+    Published,
+    PublishSession,
+    Refused,
+    RtmpTarget,
+    Send,
+)
+
+CONNECT_TIMEOUT_S: Final = 10.0
+SEND_BUFFER_BYTES: Final = 128 * 1024
+NOTSENT_LOWAT_BYTES: Final = 32 * 1024
+_READ_BYTES: Final = 64 * 1024
+_TCP_NOTSENT_LOWAT: Final = 25
+_TCPI_BYTES_ACKED: Final = struct.Struct("@120xQ")  # struct tcp_info, linux/tcp.h
+
+
+class RtmpError(Exception):
+    """A connection that could not be made, was refused, or broke; the reason holds no stream key."""
+
+    code = "rtmp_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One resolved and approved address of the destination: the only place that is connected to."""
+
+    host: str
+    port: int
+
+
+class RtmpConnection:
+    """A live publish. Made by `open`; used on one event loop; `aclose` ends it.
+
+    Writing never waits: the caller asks `backlog_bytes` and drops whole groups of pictures when it grows.
+    """
+
+    def __init__(
+        self, session: PublishSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._session = session
+        self._reader = reader
+        self._writer = writer
+        self._queued = 0
+
+    @classmethod
+    async def open(
+        cls,
+        target: RtmpTarget,
+        address: Address,
+        *,
+        clock: Callable[[], float],
+        tls: ssl.SSLContext | None = None,
+    ) -> "RtmpConnection":
+        """Connects, shakes hands and publishes; returns once the server accepted.
+
+        Raises:
+            RtmpError: no connection, a refusal, a protocol fault, or a server that let a step's time pass.
+        """
+        context = (tls or ssl.create_default_context()) if target.is_tls else None
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection(
+                    address.host, address.port, ssl=context, server_hostname=target.host if context else None
+                )
+        except (OSError, TimeoutError) as error:
+            raise RtmpError(
+                f"no connection to {target.host}:{target.port}: {error or 'timed out'}"
+            ) from error
+        _bound_buffers(writer)
+        session = PublishSession(target, now=clock(), random_bytes=secrets.token_bytes(HANDSHAKE_BYTES - 8))
+        connection = cls(session, reader, writer)
+        try:
+            await connection._publish(clock)
+        except BaseException:
+            await connection.reset()
+            raise
+        return connection
+
+    async def _publish(self, clock: Callable[[], float]) -> None:
+        while True:
+            if self._flush():
+                return
+            deadline = self._session.deadline()
+            try:
+                async with asyncio.timeout(None if deadline is None else max(deadline - clock(), 0.0)):
+                    data = await self._reader.read(_READ_BYTES)
+            except TimeoutError:
+                self._session.tick(max(clock(), deadline or 0.0))
+                continue
+            self._take(data, clock())
+
+    async def run(self, clock: Callable[[], float]) -> None:
+        """Reads what the server says until it ends the session.
+
+        Raises:
+            RtmpError: always, with the reason of the end.
+        """
+        while True:
+            try:
+                data = await self._reader.read(_READ_BYTES)
+            except OSError as error:
+                raise RtmpError(f"the connection broke: {error}") from error
+            self._take(data, clock())
+            self._flush()
+
+    def send_metadata(self, values: dict[str, Encodable]) -> None:
+        """Queues onMetaData."""
+        self._session.send_metadata(values)
+        self._flush()
+
+    def send_audio(self, body: bytes, timestamp_ms: int) -> None:
+        """Queues one FLV audio tag body."""
+        self._session.send_audio(body, timestamp_ms)
+        self._flush()
+
+    def send_video(self, body: bytes, timestamp_ms: int) -> None:
+        """Queues one FLV video tag body."""
+        self._session.send_video(body, timestamp_ms)
+        self._flush()
+
+    @property
+    def queued_bytes(self) -> int:
+        """All bytes handed to this connection since it opened."""
+        return self._queued
+
+    def backlog_bytes(self) -> int:
+        """Bytes that wait in this process, before the kernel."""
+        return self._writer.transport.get_write_buffer_size()
+
+    def acknowledged_bytes(self) -> int:
+        """Bytes that the other host's TCP acknowledged (tcpi_bytes_acked); the truth about success."""
+        sock: socket.socket | None = self._writer.get_extra_info("socket")
+        if sock is None or sock.fileno() < 0:
+            return 0
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCPI_BYTES_ACKED.size)
+        if len(info) < _TCPI_BYTES_ACKED.size:
+            return 0
+        return int(_TCPI_BYTES_ACKED.unpack(info)[0])
+
+    def abort(self) -> None:
+        """Resets the connection: nothing that waits is sent any more."""
+        sock: socket.socket | None = self._writer.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+
+    async def reset(self) -> None:
+        """Aborts and waits until the socket is gone."""
+        self.abort()
+        with contextlib.suppress(OSError):  # how it broke was told by whoever was reading
+            await self._writer.wait_closed()
+
+    async def aclose(self) -> None:
+        """Ends the publish politely, within a second."""
+        self._session.close()
+        self._flush()
+        self._writer.close()
+        try:
+            async with asyncio.timeout(1.0):
+                await self._writer.wait_closed()
+        except (OSError, TimeoutError):
+            await self.reset()
+
+    def _take(self, data: bytes, now: float) -> None:
+        if not data:
+            raise RtmpError("the server closed the connection")
+        try:
+            self._session.receive(data, now)
+        except (ChunkError, Amf0Error) as error:
+            raise RtmpError(f"the server broke the protocol: {error}") from error
+
+    def _flush(self) -> bool:
+        """Writes what the session wants sent; True when the publish was accepted just now."""
+        is_published = False
+        for effect in self._session.poll():
+            match effect:
+                case Send(data):
+                    self._queued += len(data)
+                    self._writer.write(data)
+                case Published():
+                    is_published = True
+                case Refused(reason):
+                    raise RtmpError(reason)
+        return is_published
+
+
+def _bound_buffers(writer: asyncio.StreamWriter) -> None:
+    """Keeps little in flight, so that a cut finds little that it cannot call back."""
+    sock: socket.socket = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

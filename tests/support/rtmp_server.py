@@ -1,0 +1,109 @@
+"""A real partner site: nginx with its RTMP module on loopback, recording what it is sent."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from pathlib import Path
+
+NGINX = "/usr/sbin/nginx"
+MODULE = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
+
+CONFIG = """
+load_module {module};
+user root;
+worker_processes 1;
+daemon off;
+error_log {folder}/error.log info;
+pid {folder}/nginx.pid;
+events {{ worker_connections 256; }}
+rtmp {{
+    server {{
+        listen 127.0.0.1:{port};
+        chunk_size 4096;
+        application live {{
+            live on;
+            record all;
+            record_path {folder}/recordings;
+            record_unique on;
+        }}
+        application closed {{
+            live on;
+            deny publish all;
+        }}
+    }}
+}}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class RtmpServer:
+    """Starts, stops, and starts again on the same port; `recordings` lists the FLV files it wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        if not Path(NGINX).exists() or not Path(MODULE).exists():
+            raise RuntimeError("nginx with libnginx-mod-rtmp is missing: run tools/system-packages test")
+        self.folder = folder
+        self.port = free_port()
+        self._process: asyncio.subprocess.Process | None = None
+        (folder / "recordings").mkdir(parents=True, exist_ok=True)
+        (folder / "nginx.conf").write_text(CONFIG.format(module=MODULE, folder=folder, port=self.port))
+
+    @property
+    def recordings(self) -> list[Path]:
+        return sorted((self.folder / "recordings").glob("*.flv"), key=lambda path: path.stat().st_mtime)
+
+    def url(self, key: str, application: str = "live") -> str:
+        return f"rtmp://127.0.0.1:{self.port}/{application}/{key}"
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            NGINX,
+            "-c",
+            str(self.folder / "nginx.conf"),
+            "-p",
+            str(self.folder),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(10):
+            while True:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                    writer.close()
+                    await writer.wait_closed()
+                    return
+                if self._process.returncode is not None:
+                    raise RuntimeError((self.folder / "error.log").read_text()[-2000:])
+                await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        if self._process is None:
+            return
+        if self._process.returncode is None:
+            self._process.terminate()
+            await self._process.wait()
+        self._process = None
+
+    def freeze(self) -> None:
+        """Stops reading without closing anything."""
+        for pid in self._pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in self._pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def _pids(self) -> list[int]:
+        if self._process is None:
+            return []
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        return [int(pid) for pid in children] or [self._process.pid]
