@@ -8,6 +8,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal, NewType
 
+from media.gates import Gate
 from sfu.errors import EngineError
 
 TransportId = NewType("TransportId", int)
@@ -28,19 +29,8 @@ EXTENSION_NAMES: frozenset[str] = frozenset({
 """The names by which header extensions are told to the engine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One position of one gate: packets pass while the page holds exactly this version, open.
-
-    `slot` 0 with version 0 is `ALWAYS_OPEN`: participants of the room by permission, never an external viewer.
-    """
-
-    slot: int
-    version: int
-
-
 ALWAYS_OPEN = Gate(0, 0)
-"""The gate of a forward that permission alone governs."""
+"""The gate of a forward that permission alone governs: participants of the room, never an external viewer."""
 
 
 @dataclass(frozen=True, slots=True)
