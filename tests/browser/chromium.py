@@ -10,7 +10,7 @@ from typing import Any
 from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright
 
 from tests.browser.fake_media import write_picture, write_sound
-from tests.browser.page import SHOTS, BrowserMissing, Capture, Colour, probe_script
+from tests.browser.page import SHOTS, BrowserMissingError, Capture, Colour, probe_script
 
 
 class ChromiumPage:
@@ -100,11 +100,11 @@ async def launch(
     """Run Chromium. With `colour` and `tone_hz` its camera and microphone play files written to `tmp_path`.
 
     Raises:
-        BrowserMissing: Chromium is not installed or does not start.
+        BrowserMissingError: Chromium is not installed or does not start.
     """
     executable = shutil.which("chromium")
     if executable is None:
-        raise BrowserMissing("Chromium is needed by the browser tests: apt-get install chromium")
+        raise BrowserMissingError("Chromium is needed by the browser tests: apt-get install chromium")
     flags = [
         "--no-sandbox",
         "--use-fake-ui-for-media-stream",
@@ -129,7 +129,7 @@ async def launch(
         try:
             browser = await driver.chromium.launch(executable_path=executable, headless=True, args=flags)
         except Error as error:
-            raise BrowserMissing(f"Chromium at {executable} does not start: {error.message}") from error
+            raise BrowserMissingError(f"Chromium at {executable} does not start: {error.message}") from error
         try:
             yield Chromium(browser)
         finally:

@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.browser.page import SHOTS, BrowserMissing, Capture, probe_script
+from tests.browser.page import SHOTS, BrowserMissingError, Capture, probe_script, until
 
 _PREFERENCES: dict[str, object] = {
     "media.navigator.streams.fake": True,
@@ -115,10 +115,7 @@ class FirefoxPage:
 
     async def click(self, selector: str) -> None:
         """Click the middle of the first visible match with the pointer."""
-        async with asyncio.timeout(10):
-            while not (middle := await self.evaluate(_MIDDLE, selector)):
-                await asyncio.sleep(0.1)
-        x, y = middle
+        x, y = await until(self, _MIDDLE, selector, within_s=10)
         moves: list[dict[str, object]] = [
             {"type": "pointerMove", "x": round(x), "y": round(y)},
             {"type": "pointerDown", "button": 0},
@@ -193,12 +190,14 @@ def _die_with_parent() -> None:
 async def _endpoint(process: asyncio.subprocess.Process) -> str:
     """The WebSocket address that Firefox prints."""
     if process.stderr is None:
-        raise BrowserMissing("Firefox was started without its error stream")
+        raise BrowserMissingError("Firefox was started without its error stream")
     async with asyncio.timeout(60):
         while line := (await process.stderr.readline()).decode(errors="replace"):
             if match := re.search(r"ws://[\d.:]+", line):
                 return f"{match.group(0)}/session"
-    raise BrowserMissing(f"Firefox ended with code {await process.wait()} before it opened its BiDi port")
+    raise BrowserMissingError(
+        f"Firefox ended with code {await process.wait()} before it opened its BiDi port"
+    )
 
 
 async def _drain(stream: asyncio.StreamReader | None) -> None:
@@ -211,20 +210,26 @@ async def launch(tone_hz: int = 1000) -> AsyncIterator[Firefox]:
     """Run Firefox with a new profile, whose fake microphone plays `tone_hz`.
 
     Raises:
-        BrowserMissing: Firefox is not installed or does not start.
+        BrowserMissingError: Firefox is not installed or does not start.
     """
     executable = shutil.which("firefox-esr") or shutil.which("firefox")
     if executable is None:
-        raise BrowserMissing("Firefox is needed by the browser tests: apt-get install firefox-esr")
+        raise BrowserMissingError("Firefox is needed by the browser tests: apt-get install firefox-esr")
     profile = Path(tempfile.mkdtemp(prefix="parley-firefox-"))
     preferences = {**_PREFERENCES, "media.navigator.audio.fake_frequency": tone_hz}
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items()]
     (profile / "user.js").write_text("".join(lines))
     process = await asyncio.create_subprocess_exec(
-        executable, "--headless", "--profile", str(profile), "--remote-debugging-port", "0", "--no-remote", "about:blank",
-        stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stdin=asyncio.subprocess.DEVNULL,
-        env={**os.environ, "MOZ_HEADLESS": "1"}, start_new_session=True, preexec_fn=_die_with_parent,
-    )  # fmt: skip
+        executable,
+        *("--headless", "--no-remote", "--remote-debugging-port", "0"),
+        *("--profile", str(profile), "about:blank"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "MOZ_HEADLESS": "1"},
+        start_new_session=True,
+        preexec_fn=_die_with_parent,
+    )
     try:
         url = await _endpoint(process)
         async with aiohttp.ClientSession() as http, http.ws_connect(url, max_msg_size=0) as socket:

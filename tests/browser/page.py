@@ -13,7 +13,7 @@ SHOTS = Path(__file__).parent / "shots"
 Colour = tuple[int, int, int]
 
 
-class BrowserMissing(AssertionError):
+class BrowserMissingError(AssertionError):
     """A browser that the tests need is not installed; a failure, never a skip."""
 
 
@@ -28,7 +28,7 @@ class Capture:
     second_tone_hz: int | None = None
 
     def script(self, *, own_microphone: bool = False) -> str:
-        """The preload script that installs this capture source; `own_microphone`: keep the browser's fake one."""
+        """The preload script of this source; `own_microphone`: keep the browser's fake one."""
         cameras = [{"label": "Test camera", "colour": self.colour}]
         microphones = [{"label": "Test microphone", "tone_hz": self.tone_hz}]
         if self.second_colour:
@@ -56,7 +56,7 @@ class BrowserPage(Protocol):
         """Load `url` and wait for its load event."""
 
     async def evaluate(self, body: str, argument: object = None) -> Any:
-        """Run the JavaScript function `body` (for example `async (x) => x + 1`) with a JSON argument; its result as JSON."""
+        """Run the JavaScript function `body`, say `async (x) => x + 1`, with a JSON argument; its result."""
 
     async def click(self, selector: str) -> None:
         """Click the first visible match as a person does (with user activation)."""

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 _PAGE = """<!doctype html><link rel=icon href=data:,><title>t</title>
 <video id=v autoplay muted playsinline></video><button>go</button><input>"""
 _OPEN = """async () => {
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: { noiseSuppression: true }, video: true });
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
   document.querySelector('#v').srcObject = stream;
   const send = new RTCPeerConnection(), receive = new RTCPeerConnection();
   send.onicecandidate = ({ candidate }) => candidate && receive.addIceCandidate(candidate);
