@@ -1,0 +1,169 @@
+"""What a session is told: frozen events, each named like the notification it becomes. PURE."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from policy import ConsentState, Site, TermsDocument, Use
+from rooms.types import ActivityInfo, ChatMessage, ParticipantInfo, TrackInfo
+from sfu import TrackId
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantJoined:
+    """Somebody else came in."""
+
+    participant: ParticipantInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantUpdated:
+    """Somebody's name, permissions, state or consent changed."""
+
+    participant: ParticipantInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantLeft:
+    """Somebody else is gone: `left`, `lost`, `removed`, `banned`, `replaced`, `token_expired`, `slow_reader`."""
+
+    participant: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPublished:
+    """Somebody else's new track."""
+
+    participant: str
+    track: TrackInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TrackUnpublished:
+    """A track of somebody (also one's own, when the server ended it) is gone."""
+
+    participant: str
+    track: TrackId
+
+
+@dataclass(frozen=True, slots=True)
+class TrackMuted:
+    """A track was muted or unmuted; goes to its owner too when a moderator did it."""
+
+    participant: str
+    track: TrackId
+    is_muted: bool
+    is_enforced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribeOfferReady:
+    """`Participant.next_offer()` has something to say; at most one of these waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A chat line; its author gets it too."""
+
+    message: ChatMessage
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakersChanged:
+    """Who speaks now: (participant, level in dBov), loudest first. Only the newest of these waits."""
+
+    speakers: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRaised:
+    """Show this before the person's media may go out; answer with `Participant.acknowledge(notice_id)`."""
+
+    notice_id: str
+    uses: tuple[Use, ...]
+    sites: tuple[Site, ...]
+    activity: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActivitiesChanged:
+    """All that runs now; the indicator follows it."""
+
+    activities: tuple[ActivityInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentChanged:
+    """One's own consent changed other than by one's own call."""
+
+    consent: Mapping[Use, ConsentState]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TermsChanged:
+    """Another version of the terms is in force; `is_accepted`: whether the person's acceptance still serves."""
+
+    terms: TermsDocument
+    is_accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationDone:
+    """A revocation of this person is through: nothing of the revoked version reaches a sink any more."""
+
+    uses: tuple[Use, ...]
+    latency_ms: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodecUnsupported:
+    """This client cannot decode `track` (or, to its owner: somebody cannot)."""
+
+    track: TrackId
+    codec: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerClosed:
+    """One's own peer connection is gone: `role` is `publish`, `subscribe` or `view`; signalling may start anew."""
+
+    role: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """This session is over: `removed`, `banned`, `replaced`, `token_expired`, `slow_reader`, `lost`, `left`."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomClosed:
+    """The room is over."""
+
+    reason: str
+
+
+RoomEvent = (
+    ParticipantJoined
+    | ParticipantUpdated
+    | ParticipantLeft
+    | TrackPublished
+    | TrackUnpublished
+    | TrackMuted
+    | SubscribeOfferReady
+    | Chat
+    | SpeakersChanged
+    | NoticeRaised
+    | ActivitiesChanged
+    | ConsentChanged
+    | TermsChanged
+    | RevocationDone
+    | CodecUnsupported
+    | PeerClosed
+    | Removed
+    | RoomClosed
+)
