@@ -1,0 +1,63 @@
+// AV1: the dependency descriptor when the packet carries one, else the aggregation header and its first OBU.
+// Thread: any, one object at a time. Source: RTP Payload Format for AV1 (AOMedia) section 4, appendix A.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "../bytes.h"
+#include "payload_info.h"
+
+namespace parley {
+
+inline constexpr std::size_t kMaxDecodeTargets = 32;
+inline constexpr std::size_t kMaxTemplates = 64;
+
+// The template structure that keyframes carry and later packets refer to; one per encoding.
+struct DependencyStructure {
+  struct Template {
+    std::uint8_t spatial = 0;
+    std::uint8_t temporal = 0;
+    std::uint32_t switch_targets = 0;   // decode targets for which the indication is "switch"
+    std::uint32_t present_targets = 0;  // any indication but "not present"
+  };
+  struct Target {
+    std::uint8_t spatial = 0;
+    std::uint8_t temporal = 0;
+  };
+  std::uint8_t id_offset = 0;
+  std::uint8_t template_count = 0;
+  std::uint8_t target_count = 0;
+  std::array<Template, kMaxTemplates> templates{};
+  std::array<Target, kMaxDecodeTargets> targets{};
+};
+
+struct DependencyDescriptor {
+  bool start_of_frame = false;
+  bool end_of_frame = false;
+  bool has_structure = false;
+  std::uint16_t frame_number = 0;
+  std::uint8_t spatial = 0;
+  std::uint8_t temporal = 0;
+  std::uint32_t switch_targets = 0;
+  std::uint32_t present_targets = 0;
+};
+
+// Reads dependency descriptors of one encoding, in any order of arrival; keeps the last structure.
+class DependencyReader {
+ public:
+  // Nothing when malformed, or when no structure has arrived yet.
+  std::optional<DependencyDescriptor> read(Bytes extension);
+  [[nodiscard]] const DependencyStructure* structure() const { return has_structure_ ? &structure_ : nullptr; }
+  void reset() { has_structure_ = false; }
+
+ private:
+  DependencyStructure structure_;
+  bool has_structure_ = false;
+};
+
+// `dependency_descriptor`: the extension's bytes, empty when the packet has none.
+[[nodiscard]] PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, DependencyReader& reader);
+
+}  // namespace parley

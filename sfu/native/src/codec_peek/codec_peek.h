@@ -1,0 +1,23 @@
+// One entry for all codecs, with the state that one encoding needs between packets.
+// Thread: the worker that owns the encoding.
+#pragma once
+
+#include "../bytes.h"
+#include "../codec.h"
+#include "../rtp_view.h"
+#include "av1.h"
+#include "payload_info.h"
+
+namespace parley {
+
+class CodecPeek {
+ public:
+  // A padding-only packet is `valid` with nothing else set. Codec::kUnknown is not valid.
+  [[nodiscard]] PayloadInfo peek(Codec codec, const RtpView& rtp, const ExtensionTable& extensions);
+  void reset() { av1_.reset(); }
+
+ private:
+  DependencyReader av1_;
+};
+
+}  // namespace parley

@@ -1,0 +1,33 @@
+// What the core reads of a codec's payload: frames, layers, keyframes. Never the picture itself.
+// Thread: any, one object at a time.
+#pragma once
+
+#include <cstdint>
+
+namespace parley {
+
+// The VP8 payload descriptor's rewritable fields (RFC 7741 section 4.2).
+struct Vp8Fields {
+  std::uint8_t descriptor_size = 0;  // 0: not VP8
+  bool has_picture_id = false;
+  bool is_15_bit = false;
+  bool has_tl0_pic_idx = false;
+  bool has_tid_keyidx = false;
+  std::uint16_t picture_id = 0;
+  std::uint8_t tl0_pic_idx = 0;
+  std::uint8_t keyidx = 0;
+};
+
+struct PayloadInfo {
+  bool valid = false;           // false: malformed descriptor, the packet is not forwarded
+  bool keyframe_start = false;  // first packet of a frame from which decoding can start
+  bool frame_start = false;     // first packet of a frame (with SVC: of one spatial layer's frame)
+  bool frame_end = false;       // last packet of a frame (with SVC: of one spatial layer's frame)
+  bool switch_up = false;       // from here on higher temporal layers may be forwarded
+  bool layer_start = false;     // with SVC: this spatial layer may be switched on at this packet
+  std::uint8_t spatial = 0;     // SVC layer inside this encoding; 0 without SVC
+  std::uint8_t temporal = 0;
+  Vp8Fields vp8;
+};
+
+}  // namespace parley

@@ -1,0 +1,69 @@
+// Decides per packet whether a forward sends it: which encoding of a simulcast track, which spatial and temporal layers.
+// Encodings change only at a keyframe; temporal layers come on only at a switch-up point and go off at a frame start.
+// Thread: the worker that owns the forward.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "packet.h"
+#include "units.h"
+
+namespace parley {
+
+enum class GateVerdict : std::uint8_t {
+  kForward,
+  kSwitch,  // forward, and it is the first packet of a new source: Munger::switch_source
+  kDrop,    // of the current source, above its cap: Munger::drop
+  kIgnore,  // not of the current source: nothing to do
+};
+
+struct GateDecision {
+  GateVerdict verdict = GateVerdict::kIgnore;
+  bool set_marker = false;  // last packet of the highest spatial layer that is forwarded
+};
+
+class LayerGate {
+ public:
+  // Audio needs no keyframe: it switches at once.
+  explicit LayerGate(bool is_video) : is_video_(is_video) {}
+
+  // `spatial`, `temporal`: -1 = best. In a simulcast track `spatial` is the encoding's index (low to high), in an SVC
+  // track the layer inside encoding 0.
+  void set_target(bool paused, int spatial, int temporal);
+
+  // Encodings that send at present (bit i = encoding i), from EncodingActivity. The best active one not above the target
+  // is wanted; else the lowest active one above it.
+  void set_active(std::uint32_t encodings, bool is_simulcast);
+
+  [[nodiscard]] GateDecision decide(const Packet& packet);
+
+  // The source is gone (other track, codec change, publisher restart): wait for a keyframe again.
+  void reset_source();
+
+  // The encoding whose keyframe the forward waits for; nothing when it is where it wants to be, or paused.
+  [[nodiscard]] std::optional<std::uint8_t> awaited() const;
+  // An SVC track's upper layer is wanted and needs a keyframe of encoding 0; counted by `awaited` too.
+  [[nodiscard]] int current() const { return current_; }  // encoding that is forwarded, -1 none
+  [[nodiscard]] int current_spatial() const { return spatial_now_; }
+  [[nodiscard]] int current_temporal() const { return temporal_now_; }
+  [[nodiscard]] bool is_paused() const { return paused_; }
+
+ private:
+  void choose();
+  GateDecision decide_layers(const Packet& packet, GateVerdict verdict);
+
+  bool is_video_;
+  bool is_simulcast_ = false;
+  bool paused_ = false;
+  bool awaits_layer_ = false;
+  int spatial_target_ = -1;
+  int temporal_target_ = -1;
+  std::uint32_t active_ = 0;
+  int wanted_ = -1;
+  int current_ = -1;
+  int spatial_now_ = 0;
+  int temporal_now_ = 0;
+};
+
+}  // namespace parley
