@@ -1,0 +1,90 @@
+from random import Random
+
+import pytest
+
+from rebroadcast.worker.destination import Connect, Destination, DestinationState, Disconnect, StateChanged
+
+
+@pytest.fixture
+def destination():
+    machine = Destination(rng=Random(1))
+    machine.start(0.0)
+    assert machine.poll() == [StateChanged(DestinationState.CONNECTING, ""), Connect()]
+    return machine
+
+
+def go_live(machine, now=1.0):
+    machine.opened(now)
+    machine.acknowledged(1000, is_waiting=False, now=now)
+    machine.poll()
+
+
+def test_an_accepted_publish_alone_is_not_live(destination):
+    destination.opened(1.0)
+    assert destination.state is DestinationState.CONNECTING
+
+
+def test_acknowledged_bytes_make_it_live(destination):
+    go_live(destination)
+    assert destination.state is DestinationState.LIVE
+
+
+def test_a_site_that_stops_acknowledging_is_degraded_then_reset_and_retried(destination):
+    go_live(destination)
+    destination.acknowledged(1000, is_waiting=True, now=2.0)
+    destination.tick(destination.deadline())
+    assert destination.state is DestinationState.DEGRADED
+    destination.tick(destination.deadline())
+    assert Disconnect() in destination.poll()
+    assert destination.state is DestinationState.BACKING_OFF
+
+
+def test_a_degraded_site_that_takes_bytes_again_is_live_again(destination):
+    go_live(destination)
+    destination.acknowledged(1000, is_waiting=True, now=2.0)
+    destination.tick(destination.deadline())
+    destination.acknowledged(2000, is_waiting=True, now=4.0)
+    assert destination.state is DestinationState.LIVE
+
+
+def test_a_quiet_program_is_no_stall(destination):
+    go_live(destination)
+    destination.acknowledged(1000, is_waiting=False, now=2.0)
+    destination.tick(1e6)
+    assert destination.state is DestinationState.LIVE
+    assert destination.deadline() is None
+
+
+def test_retries_go_on_for_ever_with_a_growing_bounded_pause(destination):
+    now, pauses = 0.0, []
+    for _ in range(40):
+        destination.closed("refused", now)
+        pauses.append(destination.deadline() - now)
+        now = destination.deadline()
+        destination.tick(now)
+        assert destination.poll()[-1] == Connect()
+    assert 0.375 <= pauses[0] <= 0.5
+    assert all(pause <= 30.0 for pause in pauses)
+    assert min(pauses[-5:]) >= 22.5
+
+
+def test_success_forgets_earlier_failures(destination):
+    for now in range(5):
+        destination.closed("refused", float(now))
+        destination.tick(destination.deadline())
+    go_live(destination, 100.0)
+    destination.closed("broken", 101.0)
+    assert destination.deadline() - 101.0 <= 0.5
+
+
+def test_a_refused_destination_is_never_tried_again(destination):
+    destination.refused("10.0.0.1 is not a public address")
+    assert destination.state is DestinationState.FAILED
+    assert destination.deadline() is None
+
+
+def test_stop_ends_a_pending_retry(destination):
+    destination.closed("refused", 0.0)
+    destination.stop()
+    destination.closed("late news", 1.0)
+    assert (destination.state, destination.deadline()) == (DestinationState.STOPPED, None)
