@@ -185,7 +185,10 @@ class Engine(Protocol):
         """Counters of a worker and its objects."""
         ...
 
-    # client mode: the engine as the offering side, for load and tests
+
+class ClientEngine(Engine, Protocol):
+    """An engine that can also be the offering side, for load and tests."""
+
     def add_client_transport(
         self, transport: TransportId, worker: int, socket: int, ip: str, port: int
     ) -> Ack:
