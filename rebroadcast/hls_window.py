@@ -1,8 +1,8 @@
 """The live window of one HLS output, held in memory, from which a person can be cut at once.
 
-PURE. The program process makes fragments; this window lives in the server process, beside the consent service,
-so that a revocation needs no message to take a segment back. Names carry a number that only grows: a number
-behind the window was served once and is gone (410), a number ahead of it never existed (404).
+PURE. The program process makes fragments; this window lives in the server process, beside the consent
+service, so that a revocation needs no message to take a segment back. Names carry a number that only grows: a
+number behind the window was served once and is gone (410), a number ahead of it never existed (404).
 
 Source: RFC 8216, sections 4.3 and 6.2.
 """
@@ -74,12 +74,13 @@ class HlsWindow:
         self._inits[self._next_init] = init
         self._next_init += 1
         self._is_next_discontinuity = self._next_segment > 0
+        self._drop_unused_inits()
 
     def add(self, data: bytes, *, duration_s: float, persons: frozenset[str]) -> Segment:
         """Takes the next media segment of the newest part and slides the window.
 
         Raises:
-            HlsError: no part was started, the window has ended, or the segment is larger than SEGMENT_MAX_BYTES.
+            HlsError: no part was started, the window has ended, or more than SEGMENT_MAX_BYTES.
         """
         if not self._inits or self._is_ended:
             raise HlsError("a segment without an initialisation segment, or after the end")
@@ -156,6 +157,9 @@ class HlsWindow:
     def _drop_first(self) -> None:
         gone = self._segments.popleft()
         self._discontinuities_passed += gone.is_discontinuity
+        self._drop_unused_inits()
+
+    def _drop_unused_inits(self) -> None:
         used = {segment.init for segment in self._segments} | {self._next_init - 1}
         for number in [number for number in self._inits if number not in used]:
             del self._inits[number]
