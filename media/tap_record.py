@@ -1,7 +1,8 @@
 """Tap records: what the media core writes to a consumer process, and the reader of it. PURE.
 
 One SEQPACKET datagram holds whole records, little endian. A record is a 40-byte header and a body; `size`
-counts both. The reader has one documented error.
+counts both. The header is `u32 size | u8 kind | u8 flags | u16 encoding_index | u32 tap | u32 gate_slot |
+u64 gate_version | u64 arrival_ns | u32 ssrc | u32 codec`. The reader has one documented error.
 """
 
 import struct
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from media.frame import CodecName
+
 DATAGRAM_MAX_BYTES: Final = 60_000
 HEADER: Final = struct.Struct("<IBBHIIQQII")
 HEADER_BYTES: Final = HEADER.size
@@ -17,6 +20,9 @@ HEADER_BYTES: Final = HEADER.size
 FLAG_KEYFRAME_START: Final = 0x01
 FLAG_REPAIRED: Final = 0x02
 FLAG_CODEC_CHANGED: Final = 0x04
+
+CODEC_NAMES: Final[tuple[CodecName | None, ...]] = (None, "opus", "red", "vp8", "vp9", "h264", "av1")
+"""The core's codec numbers; payload types stay the core's own business."""
 
 _SR_BODY: Final = struct.Struct("<QII")
 _LOST_BODY: Final = struct.Struct("<Q")
@@ -57,6 +63,13 @@ class TapHeader:
     ssrc: int
     flags: int = 0
     """FLAG_* bits."""
+    codec: int = 0
+    """Index into CODEC_NAMES, of an RTP record; 0 when the core does not say."""
+
+    @property
+    def codec_name(self) -> CodecName | None:
+        """The codec's name; None for a number that this version does not know."""
+        return CODEC_NAMES[self.codec] if self.codec < len(CODEC_NAMES) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +112,14 @@ def read_records(datagram: bytes) -> Iterator[TapRecord]:
     while offset < end:
         if end - offset < HEADER_BYTES:
             raise TapRecordError(offset, f"{end - offset} bytes left, a header has {HEADER_BYTES}")
-        size, kind, flags, encoding, tap, slot, version, arrival_ns, ssrc, _ = HEADER.unpack_from(
+        size, kind, flags, encoding, tap, slot, version, arrival_ns, ssrc, codec = HEADER.unpack_from(
             datagram, offset
         )
         if not HEADER_BYTES <= size <= end - offset:
             raise TapRecordError(offset, f"size {size} of {end - offset} bytes left")
         body_at = offset + HEADER_BYTES
         body_bytes = size - HEADER_BYTES
-        header = TapHeader(tap, encoding, slot, version, arrival_ns, ssrc, flags)
+        header = TapHeader(tap, encoding, slot, version, arrival_ns, ssrc, flags, codec)
         if kind == TapRecordKind.RTP:
             if body_bytes < _RTP_MIN_BYTES:
                 raise TapRecordError(offset, f"an RTP packet of {body_bytes} bytes")

@@ -18,7 +18,7 @@ from media.tap_record import (
 u16 = st.integers(0, 2**16 - 1)
 u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)
-headers = st.builds(TapHeader, u32, u16, u32, u64, u64, u32, st.integers(0, 255))
+headers = st.builds(TapHeader, u32, u16, u32, u64, u64, u32, st.integers(0, 255), u32)
 records = st.one_of(
     st.builds(RtpRecord, headers, st.binary(min_size=12, max_size=1500)),
     st.builds(SrRecord, headers, u64, u32, u32),
@@ -56,6 +56,11 @@ def test_a_header_is_forty_bytes_with_the_size_first():
     assert HEADER_BYTES == 40
     assert data[:8].hex() == "3000000003000200"
     assert len(data) == 48
+
+
+def test_a_record_names_its_codec():
+    names = [TapHeader(1, 0, 0, 0, 0, 0, codec=number).codec_name for number in (0, 3, 6, 99)]
+    assert names == [None, "vp8", "av1", None]
 
 
 def test_a_record_of_an_unknown_kind_is_passed_over():
