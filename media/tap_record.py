@@ -151,16 +151,8 @@ def encode_record(record: TapRecord) -> bytes:
     if size > DATAGRAM_MAX_BYTES:
         raise TapRecordError(0, f"a record of {size} bytes")
     head = record.header
-    fields = (
-        head.flags,
-        head.encoding_index,
-        head.tap,
-        head.gate_slot,
-        head.gate_version,
-        head.arrival_ns,
-        head.ssrc,
-    )
-    return _pack(HEADER, size, kind, *fields, 0) + body
+    origin = (head.flags, head.encoding_index, head.tap, head.gate_slot, head.gate_version)
+    return _pack(HEADER, size, kind, *origin, head.arrival_ns, head.ssrc, head.codec) + body
 
 
 def _pack(layout: struct.Struct, *fields: int) -> bytes:
