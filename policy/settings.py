@@ -1,6 +1,7 @@
 """What the owner of a room decides about it. PURE."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from policy.errors import SettingsError
@@ -70,6 +71,32 @@ class RoomSettings:
         ]
         if problems:
             raise SettingsError("; ".join(problems))
+
+    def to_json(self) -> str:
+        """The settings as JSON: what is stored."""
+        plain = asdict(self)
+        plain["uses"] = sorted(self.uses)
+        return json.dumps(plain, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "RoomSettings":
+        """The settings that `to_json` wrote; unknown names are an error, missing ones take their default.
+
+        Raises: SettingsError when the text is not such settings.
+        """
+        try:
+            plain = json.loads(text)
+            values = dict(plain)
+            if "mode" in values:
+                values["mode"] = RoomMode(values["mode"])
+            if "uses" in values:
+                values["uses"] = frozenset(Use(str(use)) for use in values["uses"])
+            for name in ("audio_codecs", "video_codecs"):
+                if name in values:
+                    values[name] = tuple(str(codec) for codec in values[name])
+            return cls(**values)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise SettingsError(f"not room settings: {type(error).__name__}") from error
 
 
 def _in_order(codecs: tuple[str, ...], known: frozenset[str]) -> bool:

@@ -1,0 +1,122 @@
+"""Numbered migrations: each runs once, in its own transaction, and is never edited after a release."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, inspect, select, text
+
+from store.errors import NewerSchema
+from store.schema import schema_version
+
+_BLOB: Final = {"sqlite": "BLOB", "postgresql": "BYTEA"}
+
+_TABLES_1: Final = (
+    """CREATE TABLE ledger (
+        seq BIGINT PRIMARY KEY, at_ms BIGINT NOT NULL, kind TEXT NOT NULL, person TEXT NOT NULL,
+        room TEXT NOT NULL, uses TEXT NOT NULL, activity TEXT NOT NULL, terms_version TEXT NOT NULL,
+        terms_digest TEXT NOT NULL, age_18 INTEGER NOT NULL, vouched INTEGER NOT NULL, reason TEXT NOT NULL,
+        previous TEXT NOT NULL, hash TEXT NOT NULL)""",
+    "CREATE INDEX ix_ledger_person ON ledger (person)",
+    "CREATE INDEX ix_ledger_room ON ledger (room)",
+    """CREATE TABLE terms (
+        number BIGINT PRIMARY KEY, version TEXT NOT NULL UNIQUE, document TEXT NOT NULL,
+        digest TEXT NOT NULL, published_at_ms BIGINT NOT NULL)""",
+    """CREATE TABLE persons (
+        person TEXT PRIMARY KEY, identity_hash TEXT NOT NULL UNIQUE, identity_sealed {blob} NOT NULL,
+        created_at_ms BIGINT NOT NULL)""",
+    """CREATE TABLE rooms (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, settings TEXT NOT NULL, is_kept INTEGER NOT NULL,
+        created_at_ms BIGINT NOT NULL)""",
+    """CREATE TABLE bans (
+        id TEXT PRIMARY KEY, room TEXT NOT NULL REFERENCES rooms (id), identity_hash TEXT NOT NULL,
+        address_hash TEXT NOT NULL, created_at_ms BIGINT NOT NULL, expires_at_ms BIGINT NOT NULL)""",
+    "CREATE INDEX ix_bans_room ON bans (room)",
+    """CREATE TABLE recordings (
+        id TEXT PRIMARY KEY, room TEXT NOT NULL, room_name TEXT NOT NULL, state TEXT NOT NULL,
+        reason TEXT NOT NULL, started_by TEXT NOT NULL, terms_version TEXT NOT NULL,
+        started_at_ms BIGINT NOT NULL, stopped_at_ms BIGINT, expires_at_ms BIGINT,
+        size_bytes BIGINT NOT NULL, details TEXT NOT NULL)""",
+    "CREATE INDEX ix_recordings_started ON recordings (started_at_ms, id)",
+    """CREATE TABLE partners (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, site TEXT NOT NULL UNIQUE, policy_url TEXT NOT NULL,
+        terms_version TEXT NOT NULL, uses TEXT NOT NULL, from_ms BIGINT NOT NULL, until_ms BIGINT,
+        created_at_ms BIGINT NOT NULL)""",
+    """CREATE TABLE destinations (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, partner TEXT NOT NULL REFERENCES partners (id),
+        kind TEXT NOT NULL, url TEXT NOT NULL, key_sealed {blob}, rooms TEXT NOT NULL,
+        created_at_ms BIGINT NOT NULL)""",
+    "CREATE INDEX ix_destinations_partner ON destinations (partner)",
+    """CREATE TABLE broadcasts (
+        id TEXT PRIMARY KEY, room TEXT NOT NULL, room_name TEXT NOT NULL, recording TEXT NOT NULL,
+        state TEXT NOT NULL, reason TEXT NOT NULL, started_by TEXT NOT NULL, destinations TEXT NOT NULL,
+        details TEXT NOT NULL, started_at_ms BIGINT NOT NULL, stopped_at_ms BIGINT)""",
+    "CREATE INDEX ix_broadcasts_started ON broadcasts (started_at_ms, id)",
+)
+
+_FORBID: Final = {
+    "sqlite": (
+        "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} "
+        "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
+        "CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} "
+        "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION {table}_append_only() RETURNS trigger AS "
+        "$$ BEGIN RAISE EXCEPTION '{table} is append-only' USING ERRCODE = '23514'; END $$ LANGUAGE plpgsql",
+        "CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the schema."""
+
+    number: int
+    name: str
+    apply: Callable[[Connection], None]
+
+
+def _first(connection: Connection) -> None:
+    dialect = connection.dialect.name
+    for statement in _TABLES_1:
+        connection.execute(text(statement.format(blob=_BLOB[dialect])))
+    for table in ("ledger", "terms"):
+        for statement in _FORBID[dialect]:
+            connection.execute(text(statement.format(table=table)))
+
+
+MIGRATIONS: Final = (Migration(1, "first tables", _first),)
+
+
+def current_number(connection: Connection) -> int:
+    """The number of the newest migration that the database has; 0 for an empty one."""
+    if not inspect(connection).has_table(schema_version.name):
+        return 0
+    numbers = connection.scalars(select(schema_version.c.number)).all()
+    return max(numbers, default=0)
+
+
+def migrate(connection: Connection, now_ms: int, migrations: tuple[Migration, ...] = MIGRATIONS) -> list[int]:
+    """Bring the database up to date inside the caller's transaction; the numbers that were applied.
+
+    Raises: NewerSchema when the database has migrations that this program does not know.
+    """
+    have = current_number(connection)
+    newest = migrations[-1].number
+    if have > newest:
+        raise NewerSchema(f"the database has schema {have}, this program knows {newest}: use a newer program")
+    if have == 0:
+        schema_version.create(connection)
+    applied: list[int] = []
+    for migration in migrations:
+        if migration.number <= have:
+            continue
+        migration.apply(connection)
+        connection.execute(
+            schema_version.insert().values(number=migration.number, name=migration.name, applied_at_ms=now_ms)
+        )
+        applied.append(migration.number)
+    return applied
