@@ -1,0 +1,19 @@
+"""Errors of the cluster package."""
+
+
+class ClusterError(Exception):
+    """Root of everything that `cluster` raises; `code` is stable."""
+
+    code = "cluster_error"
+
+
+class InvalidTopic(ClusterError):
+    """A topic, node or room id outside the rules: 1 to 128 visible ASCII characters without `*` and spaces."""
+
+    code = "invalid_topic"
+
+
+class MessageTooLarge(ClusterError):
+    """A message above the bus's limit."""
+
+    code = "too_large"
