@@ -1,0 +1,209 @@
+"""One H.264 and one AAC encoder for a program, made for live use: nothing that goes in is held back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+
+from media.mixer import SAMPLE_RATE, Samples
+
+VIDEO_CLOCK: Final = 90_000
+AAC_FRAME_SAMPLES: Final = 1024
+FRAGMENT_FLAGS: Final = "empty_moov+default_base_moof+frag_keyframe+skip_trailer"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedVideo:
+    """One access unit in Annex B form; decoding order is presentation order."""
+
+    data: bytes
+    pts: int
+    """In units of 1/VIDEO_CLOCK second since the program began."""
+    duration: int
+    is_keyframe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedAudio:
+    """One raw AAC frame of AAC_FRAME_SAMPLES samples."""
+
+    data: bytes
+    pts: int
+    """In samples since the program began."""
+
+
+class Encoders:
+    """Both encoders. Their parameters never change, so every output can join at any keyframe.
+
+    Used by one thread; encoding releases the GIL.
+    """
+
+    def __init__(self, *, width: int, height: int, fps: int, video_bps: int, audio_bps: int) -> None:
+        self._fps = fps
+        # The encoders belong to a container that writes nowhere: a stream is what other containers copy.
+        self._nowhere: OutputContainer = av.open(
+            _Discard(), "w", format="mp4", options={"movflags": FRAGMENT_FLAGS}
+        )
+        self.video_stream: VideoStream = self._nowhere.add_stream(
+            "libx264",
+            rate=fps,
+            options={
+                "preset": "veryfast",
+                "tune": "zerolatency",
+                "profile": "main",
+                "forced-idr": "1",
+                "bf": "0",
+                "sc_threshold": "0",
+                "g": str(fps * 60),  # keyframes come where they are asked for
+                "maxrate": str(video_bps),
+                "bufsize": str(video_bps),
+            },
+        )
+        context = self.video_stream.codec_context
+        context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+        context.time_base = Fraction(1, VIDEO_CLOCK)
+        context.framerate = Fraction(fps, 1)
+        context.bit_rate = video_bps
+        context.thread_count = 1
+        self.audio_stream: AudioStream = self._nowhere.add_stream("aac", rate=SAMPLE_RATE)
+        self.audio_stream.codec_context.layout = "stereo"
+        self.audio_stream.codec_context.format = "fltp"
+        self.audio_stream.codec_context.bit_rate = audio_bps
+        self._nowhere.start_encoding()
+        self._waiting: list[Samples] = []
+        self._waiting_samples = 0
+        self._audio_at = 0
+
+    @property
+    def video_parameters(self) -> bytes:
+        """SPS and PPS in Annex B form."""
+        return bytes(self.video_stream.codec_context.extradata or b"")
+
+    @property
+    def audio_parameters(self) -> bytes:
+        """The AudioSpecificConfig."""
+        return bytes(self.audio_stream.codec_context.extradata or b"")
+
+    def video(self, frame: av.VideoFrame, index: int, *, is_keyframe: bool) -> Iterator[EncodedVideo]:
+        """Encodes the picture with number `index` since the program began, as an IDR when asked."""
+        duration = VIDEO_CLOCK // self._fps
+        frame.pts = index * VIDEO_CLOCK // self._fps
+        frame.time_base = Fraction(1, VIDEO_CLOCK)
+        frame.pict_type = PictureType.I if is_keyframe else PictureType.NONE
+        for packet in self.video_stream.encode(frame):
+            yield EncodedVideo(bytes(packet), packet.pts or 0, duration, packet.is_keyframe)
+
+    def audio(self, samples: Samples) -> Iterator[EncodedAudio]:
+        """Encodes the next samples, shape (n, 2); they are gathered to whole AAC frames."""
+        self._waiting.append(samples)
+        self._waiting_samples += len(samples)
+        if self._waiting_samples < AAC_FRAME_SAMPLES:
+            return
+        gathered = np.concatenate(self._waiting)
+        whole = len(gathered) // AAC_FRAME_SAMPLES * AAC_FRAME_SAMPLES
+        self._waiting = [gathered[whole:]]
+        self._waiting_samples = len(gathered) - whole
+        for start in range(0, whole, AAC_FRAME_SAMPLES):
+            planes = np.ascontiguousarray(gathered[start : start + AAC_FRAME_SAMPLES].T)
+            frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout="stereo")
+            frame.sample_rate = SAMPLE_RATE
+            frame.pts = self._audio_at
+            frame.time_base = Fraction(1, SAMPLE_RATE)
+            self._audio_at += AAC_FRAME_SAMPLES
+            for packet in self.audio_stream.encode(frame):
+                if (
+                    packet.pts is not None and packet.pts >= 0
+                ):  # the encoder's priming lies before the beginning
+                    yield EncodedAudio(bytes(packet), packet.pts)
+
+    def forget_audio(self) -> None:
+        """Replaces samples that wait for a whole frame by silence: they are older than a cut."""
+        self._waiting = [np.zeros_like(samples) for samples in self._waiting]
+
+    def close(self) -> None:
+        """Frees the encoders."""
+        self._nowhere.close()
+
+
+class Fmp4Part:
+    """Fragmented MP4 from encoded frames: one initialisation segment, then a fragment per keyframe.
+
+    A fragment is complete, and handed out, when the next keyframe arrives. A part that is cut is thrown away
+    and a new one started; times go on.
+    """
+
+    def __init__(self, encoders: Encoders) -> None:
+        self._sink = _BoxSink()
+        self._container: OutputContainer = av.open(
+            self._sink,
+            "w",
+            format="mp4",
+            options={
+                "movflags": f"{FRAGMENT_FLAGS}+frag_discont",  # a later part begins at its own time, not at 0
+                "use_editlist": "0",
+                "avoid_negative_ts": "disabled",
+            },
+        )
+        self._video = self._container.add_stream_from_template(encoders.video_stream)
+        self._audio = self._container.add_stream_from_template(encoders.audio_stream, opaque=True)
+        self._container.start_encoding()
+        self.init: bytes = self._sink.take()
+        """The initialisation segment: `ftyp` and `moov`."""
+
+    def add_video(self, frame: EncodedVideo) -> bytes:
+        """Takes a video frame; returns the fragments that it completed, or nothing."""
+        packet = Packet(frame.data)
+        packet.pts = packet.dts = frame.pts
+        packet.duration = frame.duration
+        packet.time_base = Fraction(1, VIDEO_CLOCK)
+        packet.is_keyframe = frame.is_keyframe
+        packet.stream = self._video
+        self._container.mux(packet)
+        return self._sink.take()
+
+    def add_audio(self, frame: EncodedAudio) -> bytes:
+        """Takes an audio frame; returns the fragments that it completed, or nothing."""
+        packet = Packet(frame.data)
+        packet.pts = packet.dts = frame.pts
+        packet.duration = AAC_FRAME_SAMPLES
+        packet.time_base = Fraction(1, SAMPLE_RATE)
+        packet.is_keyframe = True
+        packet.stream = self._audio
+        self._container.mux(packet)
+        return self._sink.take()
+
+    def finish(self) -> bytes:
+        """Closes the part; returns its last fragment."""
+        self._container.close()
+        return self._sink.take()
+
+
+class _Discard:
+    """A file that keeps nothing."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+
+class _BoxSink:
+    """A file that gathers what the muxer writes until it is taken."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self._data += data
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = bytes(self._data)
+        self._data.clear()
+        return taken
