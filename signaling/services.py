@@ -5,7 +5,7 @@ them. A service that is not there answers `unavailable`. Errors: any exception w
 `signaling.errors.CODES`, with the reason as its text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -224,7 +224,7 @@ class PartnerInfo(Protocol):
         """Uses that the partner's terms cover."""
 
     @property
-    def terms_version(self) -> int:
+    def terms_version(self) -> str:
         """Terms version that the partner accepted."""
 
 
@@ -269,7 +269,7 @@ class BroadcastApi(Protocol):
         """Remove one that no broadcast uses."""
 
     async def add_partner(
-        self, *, name: str, site: str, policy_url: str, uses: Sequence[str], terms_version: int
+        self, *, name: str, site: str, policy_url: str, uses: Sequence[str], terms_version: str
     ) -> PartnerInfo:
         """Register a partner site with what its terms cover."""
 
@@ -278,6 +278,13 @@ class BroadcastApi(Protocol):
 
     async def remove_partner(self, partner: str) -> None:
         """Remove one without destinations."""
+
+
+class LedgerApi(Protocol):
+    """The consent ledger as the API reads it."""
+
+    async def export(self, *, room: str | None = None, after: int = 0, limit: int = 200) -> Sequence[Mapping[str, object]]:
+        """Rows in order, each a plain mapping with its sequence number `seq`; random ids and hashes only."""
 
 
 class HlsStore(Protocol):

@@ -113,7 +113,7 @@ class ApiKey:
 class VouchedTerms:
     """What an embedder vouches for: the person accepted this version, is 18 or older, and agreed to these uses."""
 
-    version: int
+    version: str
     uses: frozenset[Use]
 
 
@@ -355,8 +355,10 @@ def _terms(value: object) -> VouchedTerms | None:
     if not isinstance(value, dict) or value.keys() - {"version", "uses"}:
         raise TokenError("The claim terms has version and uses")
     version, uses = value.get("version"), value.get("uses", [])
-    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version < 1 << 31:
-        raise TokenError("The claim terms needs the version as a positive integer")
-    if not isinstance(uses, list) or len(uses) > MAX_USES or not all(isinstance(use, str) and len(use) <= 64 for use in uses):
+    if not isinstance(version, str) or not 1 <= len(version) <= 32:
+        raise TokenError("The claim terms needs the version as a string of at most 32 characters")
+    if not isinstance(uses, list) or len(uses) > MAX_USES:
+        raise TokenError("The claim terms needs uses as a list of names")
+    if not all(isinstance(use, str) and 1 <= len(use) <= 32 for use in uses):
         raise TokenError("The claim terms needs uses as a list of names")
     return VouchedTerms(version, frozenset(Use(use) for use in uses))

@@ -1,0 +1,234 @@
+"""One request of a joined participant: authorised here or in `rooms`, carried out, answered by a struct."""
+
+import time
+from typing import assert_never
+
+from msgspec import Struct
+
+from policy import Permission, Use
+from rooms import Action, Participant, Source
+from sfu import TrackId
+from signaling.context import Context
+from signaling.errors import Problem
+from signaling.hls import signed_url
+from signaling.messages import (
+    AcceptTerms,
+    Acknowledge,
+    BroadcastStart,
+    BroadcastStop,
+    Chat,
+    Consent,
+    Destinations,
+    Moderate,
+    Mute,
+    Publish,
+    RecordStart,
+    RecordStop,
+    SubscribeAnswer,
+    SubscribeRestart,
+    Subscription,
+)
+from signaling.services import BroadcastApi, BroadcastInfo, RecorderApi
+from signaling.views import consent_view
+
+Act = (
+    Publish
+    | SubscribeAnswer
+    | SubscribeRestart
+    | Subscription
+    | Mute
+    | Chat
+    | AcceptTerms
+    | Consent
+    | Acknowledge
+    | Moderate
+    | RecordStart
+    | RecordStop
+    | BroadcastStart
+    | BroadcastStop
+    | Destinations
+)
+"""Requests that need a participant and nothing of the connection itself."""
+
+
+class Done(Struct, frozen=True):
+    """Nothing to tell."""
+
+
+class MidTrack(Struct, frozen=True):
+    """Which track an m-section publishes."""
+
+    mid: str
+    track: int
+
+
+class PublishResult(Struct, frozen=True):
+    """The answer to a publish offer."""
+
+    sdp: str
+    tracks: list[MidTrack]
+
+
+class ChatResult(Struct, frozen=True):
+    """The line's id and time."""
+
+    id: str
+    at_ms: int
+
+
+class ConsentResult(Struct, frozen=True):
+    """Own consent after a change; `done_ms` is the measured time of a revocation."""
+
+    consent: dict[str, str]
+    done_ms: float | None = None
+
+
+class RecordingStarted(Struct, frozen=True):
+    """The new recording."""
+
+    recording: str
+
+
+class BroadcastStarted(Struct, frozen=True):
+    """The new broadcast."""
+
+    broadcast: str
+    state: str
+    hls_url: str | None
+
+
+class DestinationView(Struct, frozen=True):
+    """A destination that this room may be sent to."""
+
+    id: str
+    name: str
+    site: str
+    kind: str
+
+
+class DestinationsResult(Struct, frozen=True):
+    """Where this room may be sent."""
+
+    destinations: list[DestinationView]
+
+
+async def act(context: Context, participant: Participant, request: Act) -> Struct:  # noqa: C901 - one line each
+    """Carry out one request.
+
+    Raises:
+        Problem, or an error of a lower floor that `views.refusal` translates.
+    """
+    match request:
+        case Publish():
+            return await _publish(participant, request)
+        case SubscribeAnswer():
+            await participant.subscribe_answer(request.version, request.sdp)
+        case SubscribeRestart():
+            await participant.restart_subscriber()
+        case Subscription():
+            await participant.subscription(
+                TrackId(request.track),
+                enabled=request.enabled,
+                spatial=request.spatial,
+                temporal=request.temporal,
+            )
+        case Mute():
+            await participant.set_muted(TrackId(request.track), request.muted)
+        case Chat():
+            message = await participant.chat(request.text)
+            return ChatResult(message.id, message.at_ms)
+        case AcceptTerms():
+            states = await participant.accept_terms(request.terms_version, request.age_18)
+            return ConsentResult(consent_view(states))
+        case Consent():
+            return await _consent(participant, request)
+        case Acknowledge():
+            await participant.acknowledge(request.notice)
+        case Moderate():
+            await participant.moderate(Action(request.action), request.identity, reason=request.reason or "")
+        case RecordStart():
+            recorder = _recorder(context, participant)
+            recording = await recorder.start(participant.room.name, started_by=participant.id)
+            return RecordingStarted(recording.id)
+        case RecordStop():
+            recorder = _recorder(context, participant)
+            await _own_recording(recorder, participant, request.recording)
+            await recorder.stop(request.recording)
+        case BroadcastStart():
+            return await _broadcast(context, participant, request)
+        case BroadcastStop():
+            broadcasts = _broadcasts(context, participant)
+            found = await broadcasts.status(request.broadcast)
+            if found is None or found.room != participant.room.name:
+                raise Problem("not_found", "There is no such broadcast in this room")
+            await broadcasts.stop(request.broadcast)
+        case Destinations():
+            return await _destinations(context, participant)
+        case _:
+            assert_never(request)
+    return Done()
+
+
+async def _publish(participant: Participant, request: Publish) -> PublishResult:
+    sources = {mid: Source(source) for mid, source in request.sources.items()}
+    published = await participant.publish(request.sdp, sources)
+    return PublishResult(published.sdp, [MidTrack(track.mid, track.track) for track in published.tracks])
+
+
+async def _consent(participant: Participant, request: Consent) -> ConsentResult:
+    choices = {Use(use): choice for use, choice in request.uses.items()}
+    states, revocation = await participant.consent(choices)
+    done_ms = None if revocation is None else round(revocation.latency_ms, 1)
+    return ConsentResult(consent_view(states), done_ms)
+
+
+def _needs(participant: Participant, permission: Permission) -> None:
+    if not participant.permissions & {permission, Permission.ADMIN}:
+        raise Problem("forbidden", f"The token does not allow it: ask for one with the {permission} grant")
+
+
+def _recorder(context: Context, participant: Participant) -> RecorderApi:
+    _needs(participant, Permission.RECORD)
+    if context.services.recorder is None:
+        raise Problem("unavailable", "The recorder is not running on this server")
+    return context.services.recorder
+
+
+async def _own_recording(recorder: RecorderApi, participant: Participant, recording: str) -> None:
+    found = await recorder.status(recording)
+    if found is None or found.room != participant.room.name:
+        raise Problem("not_found", "There is no such recording in this room")
+
+
+def _broadcasts(context: Context, participant: Participant) -> BroadcastApi:
+    _needs(participant, Permission.BROADCAST)
+    if context.services.broadcasts is None:
+        raise Problem("unavailable", "Broadcasting is not running on this server")
+    return context.services.broadcasts
+
+
+async def _broadcast(context: Context, participant: Participant, request: BroadcastStart) -> BroadcastStarted:
+    broadcasts = _broadcasts(context, participant)
+    started = await broadcasts.start(
+        participant.room.name,
+        request.destinations,
+        layout=request.layout,
+        mode=request.mode,
+        publisher=request.publisher,
+        started_by=participant.id,
+    )
+    return BroadcastStarted(started.id, started.state, hls_url(context, started))
+
+
+def hls_url(context: Context, broadcast: BroadcastInfo) -> str | None:
+    """A fresh signed link to a broadcast's playlist; None when it has no HLS output."""
+    if not broadcast.has_hls or not context.config.hls_secret:
+        return None
+    return signed_url(
+        context.config.hls_secret, broadcast.id, now=time.time(), ttl_s=context.config.hls_ttl_s
+    )
+
+
+async def _destinations(context: Context, participant: Participant) -> DestinationsResult:
+    found = await _broadcasts(context, participant).destinations(room=participant.room.name)
+    return DestinationsResult([DestinationView(item.id, item.name, item.site, item.kind) for item in found])

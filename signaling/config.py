@@ -1,0 +1,83 @@
+"""How the application behaves: one frozen value, filled by the server's configuration.
+
+PURE: no I/O.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from rooms import RoomService
+from signaling.limits import Rate
+from signaling.services import BroadcastApi, HlsStore, LedgerApi, RecorderApi
+from signaling.session import SessionLimits
+from signaling.tokens import KeyRing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalingConfig:
+    """What the operator decides about the application."""
+
+    web_root: Path
+    """Folder of the pages and the client."""
+    site_name: str = "Parley"
+    support: str = ""
+    """Address for questions, shown to people."""
+    privacy: str = ""
+    """Address for privacy requests, shown to people."""
+    is_development: bool = False
+    """The generated key serves on loopback: pages may mint tokens for themselves."""
+    hosts: tuple[str, ...] = ()
+    """Host names that a development server answers to, besides loopback's (a foreign name is DNS rebinding)."""
+    origins: tuple[str, ...] = ()
+    """Origins, besides the server's own, whose pages may use WebSocket and API."""
+    frame_ancestors: tuple[str, ...] = ()
+    """Sites that may frame `/embed/`; empty: any, since what an embed shows needs an external token anyway."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+    ice_servers: tuple[Mapping[str, object], ...] = ()
+    """What joiners are given, as browsers take it."""
+    hls_secret: bytes = b""
+    """Signs playlist URLs; at least 32 bytes."""
+    hls_ttl_s: int = 6 * 3600
+    resume_grace_s: float = 30.0
+    session: SessionLimits = field(default_factory=SessionLimits)
+    outbox_messages: int = 1_000
+    """Messages that may wait for one client; beyond it, it is a slow reader."""
+    outbox_bytes: int = 4 << 20
+    call_timeout_s: float = 15.0
+    """A request that takes longer is a fault."""
+    ping_s: float = 15.0
+    body_timeout_s: float = 10.0
+    """A request body that takes longer is refused (slow sender)."""
+    joins: Rate = Rate(per_s=20.0, burst=200.0)
+    """Joins (WebSocket upgrades, WHIP, WHEP) of one address."""
+    requests: Rate = Rate(per_s=50.0, burst=400.0)
+    """Other HTTP requests of one address."""
+    failures: Rate = Rate(per_s=1.0, burst=60.0)
+    """Refused tokens and secrets of one address: guessing gets slow."""
+    sockets: int = 5_000
+    """WebSocket connections at once."""
+    http_sessions: int = 5_000
+    """WHIP and WHEP resources at once."""
+
+
+def _nothing_missing() -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the application stands on. A service that is None answers `unavailable`."""
+
+    rooms: RoomService
+    keys: KeyRing
+    address_hash: Callable[[str], str]
+    """Keyed hash of a network address, for bans."""
+    recorder: RecorderApi | None = None
+    broadcasts: BroadcastApi | None = None
+    hls: HlsStore | None = None
+    ledger: LedgerApi | None = None
+    missing: Callable[[], Sequence[str]] = _nothing_missing
+    """What keeps the server from being ready, in words; empty when it is."""

@@ -1,0 +1,83 @@
+"""Room events as notifications.
+
+PURE: no I/O.
+"""
+
+from typing import assert_never
+
+from rooms import (
+    ActivitiesChanged,
+    Chat,
+    CodecUnsupported,
+    ConsentChanged,
+    NoticeRaised,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantUpdated,
+    PeerClosed,
+    Removed,
+    RevocationDone,
+    RoomClosed,
+    RoomEvent,
+    SpeakersChanged,
+    SubscribeOfferReady,
+    TermsChanged,
+    TrackMuted,
+    TrackPublished,
+    TrackUnpublished,
+)
+from signaling.views import (
+    activity_view,
+    chat_view,
+    consent_view,
+    notice_view,
+    participant_view,
+    terms_view,
+    track_view,
+)
+
+Handled = SubscribeOfferReady | Removed | RoomClosed | RevocationDone
+"""Events that the connection acts on instead of passing on."""
+
+
+def notification(event: RoomEvent) -> tuple[str, object] | Handled:  # noqa: C901 - one line each
+    """The method and params of a room event, or the event itself when it is not simply passed on."""
+    match event:
+        case ParticipantJoined():
+            return "participant_joined", {"participant": participant_view(event.participant)}
+        case ParticipantUpdated():
+            return "participant_updated", {"participant": participant_view(event.participant)}
+        case ParticipantLeft():
+            return "participant_left", {"participant": event.participant, "reason": event.reason}
+        case TrackPublished():
+            return "track_published", {"participant": event.participant, "track": track_view(event.track)}
+        case TrackUnpublished():
+            return "track_unpublished", {"participant": event.participant, "track": event.track}
+        case TrackMuted():
+            return "track_muted", {
+                "participant": event.participant,
+                "track": event.track,
+                "muted": event.is_muted,
+                "enforced": event.is_enforced,
+            }
+        case Chat():
+            return "chat", chat_view(event.message)
+        case SpeakersChanged():
+            speakers = [{"participant": who, "level_dbov": level} for who, level in event.speakers]
+            return "speakers", {"speakers": speakers}
+        case NoticeRaised():
+            return "notice", notice_view(event)
+        case ActivitiesChanged():
+            return "activities", {"activities": [activity_view(item) for item in event.activities]}
+        case ConsentChanged():
+            return "consent", {"consent": consent_view(event.consent), "reason": event.reason}
+        case TermsChanged():
+            return "terms", terms_view(event.terms, is_accepted=event.is_accepted)
+        case CodecUnsupported():
+            return "codec_unsupported", {"track": event.track, "codec": event.codec}
+        case PeerClosed():
+            return "peer_closed", {"peer": event.role, "reason": event.reason}
+        case SubscribeOfferReady() | Removed() | RoomClosed() | RevocationDone():
+            return event
+        case _:
+            assert_never(event)

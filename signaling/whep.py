@@ -1,0 +1,119 @@
+"""WHEP: viewing by HTTP. Source: draft-ietf-wish-whep."""
+
+import asyncio
+import secrets
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from policy import NameRefused, Permission, normalize_identity
+from signaling.context import context_of
+from signaling.errors import Problem
+from signaling.sessions import (
+    SESSIONS,
+    HttpSession,
+    created,
+    delete,
+    needs_room,
+    options,
+    patch,
+    read_offer,
+)
+from signaling.whip import join_request, room_of
+
+_KEEPALIVE_S: Final = 15.0
+
+
+class FeedLine(msgspec.Struct, frozen=True):
+    """One chat line as outsiders see it: the screen name is the only identifier."""
+
+    name: str
+    text: str
+    at_ms: int
+
+
+async def post(request: web.Request) -> web.Response:
+    """`POST /whep/{room}` (the active speaker) and `POST /whep/{room}/{identity}`."""
+    context = context_of(request)
+    context.join_allowed(request)
+    claims = context.claims(request)
+    room = room_of(request)
+    needs_room(claims, room, Permission.SUBSCRIBE)
+    wanted = _identity(request.match_info.get("identity"))
+    sessions = request.config_dict[SESSIONS]
+    sessions.require_space()
+    offer = await read_offer(request)
+    # One token may serve many viewers of an embed; none of them is listed, none replaces another.
+    identity = f"{claims.identity[:100]} {secrets.token_hex(6)}"
+    joining = join_request(context, request, claims, room, transport="whep", identity=identity)
+    participant = await context.services.rooms.join(joining)
+    try:
+        viewed = await participant.view(offer, wanted)
+    except BaseException:
+        await participant.leave("left")
+        raise
+    session = sessions.add("whep", participant, claims.identity, offer)
+    context.metrics.joins.labels("ok").inc()
+    return created(context, session, viewed.sdp)
+
+
+def _identity(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return normalize_identity(text)
+    except NameRefused as error:
+        raise Problem("not_found", "Nobody of that identity is here") from error
+
+
+async def patch_session(request: web.Request) -> web.Response:
+    """`PATCH` a viewer's resource."""
+    return await patch(request, "whep")
+
+
+async def delete_session(request: web.Request) -> web.Response:
+    """`DELETE` a viewer's resource."""
+    return await delete(request, "whep")
+
+
+async def endpoint_options(_request: web.Request) -> web.Response:
+    """`OPTIONS /whep/{room}`."""
+    return options(methods="OPTIONS, POST")
+
+
+async def chat(request: web.Request) -> web.StreamResponse:
+    """`GET` a viewer's chat feed: server-sent events until the session is over."""
+    claims = context_of(request).claims(request)
+    room = request.match_info["room"]
+    if not claims.opens(room):
+        raise Problem("forbidden", "The token does not open this session")
+    try:
+        session = request.config_dict[SESSIONS].get("whep", room, request.match_info["session"])
+    except Problem as problem:
+        raise Problem("gone", "The session is over") from problem
+    if claims.identity != session.identity:
+        raise Problem("forbidden", "The token does not open this session")
+    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    response.content_type = "text/event-stream"
+    response.charset = "utf-8"
+    await response.prepare(request)
+    await _feed(session, response)
+    return response
+
+
+async def _feed(session: HttpSession, response: web.StreamResponse) -> None:
+    async with asyncio.TaskGroup() as group:
+        ended = group.create_task(session.ended.wait())
+        while not session.ended.is_set():
+            line = group.create_task(session.chat.get())
+            done, _ = await asyncio.wait({line, ended}, timeout=_KEEPALIVE_S, return_when=asyncio.FIRST_COMPLETED)
+            if line not in done:
+                line.cancel()
+                if ended not in done:
+                    await response.write(b": still here\n\n")
+                continue
+            message = line.result().message
+            feed = FeedLine(message.name, message.text, message.at_ms)
+            await response.write(b"data: " + msgspec.json.encode(feed) + b"\n\n")
+        ended.cancel()
