@@ -27,6 +27,12 @@ class NegotiationError(SfuError):
     code = "negotiation_failed"
 
 
+class UnsupportedCodec(NegotiationError):
+    """An offer in which no section has a codec that the room allows."""
+
+    code = "unsupported_codec"
+
+
 class UnknownPeer(SfuError):
     """A peer, subscriber or viewer id that is not (or no longer) in this router."""
 
