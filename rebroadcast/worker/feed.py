@@ -1,0 +1,44 @@
+"""What the program hands to its outputs, and the check that each output makes just before it writes. PURE."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from media.gates import GatePage
+from rebroadcast.worker.encode import EncodedAudio, EncodedVideo
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """One encoded frame with the cut epoch it was composed under and the people who are in it."""
+
+    frame: EncodedVideo | EncodedAudio
+    epoch: int
+    persons: frozenset[str]
+
+
+class Epoch:
+    """The room's cut epoch as the shared page shows it now."""
+
+    def __init__(self, page: GatePage, slot: int) -> None:
+        self._page = page
+        self._slot = slot
+
+    def now(self) -> int:
+        """The epoch at this moment; material of an older one must not leave."""
+        return self._page.read(self._slot)
+
+
+class Output(Protocol):
+    """One destination's end of the feed; lives on the event loop, never waits."""
+
+    def feed(self, item: FeedItem) -> None:
+        """Takes one frame; drops it when it is of an older epoch or the destination is behind."""
+        ...
+
+    async def cut(self, epoch: int) -> None:
+        """Returns once nothing older than `epoch` can leave by this output any more."""
+        ...
+
+    async def close(self) -> None:
+        """Ends politely, within a second."""
+        ...

@@ -1,0 +1,86 @@
+"""HLS from the program: fragments with the people in them, sent to the server's window."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from rebroadcast.worker.encode import VIDEO_CLOCK, EncodedVideo, Encoders, Fmp4Part
+from rebroadcast.worker.feed import Epoch, FeedItem
+from rebroadcast.worker.messages import HLS_PIECE_BYTES, HlsPiece, HlsStart, OutputState
+
+
+class HlsOutput:
+    """Cuts the feed at its keyframes. The open segment lives here only, so a cut simply forgets it."""
+
+    def __init__(
+        self, output_id: str, encoders: Encoders, epoch: Epoch, send: Callable[[msgspec.Struct], None]
+    ) -> None:
+        self._id = output_id
+        self._encoders = encoders
+        self._epoch = epoch
+        self._send = send
+        self._part: Fmp4Part | None = None
+        self._part_epoch = 0
+        self._opened_at = 0
+        self._persons: frozenset[str] = frozenset()
+        self._persons_before: frozenset[str] = frozenset()
+        self._sent_bytes = 0
+
+    def feed(self, item: FeedItem) -> None:
+        """Takes a frame; a fragment goes out when its successor's keyframe arrives."""
+        if item.epoch != self._epoch.now():
+            self._drop_part()
+            return
+        if self._part is not None and self._part_epoch != item.epoch:
+            self._drop_part()
+        if self._part is None:
+            if not (isinstance(item.frame, EncodedVideo) and item.frame.is_keyframe):
+                return
+            self._part = self._start_part(item)
+        part = self._part
+        if not isinstance(item.frame, EncodedVideo):
+            self._persons |= item.persons
+            part.add_audio(item.frame)
+            return
+        if not item.frame.is_keyframe:
+            self._persons |= item.persons
+        fragment = part.add_video(item.frame)
+        if item.frame.is_keyframe:
+            if fragment:
+                self._send_segment(fragment, (item.frame.pts - self._opened_at) / VIDEO_CLOCK)
+                self._opened_at = item.frame.pts
+            self._persons_before, self._persons = self._persons, item.persons
+
+    async def cut(self, epoch: int) -> None:
+        """Forgets the open segment; the next keyframe begins a new part."""
+        if self._part_epoch < epoch:
+            self._drop_part()
+
+    async def close(self) -> None:
+        """Forgets what is open: a segment is whole or it is not."""
+        self._drop_part()
+        self._send(OutputState(self._id, "stopped", "", self._sent_bytes))
+
+    def _start_part(self, item: FeedItem) -> Fmp4Part:
+        part = Fmp4Part(self._encoders)
+        self._part_epoch = item.epoch
+        self._opened_at = item.frame.pts
+        self._persons = self._persons_before = frozenset()
+        self._send(HlsStart(self._id, part.init, item.epoch))
+        return part
+
+    def _drop_part(self) -> None:
+        if self._part is not None:
+            self._part.finish()
+            self._part = None
+
+    def _send_segment(self, data: bytes, duration_s: float) -> None:
+        # The muxer may have let sound of the neighbouring segment in: both segments' people count.
+        persons = tuple(sorted(self._persons | self._persons_before))
+        for start in range(0, len(data), HLS_PIECE_BYTES):
+            piece = data[start : start + HLS_PIECE_BYTES]
+            is_last = start + HLS_PIECE_BYTES >= len(data)
+            self._send(HlsPiece(self._id, piece, self._part_epoch, is_last, duration_s, persons))
+        if self._sent_bytes == 0:
+            self._send(OutputState(self._id, "live", "", len(data)))
+        self._sent_bytes += len(data)
