@@ -2,6 +2,7 @@
 // Thread: any, one object at a time. Source: RFC 8285.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -57,6 +58,7 @@ class ExtensionIds {
     }
     ids_[index(extension)] = id;
     by_id_[id] = static_cast<std::uint8_t>(index(extension));
+    needs_two_byte_ = std::ranges::any_of(ids_, [](std::uint8_t used) { return used > 14; });
     return true;
   }
 
@@ -68,14 +70,7 @@ class ExtensionIds {
   [[nodiscard]] std::size_t index_of(std::uint8_t id) const { return by_id_[id]; }
 
   // Some id needs the two-byte form (RFC 8285 section 4.3).
-  [[nodiscard]] bool needs_two_byte_form() const {
-    for (const auto id : ids_) {
-      if (id > 14) {
-        return true;
-      }
-    }
-    return false;
-  }
+  [[nodiscard]] bool needs_two_byte_form() const { return needs_two_byte_; }
 
   // Same ids for the same names: their packets may share one ExtensionPlan.
   friend bool operator==(const ExtensionIds& a, const ExtensionIds& b) { return a.ids_ == b.ids_; }
@@ -91,6 +86,7 @@ class ExtensionIds {
 
   std::array<std::uint8_t, kExtensionCount + 1> ids_{};  // one spare byte: sixteen compare as two words
   std::array<std::uint8_t, 256> by_id_ = unused();
+  bool needs_two_byte_ = false;
 };
 
 }  // namespace parley

@@ -11,7 +11,7 @@ namespace parley {
 
 struct KeyframeConfig {
   TimeNs min_interval = 500 * kMillisecond;
-  TimeNs retry_interval = 1 * kSecond;  // an unanswered request is repeated
+  TimeNs retry_interval = 500 * kMillisecond;  // an unanswered request is repeated
   std::uint8_t max_retries = 10;        // then it waits for the next `request`
 };
 
@@ -26,11 +26,13 @@ class KeyframeThrottle {
   // True: send the PLI now (a scheduled or repeated one).
   bool tick(TimeNs now);
   [[nodiscard]] TimeNs deadline() const { return deadline_; }
+  [[nodiscard]] TimeNs last_keyframe() const { return last_keyframe_; }  // 0: none yet
   [[nodiscard]] bool is_waiting() const { return deadline_ != kNever; }
 
  private:
   KeyframeConfig config_;
   TimeNs last_sent_ = 0;
+  TimeNs last_keyframe_ = 0;
   TimeNs deadline_ = kNever;
   std::uint8_t retries_ = 0;
   bool has_sent_ = false;

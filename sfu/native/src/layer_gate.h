@@ -41,22 +41,25 @@ class LayerGate {
   // The source is gone (other track, codec change, publisher restart): wait for a keyframe again.
   void reset_source();
 
-  // The encoding whose keyframe the forward waits for; nothing when it is where it wants to be, or paused.
+  // The encoding whose keyframe the forward waits for (a higher spatial layer inside it included); nothing when it is
+  // where it wants to be, or paused.
   [[nodiscard]] std::optional<std::uint8_t> awaited() const;
-  // An SVC track's upper layer is wanted and needs a keyframe of encoding 0; counted by `awaited` too.
   [[nodiscard]] int current() const { return current_; }  // encoding that is forwarded, -1 none
-  [[nodiscard]] int current_spatial() const { return spatial_now_; }
-  [[nodiscard]] int current_temporal() const { return temporal_now_; }
+  [[nodiscard]] int current_spatial() const { return spatial_now_; }    // cap inside the encoding, 7 = no cap
+  [[nodiscard]] int current_temporal() const { return temporal_now_; }  // cap, 7 = no cap
   [[nodiscard]] bool is_paused() const { return paused_; }
 
  private:
   void choose();
-  GateDecision decide_layers(const Packet& packet, GateVerdict verdict);
+  GateDecision decide_layers(const Packet& packet);
+  void move_temporal(const PayloadInfo& payload);
+  void move_spatial(const PayloadInfo& payload);
+  [[nodiscard]] bool ends_picture(const Packet& packet) const;
+  [[nodiscard]] int spatial_cap() const;
 
   bool is_video_;
   bool is_simulcast_ = false;
   bool paused_ = false;
-  bool awaits_layer_ = false;
   int spatial_target_ = -1;
   int temporal_target_ = -1;
   std::uint32_t active_ = 0;
@@ -64,6 +67,7 @@ class LayerGate {
   int current_ = -1;
   int spatial_now_ = 0;
   int temporal_now_ = 0;
+  int highest_spatial_ = 0;  // seen in the current source
 };
 
 }  // namespace parley

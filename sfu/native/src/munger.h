@@ -50,7 +50,7 @@ class Munger {
   [[nodiscard]] std::uint32_t last_timestamp() const { return last_timestamp_; }
 
  private:
-  Munged munge(const Packet& packet, std::int64_t ext_seq, bool set_marker, TimeNs now);
+  Munged munge(const Packet& packet, std::int64_t ext_seq, std::int64_t picture, bool set_marker, TimeNs now);
 
   SeqCompactor seqs_;
   SeqCompactor pictures_;
@@ -64,6 +64,7 @@ class Munger {
   std::uint8_t last_keyidx_ = 0;
   bool has_source_ = false;
   bool has_sent_ = false;
+  bool has_pictures_ = false;  // a VP8 source went out before
 };
 
 // The payload patch for VP8 (15-bit picture id always); an empty patch for other codecs or without rewritable fields.

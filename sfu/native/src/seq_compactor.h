@@ -11,37 +11,36 @@ namespace parley {
 
 class SeqCompactor {
  public:
-  // From now on `in` maps to `out` and what follows counts on; older values than `in` have no place.
+  static constexpr std::size_t kRuns = 32;
+
+  // From now on `in` maps to `out` and what follows counts on; values before `in` have no place.
   void sync(std::int64_t in, std::int64_t out);
 
-  // `in` is left out on purpose. Nothing to close when something newer went out already (its number is spent).
+  // `in` is left out on purpose. Without effect when something newer went out already: its number is spent.
   void drop(std::int64_t in);
 
   // The output number, or nothing: before the last sync, dropped itself, or so old that its shift is forgotten.
-  // Marks `in` as gone out.
+  // Marks `in` as gone out. The same `in` gives the same number again.
   std::optional<std::int64_t> map(std::int64_t in);
 
   // The output number that follows everything mapped so far.
   [[nodiscard]] std::int64_t next_out() const { return highest_out_ + 1; }
-  [[nodiscard]] std::int64_t highest_in() const { return highest_in_; }
 
  private:
+  // Inputs first..last were dropped, `shift` in all up to and including last.
   struct Run {
     std::int64_t first;
     std::int64_t last;
-    std::int64_t dropped_before;
+    std::int64_t shift;
   };
-  static constexpr std::size_t kRuns = 32;
-  [[nodiscard]] const Run& run(std::size_t age) const { return runs_[(next_ + kRuns - 1 - age) % kRuns]; }
+  void insert(std::size_t at, std::int64_t in);
 
-  std::array<Run, kRuns> runs_{};
+  std::array<Run, kRuns> runs_{};  // ascending
   std::size_t count_ = 0;
-  std::size_t next_ = 0;
-  std::int64_t first_in_ = 0;
-  std::int64_t offset_ = 0;       // out = in + offset_ - drops before it
-  std::int64_t dropped_ = 0;      // since sync
-  std::int64_t forgotten_to_ = 0; // inputs up to here lost their run
-  std::int64_t highest_in_ = 0;   // highest mapped or dropped
+  std::int64_t first_in_ = 0;      // earlier inputs have no place
+  std::int64_t offset_ = 0;        // out = in + offset_ - shift
+  std::int64_t base_shift_ = 0;    // of the runs that were forgotten
+  std::int64_t highest_in_ = -1;   // highest that went out
   std::int64_t highest_out_ = -1;
 };
 

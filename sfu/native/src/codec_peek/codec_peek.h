@@ -14,10 +14,15 @@ class CodecPeek {
  public:
   // A padding-only packet is `valid` with nothing else set. Codec::kUnknown is not valid.
   [[nodiscard]] PayloadInfo peek(Codec codec, const RtpView& rtp, const ExtensionTable& extensions);
-  void reset() { av1_.reset(); }
+  void reset() { *this = CodecPeek{}; }
 
  private:
+  PayloadInfo peek_h264_frame(const RtpView& rtp);
+
   DependencyReader av1_;
+  std::uint32_t last_timestamp_ = 0;
+  bool has_timestamp_ = false;
+  bool sends_sps_ = false;
 };
 
 }  // namespace parley

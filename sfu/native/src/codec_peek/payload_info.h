@@ -23,8 +23,10 @@ struct PayloadInfo {
   bool keyframe_start = false;  // first packet of a frame from which decoding can start
   bool frame_start = false;     // first packet of a frame (with SVC: of one spatial layer's frame)
   bool frame_end = false;       // last packet of a frame (with SVC: of one spatial layer's frame)
-  bool switch_up = false;       // from here on higher temporal layers may be forwarded
-  bool layer_start = false;     // with SVC: this spatial layer may be switched on at this packet
+  bool switch_up = false;       // later frames of higher temporal layers need no earlier ones of those layers
+  bool temporal_sync = false;   // this frame's temporal layer may be switched on at this packet
+  bool spatial_sync = false;    // with SVC: this frame's spatial layer may be switched on at this packet
+  bool has_sps = false;         // H.264: carries a sequence parameter set
   std::uint8_t spatial = 0;     // SVC layer inside this encoding; 0 without SVC
   std::uint8_t temporal = 0;
   Vp8Fields vp8;

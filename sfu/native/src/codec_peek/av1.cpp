@@ -1,0 +1,250 @@
+#include "av1.h"
+
+#include <algorithm>
+
+namespace parley {
+
+namespace {
+
+constexpr std::uint8_t kObuSequenceHeader = 1;
+constexpr std::uint8_t kObuTemporalDelimiter = 2;
+constexpr std::size_t kMaxObusLookedAt = 4;
+constexpr std::uint32_t kSwitch = 2;      // decode target indication
+constexpr std::uint32_t kNotPresent = 0;
+
+struct Indications {
+  std::uint32_t switch_targets = 0;
+  std::uint32_t present_targets = 0;
+};
+
+Indications read_indications(BitReader& bits, std::size_t targets) {
+  Indications result;
+  for (std::size_t i = 0; i < targets; ++i) {
+    const std::uint32_t indication = bits.bits(2);
+    if (indication != kNotPresent) {
+      result.present_targets |= 1U << i;
+    }
+    if (indication == kSwitch) {
+      result.switch_targets |= 1U << i;
+    }
+  }
+  return result;
+}
+
+// Appendix A.8.2 template_layers(). False: more templates than the format can name.
+bool read_template_layers(BitReader& bits, DependencyStructure& structure) {
+  std::uint8_t spatial = 0;
+  std::uint8_t temporal = 0;
+  for (std::size_t count = 0; count < kMaxTemplates; ++count) {
+    structure.templates[count].spatial = spatial;
+    structure.templates[count].temporal = temporal;
+    structure.template_count = static_cast<std::uint8_t>(count + 1);
+    switch (bits.bits(2)) {
+      case 1:
+        ++temporal;
+        break;
+      case 2:
+        temporal = 0;
+        ++spatial;
+        break;
+      case 3:
+        return bits.ok();
+      default:
+        break;
+    }
+    if (!bits.ok() || spatial > 7 || temporal > 7) {
+      return false;
+    }
+  }
+  return false;
+}
+
+void skip_template_differences(BitReader& bits, const DependencyStructure& structure) {
+  for (std::size_t i = 0; i < structure.template_count; ++i) {
+    while (bits.flag()) {
+      bits.bits(4);
+    }
+  }
+}
+
+void skip_template_chains(BitReader& bits, const DependencyStructure& structure) {
+  const std::uint32_t chains = bits.non_symmetric(structure.target_count + 1U);
+  if (chains == 0) {
+    return;
+  }
+  for (std::size_t i = 0; i < structure.target_count; ++i) {
+    bits.non_symmetric(chains);
+  }
+  for (std::size_t i = 0; i < structure.template_count * chains && bits.ok(); ++i) {
+    bits.bits(4);
+  }
+}
+
+// A target's layers are the highest of the templates present in it (appendix A.8.2 decode_target_layers()).
+void find_target_layers(DependencyStructure& structure) {
+  for (std::size_t target = 0; target < structure.target_count; ++target) {
+    DependencyStructure::Target& layers = structure.targets[target];
+    for (std::size_t i = 0; i < structure.template_count; ++i) {
+      const auto& tmpl = structure.templates[i];
+      if (((tmpl.present_targets >> target) & 1U) != 0) {
+        layers.spatial = std::max(layers.spatial, tmpl.spatial);
+        layers.temporal = std::max(layers.temporal, tmpl.temporal);
+      }
+    }
+  }
+}
+
+std::optional<DependencyStructure> read_structure(BitReader& bits) {
+  DependencyStructure structure;
+  structure.id_offset = static_cast<std::uint8_t>(bits.bits(6));
+  structure.target_count = static_cast<std::uint8_t>(bits.bits(5) + 1);
+  if (!read_template_layers(bits, structure)) {
+    return std::nullopt;
+  }
+  for (std::size_t i = 0; i < structure.template_count; ++i) {
+    const Indications indications = read_indications(bits, structure.target_count);
+    structure.templates[i].switch_targets = indications.switch_targets;
+    structure.templates[i].present_targets = indications.present_targets;
+  }
+  skip_template_differences(bits, structure);
+  skip_template_chains(bits, structure);
+  find_target_layers(structure);
+  if (bits.flag()) {  // render resolutions
+    const std::size_t spatial_layers = structure.templates[structure.template_count - 1U].spatial + 1U;
+    for (std::size_t i = 0; i < spatial_layers; ++i) {
+      bits.bits(32);
+    }
+  }
+  if (!bits.ok()) {
+    return std::nullopt;
+  }
+  return structure;
+}
+
+// The type of the first OBU that says something, when the packet does not begin inside one.
+std::optional<std::uint8_t> first_obu_type(Bytes payload) {
+  Reader reader(payload);
+  const std::uint8_t aggregation = reader.u8();
+  if ((aggregation & 0x80U) != 0) {  // Z: goes on with a fragment
+    return std::nullopt;
+  }
+  const unsigned elements = (aggregation >> 4) & 3U;  // W: 0 = every element has a length
+  for (std::size_t i = 0; i < kMaxObusLookedAt && !reader.empty(); ++i) {
+    std::size_t size = reader.remaining();
+    if (elements == 0 || i + 1 < elements) {
+      size = 0;
+      for (unsigned shift = 0; shift < 35; shift += 7) {  // leb128
+        const std::uint8_t byte = reader.u8();
+        size |= static_cast<std::size_t>(byte & 0x7FU) << shift;
+        if ((byte & 0x80U) == 0) {
+          break;
+        }
+      }
+    }
+    const Bytes obu = reader.take(size);
+    if (!reader.ok() || obu.empty()) {
+      return std::nullopt;
+    }
+    const auto type = static_cast<std::uint8_t>((obu[0] >> 3) & 0x0FU);
+    if (type != kObuTemporalDelimiter) {
+      return type;
+    }
+  }
+  return std::nullopt;
+}
+
+void apply_descriptor(const DependencyDescriptor& descriptor, const DependencyStructure& structure,
+                      PayloadInfo& info) {
+  info.spatial = descriptor.spatial;
+  info.temporal = descriptor.temporal;
+  info.frame_start = descriptor.start_of_frame;
+  info.frame_end = descriptor.end_of_frame;
+  info.switch_up = descriptor.switch_targets != 0;
+  for (std::size_t i = 0; i < structure.target_count; ++i) {
+    const bool is_switch = ((descriptor.switch_targets >> i) & 1U) != 0;
+    const auto& target = structure.targets[i];
+    if (target.spatial == descriptor.spatial && target.temporal > descriptor.temporal && !is_switch) {
+      info.switch_up = false;
+    }
+    if (target.spatial == descriptor.spatial && target.temporal == descriptor.temporal && is_switch) {
+      info.temporal_sync = true;
+    }
+  }
+}
+
+}  // namespace
+
+std::optional<DependencyDescriptor> DependencyReader::read(Bytes extension) {
+  if (extension.size() < 3) {
+    return std::nullopt;
+  }
+  BitReader bits(extension);
+  DependencyDescriptor descriptor;
+  descriptor.start_of_frame = bits.flag();
+  descriptor.end_of_frame = bits.flag();
+  const std::uint32_t template_id = bits.bits(6);
+  descriptor.frame_number = static_cast<std::uint16_t>(bits.bits(16));
+  bool has_custom_indications = false;
+  if (extension.size() > 3) {
+    descriptor.has_structure = bits.flag();
+    const bool has_active_targets = bits.flag();
+    has_custom_indications = bits.flag();
+    bits.bits(2);  // custom frame and chain differences: not read
+    if (descriptor.has_structure) {
+      const auto structure = read_structure(bits);
+      if (!structure) {
+        return std::nullopt;
+      }
+      structure_ = *structure;
+      has_structure_ = true;
+    }
+    if (has_active_targets && has_structure_) {
+      bits.bits(structure_.target_count);
+    }
+  }
+  if (!has_structure_) {
+    return std::nullopt;
+  }
+  const std::size_t index = (template_id + 64U - structure_.id_offset) % 64U;
+  if (index >= structure_.template_count) {
+    return std::nullopt;
+  }
+  const auto& tmpl = structure_.templates[index];
+  descriptor.spatial = tmpl.spatial;
+  descriptor.temporal = tmpl.temporal;
+  descriptor.switch_targets = tmpl.switch_targets;
+  descriptor.present_targets = tmpl.present_targets;
+  if (has_custom_indications) {
+    const Indications indications = read_indications(bits, structure_.target_count);
+    descriptor.switch_targets = indications.switch_targets;
+    descriptor.present_targets = indications.present_targets;
+  }
+  if (!bits.ok()) {
+    return std::nullopt;
+  }
+  return descriptor;
+}
+
+PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, DependencyReader& reader) {
+  if (payload.size() < 2) {
+    return {};  // an aggregation header without an OBU
+  }
+  PayloadInfo info;
+  info.valid = true;
+  info.frame_end = marker;
+  const bool is_fragment = (payload[0] & 0x80U) != 0;
+  // N: first packet of a coded video sequence. Z and N together are malformed (section 4.4).
+  const bool starts_sequence = (payload[0] & 0x08U) != 0 && !is_fragment;
+  info.keyframe_start = starts_sequence || first_obu_type(payload) == kObuSequenceHeader;
+  info.frame_start = info.keyframe_start;
+  if (const auto descriptor = reader.read(dependency_descriptor)) {
+    info.keyframe_start = descriptor->start_of_frame && descriptor->spatial == 0 &&
+                          (descriptor->has_structure || starts_sequence);
+    apply_descriptor(*descriptor, *reader.structure(), info);
+    // The last packet of the whole picture carries the marker.
+    info.frame_end = info.frame_end || marker;
+  }
+  return info;
+}
+
+}  // namespace parley

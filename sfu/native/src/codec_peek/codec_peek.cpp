@@ -1,0 +1,50 @@
+#include "codec_peek.h"
+
+#include "h264.h"
+#include "opus.h"
+#include "vp8.h"
+#include "vp9.h"
+
+namespace parley {
+
+PayloadInfo CodecPeek::peek(Codec codec, const RtpView& rtp, const ExtensionTable& extensions) {
+  if (rtp.payload_size == 0) {
+    PayloadInfo info;
+    info.valid = codec != Codec::kUnknown;
+    return info;
+  }
+  switch (codec) {
+    case Codec::kOpus:
+      return peek_opus(rtp.payload());
+    case Codec::kRed:
+      return peek_red(rtp.payload());
+    case Codec::kVp8:
+      return peek_vp8(rtp.payload(), rtp.marker);
+    case Codec::kVp9:
+      return peek_vp9(rtp.payload(), rtp.marker);
+    case Codec::kH264:
+      return peek_h264_frame(rtp);
+    case Codec::kAv1:
+      return peek_av1(rtp.payload(), rtp.marker, extensions.get(rtp, Extension::kDependencyDescriptor), av1_);
+    case Codec::kUnknown:
+      break;
+  }
+  return {};
+}
+
+PayloadInfo CodecPeek::peek_h264_frame(const RtpView& rtp) {
+  PayloadInfo info = peek_h264(rtp.payload(), rtp.marker);
+  if (!info.valid) {
+    return info;
+  }
+  // H.264 marks no frame start in the packet: the first packet with a new timestamp is one.
+  info.frame_start = !has_timestamp_ || rtp.timestamp != last_timestamp_;
+  last_timestamp_ = rtp.timestamp;
+  has_timestamp_ = true;
+  // Where parameter sets come in band, an IDR slice without them is no place to start decoding.
+  sends_sps_ = sends_sps_ || info.has_sps;
+  info.keyframe_start = info.has_sps || (info.keyframe_start && !sends_sps_);
+  return info;
+}
+
+}  // namespace parley

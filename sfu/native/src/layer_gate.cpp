@@ -1,0 +1,141 @@
+#include "layer_gate.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace parley {
+
+namespace {
+
+constexpr int kBest = 7;  // more layers than any codec has
+
+int cap_of(int target) { return target < 0 ? kBest : std::min(target, kBest); }
+
+// Index of the highest and lowest bit; `mask` is not 0.
+int highest_bit(std::uint32_t mask) { return 31 - static_cast<int>(std::countl_zero(mask)); }
+int lowest_bit(std::uint32_t mask) { return static_cast<int>(std::countr_zero(mask)); }
+
+}  // namespace
+
+void LayerGate::set_target(bool paused, int spatial, int temporal) {
+  spatial_target_ = spatial;
+  temporal_target_ = temporal;
+  if (paused && !paused_) {
+    reset_source();
+  }
+  paused_ = paused;
+  choose();
+}
+
+void LayerGate::set_active(std::uint32_t encodings, bool is_simulcast) {
+  active_ = encodings;
+  is_simulcast_ = is_simulcast;
+  choose();
+}
+
+void LayerGate::reset_source() {
+  current_ = -1;
+  highest_spatial_ = 0;
+}
+
+void LayerGate::choose() {
+  if (active_ == 0) {
+    return;  // keep the wish: the encoding may come back
+  }
+  const int highest = highest_bit(active_);
+  if (!is_simulcast_) {
+    wanted_ = lowest_bit(active_);
+    return;
+  }
+  const int target = spatial_target_ < 0 ? highest : std::min(spatial_target_, highest);
+  const std::uint32_t not_above = active_ & ((2U << static_cast<unsigned>(target)) - 1U);
+  wanted_ = not_above != 0 ? highest_bit(not_above) : lowest_bit(active_);
+}
+
+std::optional<std::uint8_t> LayerGate::awaited() const {
+  if (paused_ || !is_video_ || wanted_ < 0) {
+    return std::nullopt;
+  }
+  if (wanted_ != current_ || std::min(spatial_cap(), highest_spatial_) > spatial_now_) {
+    return static_cast<std::uint8_t>(wanted_);
+  }
+  return std::nullopt;
+}
+
+GateDecision LayerGate::decide(const Packet& packet) {
+  if (paused_) {
+    return {};
+  }
+  const int encoding = packet.encoding;
+  if (!packet.payload.valid) {
+    // A malformed payload goes to nobody; its number is closed up.
+    return {.verdict = encoding == current_ ? GateVerdict::kDrop : GateVerdict::kIgnore, .set_marker = false};
+  }
+  if (encoding == wanted_ && encoding != current_) {
+    const bool may_switch = !packet.is_padding_only() && (!is_video_ || packet.payload.keyframe_start);
+    if (may_switch) {
+      current_ = encoding;
+      highest_spatial_ = 0;
+      spatial_now_ = spatial_cap();
+      temporal_now_ = cap_of(temporal_target_);
+      return {.verdict = GateVerdict::kSwitch, .set_marker = ends_picture(packet)};
+    }
+  }
+  if (encoding != current_) {
+    return {};
+  }
+  return is_video_ && !packet.is_padding_only() ? decide_layers(packet)
+                                                : GateDecision{.verdict = GateVerdict::kForward, .set_marker = false};
+}
+
+GateDecision LayerGate::decide_layers(const Packet& packet) {
+  const PayloadInfo& payload = packet.payload;
+  const int spatial = payload.spatial;
+  const int temporal = payload.temporal;
+  highest_spatial_ = std::max(highest_spatial_, spatial);
+  if (payload.keyframe_start) {
+    spatial_now_ = spatial_cap();
+    temporal_now_ = cap_of(temporal_target_);
+  } else if (payload.frame_start) {
+    move_temporal(payload);
+    move_spatial(payload);
+  }
+  if (spatial > spatial_now_ || temporal > temporal_now_) {
+    return {.verdict = GateVerdict::kDrop, .set_marker = false};
+  }
+  return {.verdict = GateVerdict::kForward, .set_marker = ends_picture(packet)};
+}
+
+void LayerGate::move_temporal(const PayloadInfo& payload) {
+  const int cap = cap_of(temporal_target_);
+  const int temporal = payload.temporal;
+  if (temporal_now_ > cap) {
+    temporal_now_ = cap;
+  } else if (temporal_now_ < cap) {
+    if (payload.switch_up && temporal <= temporal_now_) {
+      temporal_now_ = cap;
+    } else if (payload.temporal_sync && temporal > temporal_now_ && temporal <= cap) {
+      temporal_now_ = temporal;
+    }
+  }
+}
+
+void LayerGate::move_spatial(const PayloadInfo& payload) {
+  const int cap = spatial_cap();
+  const int spatial = payload.spatial;
+  if (spatial_now_ > cap && spatial == 0) {
+    spatial_now_ = cap;  // at the start of a picture, not in the middle of one
+  } else if (spatial == spatial_now_ + 1 && spatial <= cap && payload.spatial_sync) {
+    spatial_now_ = spatial;
+  }
+}
+
+// The last packet that goes out of this picture: layers above are cut off, so their marker will not come.
+bool LayerGate::ends_picture(const Packet& packet) const {
+  return is_video_ && packet.payload.frame_end && packet.payload.spatial == spatial_now_;
+}
+
+// Inside one encoding; a simulcast track's spatial target is the encoding itself.
+int LayerGate::spatial_cap() const { return is_simulcast_ ? kBest : cap_of(spatial_target_); }
+
+}  // namespace parley
