@@ -10,9 +10,10 @@ from pathlib import Path
 
 from rooms import RoomService
 from signaling.limits import Rate
-from signaling.services import BroadcastApi, HlsStore, LedgerApi, RecorderApi
+from signaling.services import BroadcastApi, HlsStore, RecorderApi
 from signaling.session import SessionLimits
 from signaling.tokens import KeyRing
+from store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +74,13 @@ class Services:
 
     rooms: RoomService
     keys: KeyRing
-    address_hash: Callable[[str], str]
-    """Keyed hash of a network address, for bans."""
+    store: Store
     recorder: RecorderApi | None = None
     broadcasts: BroadcastApi | None = None
     hls: HlsStore | None = None
-    ledger: LedgerApi | None = None
     missing: Callable[[], Sequence[str]] = _nothing_missing
     """What keeps the server from being ready, in words; empty when it is."""
+
+    def address_hash(self, address: str) -> str:
+        """Keyed hash of a network address, for bans."""
+        return self.store.keyed_hash("address", address)

@@ -5,7 +5,7 @@ them. A service that is not there answers `unavailable`. Errors: any exception w
 `signaling.errors.CODES`, with the reason as its text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -278,13 +278,6 @@ class BroadcastApi(Protocol):
 
     async def remove_partner(self, partner: str) -> None:
         """Remove one without destinations."""
-
-
-class LedgerApi(Protocol):
-    """The consent ledger as the API reads it."""
-
-    async def export(self, *, room: str | None = None, after: int = 0, limit: int = 200) -> Sequence[Mapping[str, object]]:
-        """Rows in order, each a plain mapping with its sequence number `seq`; random ids and hashes only."""
 
 
 class HlsStore(Protocol):

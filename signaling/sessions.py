@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
+from urllib.parse import quote
 
 import structlog
 from aiohttp import web
@@ -38,14 +39,20 @@ class HttpSession:
     participant: Participant
     ufrag: str
     etag: str = field(default_factory=lambda: f'"{secrets.token_hex(8)}"')
-    chat: asyncio.Queue[Chat] = field(default_factory=lambda: asyncio.Queue(200))
-    """Lines for the chat feed; a line that does not fit is dropped (the feed is slow)."""
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    chat: asyncio.Queue[Chat | None] = field(default_factory=lambda: asyncio.Queue(200))
+    """Lines for the chat feed, None at the end; the oldest goes when one does not fit (the feed is slow)."""
+    has_feed: bool = False
 
     @property
     def path(self) -> str:
         """The resource's own path."""
-        return f"/{self.kind}/{self.room}/sessions/{self.id}"
+        return f"/{self.kind}/{quote(self.room, safe='')}/sessions/{self.id}"
+
+    def tell(self, line: Chat | None) -> None:
+        """Hand a line to the chat feed."""
+        if self.chat.full():
+            self.chat.get_nowait()
+        self.chat.put_nowait(line)
 
 
 class HttpSessions:
@@ -108,7 +115,7 @@ class HttpSessions:
     def _forget(self, session: HttpSession) -> None:
         if self._sessions.pop(session.id, None) is not None:
             self._context.metrics.http_sessions.labels(session.kind).dec()
-        session.ended.set()
+        session.tell(None)
 
     async def _listen(self, session: HttpSession) -> None:
         """Follow the participant's events until it is over."""
@@ -116,8 +123,7 @@ class HttpSessions:
         try:
             async for event in session.participant.events:
                 if isinstance(event, Chat):
-                    if not session.chat.full():
-                        session.chat.put_nowait(event)
+                    session.tell(event)
                 elif isinstance(event, (Removed, RoomClosed)):
                     break
                 elif isinstance(event, PeerClosed):

@@ -94,26 +94,31 @@ async def chat(request: web.Request) -> web.StreamResponse:
         raise Problem("gone", "The session is over") from problem
     if claims.identity != session.identity:
         raise Problem("forbidden", "The token does not open this session")
+    if session.has_feed:
+        raise Problem("conflict", "This session has a chat feed already")
+    session.has_feed = True
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
     response.charset = "utf-8"
-    await response.prepare(request)
-    await _feed(session, response)
+    try:
+        await response.prepare(request)
+        await _feed(session, response)
+    except ConnectionError:
+        pass  # the viewer went away
+    finally:
+        session.has_feed = False
     return response
 
 
 async def _feed(session: HttpSession, response: web.StreamResponse) -> None:
-    async with asyncio.TaskGroup() as group:
-        ended = group.create_task(session.ended.wait())
-        while not session.ended.is_set():
-            line = group.create_task(session.chat.get())
-            done, _ = await asyncio.wait({line, ended}, timeout=_KEEPALIVE_S, return_when=asyncio.FIRST_COMPLETED)
-            if line not in done:
-                line.cancel()
-                if ended not in done:
-                    await response.write(b": still here\n\n")
-                continue
-            message = line.result().message
-            feed = FeedLine(message.name, message.text, message.at_ms)
-            await response.write(b"data: " + msgspec.json.encode(feed) + b"\n\n")
-        ended.cancel()
+    while True:
+        try:
+            async with asyncio.timeout(_KEEPALIVE_S):
+                line = await session.chat.get()
+        except TimeoutError:
+            await response.write(b": still here\n\n")
+            continue
+        if line is None:
+            return
+        feed = FeedLine(line.message.name, line.message.text, line.message.at_ms)
+        await response.write(b"data: " + msgspec.json.encode(feed) + b"\n\n")

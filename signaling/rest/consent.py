@@ -1,0 +1,112 @@
+"""Terms and the consent ledger."""
+
+import json
+import time
+
+from policy import Media, TermsDocument, TermsUse, Use, normalize_room
+from signaling.errors import Problem
+from signaling.rest.bodies import LedgerPage, TermsBody
+from signaling.rest.endpoint import PAGING, Call, Endpoint, Query
+from signaling.views import TermsText, terms_text
+
+
+async def _current(call: Call) -> TermsText:
+    document = call.context.services.rooms.consent.terms.current(time.time_ns() // 1_000_000)
+    if document is None:
+        raise Problem("not_found", "No terms are in force yet")
+    return terms_text(document)
+
+
+async def _version(call: Call) -> TermsText:
+    document = call.context.services.rooms.consent.terms.get(call.part("version"))
+    if document is None:
+        raise Problem("not_found", "There is no such version of the terms")
+    return terms_text(document)
+
+
+async def _publish(call: Call) -> TermsText:
+    body: TermsBody = call.body
+    consent = call.context.services.rooms.consent
+    if consent.terms.get(body.version) is not None:
+        raise Problem("conflict", "That version is published, and published terms never change: choose another name")
+    document = TermsDocument(
+        version=body.version,
+        number=max(item.number for item in consent.terms.documents) + 1,
+        title=body.title,
+        effective_at_ms=body.effective_ms,
+        is_material=body.material,
+        paragraphs=tuple(body.paragraphs),
+        age_statement=body.age_statement,
+        uses=tuple(
+            TermsUse(
+                use=Use(item.use),
+                title=item.title,
+                text=item.text,
+                media=frozenset(Media(kind) for kind in item.media),
+            )
+            for item in body.uses
+        ),
+    )
+    await consent.publish_terms(document)
+    return terms_text(document)
+
+
+async def _ledger(call: Call) -> LedgerPage:
+    after, limit = call.integer("after", 0, 0, 1 << 40), call.limit()
+    room = call.query("room")
+    room_id = None
+    store = call.context.services.store
+    if room is not None:
+        row = await store.rooms.get(normalize_room(room))
+        if row is None:
+            return LedgerPage([])
+        room_id = row.id
+    rows = await store.ledger.rows(after=after, limit=limit + 1, room=room_id)
+    page = rows[:limit]
+    return LedgerPage(
+        [json.loads(row.to_json()) for row in page], str(page[-1].seq) if len(rows) > limit else None
+    )
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/terms",
+        name="getTerms",
+        summary="The terms in force",
+        handler=_current,
+        result=TermsText,
+        is_public=True,
+        problems=("not_found",),
+    ),
+    Endpoint(
+        method="GET",
+        path="/terms/{version}",
+        name="getTermsVersion",
+        summary="A version of the terms",
+        handler=_version,
+        result=TermsText,
+        is_public=True,
+        problems=("not_found",),
+    ),
+    Endpoint(
+        method="POST",
+        path="/terms",
+        name="publishTerms",
+        summary="Publish a version of the terms",
+        handler=_publish,
+        body=TermsBody,
+        result=TermsText,
+        status=201,
+        problems=("conflict",),
+    ),
+    Endpoint(
+        method="GET",
+        path="/consents",
+        name="listConsents",
+        summary="Rows of the consent ledger: random ids and hashes, no names",
+        handler=_ledger,
+        result=LedgerPage,
+        queries=(Query("room", "Only of this room"), *PAGING),
+    ),
+)

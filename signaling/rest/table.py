@@ -1,0 +1,15 @@
+"""All endpoints."""
+
+from typing import Final
+
+from signaling.rest import access, broadcasts, consent, recordings, rooms
+from signaling.rest.endpoint import Endpoint
+
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *rooms.ENDPOINTS,
+    *access.ENDPOINTS,
+    *recordings.ENDPOINTS,
+    *broadcasts.ENDPOINTS,
+    *consent.ENDPOINTS,
+)
+"""Everything under `/api/v1`, but for the document that describes it."""
