@@ -1,4 +1,4 @@
-"""The media plane: peers, tracks and taps of a room, on the native core. Told, never asks: it knows no permission.
+"""The media plane: peers, tracks and taps of a room, on the native core. It knows no permission: it is told.
 
 The facade is lazy: a name's module is loaded at its first use, so that importing `sfu` costs nothing.
 """
@@ -7,8 +7,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from media.gates import Gate
     from sfu.config import MediaConfig
-    from sfu.engine.types import ALWAYS_OPEN, Gate, Kind, SinkId, TapId, TrackId
+    from sfu.engine.types import ALWAYS_OPEN, Kind, SinkId, TapId, TrackId
     from sfu.errors import (
         EngineError,
         NegotiationError,
@@ -55,7 +56,7 @@ _HOMES = {
     "EventQueue": "sfu.route.events",
     "EventsLost": "sfu.route.events",
     "ForwardStats": "sfu.stats",
-    "Gate": "sfu.engine.types",
+    "Gate": "media.gates",
     "Kind": "sfu.engine.types",
     "Levels": "sfu.route.events",
     "MediaConfig": "sfu.config",

@@ -20,7 +20,7 @@ class MediaConfig:
     """Native threads, each with its own sockets."""
 
     announced: tuple[str, ...] = ()
-    """Addresses put into candidates instead of `addresses`, in the same order (1:1 NAT). Empty: the bound ones."""
+    """Addresses put into candidates in place of `addresses`, in the same order (1:1 NAT). Empty: as bound."""
 
     gate_slots: int = 65_536
     """Slots of the shared gate page: one for each (participant, use), one for each room's epoch."""
@@ -44,7 +44,7 @@ class MediaConfig:
     """Transports of one router; beyond it, joining is refused."""
 
     max_tracks_per_peer: int = 32
-    """Tracks that one publisher may have at a time; more m-sections are answered as rejected."""
+    """Tracks that one publisher may have at a time; m-sections beyond are answered as rejected."""
 
     max_subscriptions: int = 512
     """Tracks that one subscriber may receive at a time."""

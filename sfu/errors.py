@@ -11,7 +11,7 @@ class SfuError(Exception):
 
 
 class SdpError(SfuError):
-    """A session description that does not parse, or breaks a limit; `line` counts from 1, 0 for the whole."""
+    """A session description that does not parse, or breaks a limit; `line` counts from 1, 0: the whole."""
 
     code = "invalid_sdp"
 
@@ -22,24 +22,24 @@ class SdpError(SfuError):
 
 
 class NegotiationError(SfuError):
-    """A session description that parses but cannot be agreed to (no common codec, wrong version, wrong role)."""
+    """A session description that parses but cannot be agreed to (wrong version, wrong role)."""
 
     code = "negotiation_failed"
 
 
-class UnsupportedCodec(NegotiationError):
+class UnsupportedCodec(NegotiationError):  # noqa: N818 - the field's word for it
     """An offer in which no section has a codec that the room allows."""
 
     code = "unsupported_codec"
 
 
-class UnknownPeer(SfuError):
+class UnknownPeer(SfuError):  # noqa: N818 - the field's word for it
     """A peer, subscriber or viewer id that is not (or no longer) in this router."""
 
     code = "not_found"
 
 
-class UnknownTrack(SfuError):
+class UnknownTrack(SfuError):  # noqa: N818 - the field's word for it
     """A track id that is not (or no longer) in this router."""
 
     code = "not_found"
@@ -51,19 +51,19 @@ class EngineError(SfuError):
     code = "engine_error"
 
 
-class QueueFull(EngineError):
+class QueueFull(EngineError):  # noqa: N818 - the field's word for it
     """A command that found the worker's bounded queue full."""
 
     code = "engine_busy"
 
 
-class RouterClosed(SfuError):
+class RouterClosed(SfuError):  # noqa: N818 - the field's word for it
     """A call on a router, or a plane, that is closed."""
 
     code = "room_closed"
 
 
-class TooManyPeers(SfuError):
+class TooManyPeers(SfuError):  # noqa: N818 - the field's word for it
     """A configured limit of peers, tracks or subscriptions is reached."""
 
     code = "room_full"

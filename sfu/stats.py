@@ -3,9 +3,11 @@
 PURE: no I/O.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from sfu.engine.events import Stats
 from sfu.engine.types import ForwardId, TapId, TrackId
 from sfu.route.events import PeerId
 
@@ -31,7 +33,8 @@ class ForwardStats:
     """Counters of one track to one peer."""
 
     forward: ForwardId
-    track: TrackId
+    track: TrackId | None
+    """None while nothing goes through."""
     peer: PeerId
     counters: Mapping[str, int]
 
@@ -61,3 +64,36 @@ class PlaneStats:
 
     workers: tuple[Mapping[str, int], ...]
     plane: Mapping[str, int]
+
+
+def router_stats(
+    stats: Stats,
+    peers: Collection[PeerId],
+    tracks: Collection[TrackId],
+    forwards: Mapping[ForwardId, tuple[PeerId, TrackId | None]],
+    taps: Mapping[TapId, TrackId],
+) -> RouterStats:
+    """Pick one room's rows out of its worker's."""
+    return RouterStats(
+        tuple(
+            PeerStats(row["transport"], _counters(row))
+            for row in stats.transports
+            if row["transport"] in peers
+        ),
+        tuple(TrackStats(row["track"], _counters(row)) for row in stats.tracks if row["track"] in tracks),
+        tuple(
+            ForwardStats(
+                row["forward"], forwards[row["forward"]][1], forwards[row["forward"]][0], _counters(row)
+            )
+            for row in stats.forwards
+            if row["forward"] in forwards
+        ),
+        tuple(
+            TapStats(row["tap"], taps[row["tap"]], _counters(row)) for row in stats.taps if row["tap"] in taps
+        ),
+    )
+
+
+def _counters(row: Mapping[str, Any]) -> dict[str, int]:
+    names = {"transport", "track", "forward", "tap"}
+    return {key: value for key, value in row.items() if key not in names and isinstance(value, int)}

@@ -1,1 +1,1 @@
-"""The media engine as Python sees it: typed commands and events, the native wrapper, and its in-memory model."""
+"""The media engine as Python sees it: typed commands and events, the native wrapper, its in-memory model."""

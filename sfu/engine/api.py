@@ -7,6 +7,7 @@ All methods run on the event loop's thread. A command returns an `Ack` at once; 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from media.gates import Gate
 from sfu.engine.events import Event, Stats
 from sfu.engine.types import (
     Ack,
@@ -14,7 +15,6 @@ from sfu.engine.types import (
     EngineCodec,
     EngineEncoding,
     ForwardId,
-    Gate,
     Kind,
     SinkId,
     TapId,

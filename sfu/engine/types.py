@@ -30,7 +30,7 @@ EXTENSION_NAMES: frozenset[str] = frozenset({
 
 
 ALWAYS_OPEN = Gate(0, 0)
-"""The gate of a forward that permission alone governs: participants of the room, never an external viewer."""
+"""The gate of a forward that permission alone governs: participants of the room, never outsiders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class EngineEncoding:
 class Ack:
     """A command on its way: `await` it to know that the engine did it.
 
-    Lives on the event loop's thread. An error that nobody awaits is for the engine's wrapper to count and log.
+    Lives on the event loop's thread. An error that nobody awaits is logged by the engine's wrapper.
 
     Raises (on await):
         EngineError: the engine refused the command, or closed first.

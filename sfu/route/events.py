@@ -121,7 +121,7 @@ class SinkClosed:
 
 @dataclass(frozen=True, slots=True)
 class EventsLost:
-    """The consumer fell so far behind that this many events were dropped: look at the router's state again."""
+    """The consumer fell so far behind that so many events were dropped: look at the router's state again."""
 
     count: int
 
@@ -147,8 +147,8 @@ PlaneEvent = (
 class EventQueue:
     """Bounded queue with one consumer, on the event loop's thread.
 
-    Overflow rule: `Levels`, `ActiveSpeaker` and `OfferNeeded` replace their waiting twin, so they never pile up;
-    anything else beyond `limit` is dropped and counted, and the consumer gets one `EventsLost` in its place.
+    Overflow rule: `Levels` and `OfferNeeded` replace their waiting twin, so they never pile up; anything else
+    beyond `limit` is dropped and counted, and the consumer gets one `EventsLost` in its place.
     """
 
     limit: int

@@ -1,0 +1,73 @@
+"""What a router does by the clock: keyframe requests that waited, and the dominant speaker."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from sfu.engine.api import Engine
+from sfu.engine.types import TrackId
+from sfu.errors import EngineError
+from sfu.route.events import ActiveSpeaker
+from sfu.route.keyframes import KeyframeRequests
+from sfu.route.speakers import SpeakerDetector
+
+_log = structlog.get_logger("sfu.router")
+
+
+class Pulse:
+    """Runs the pure deciders of one router on one timer of the event loop."""
+
+    def __init__(self, engine: Engine, on_speaker: Callable[[ActiveSpeaker], None]) -> None:
+        self._engine = engine
+        self._on_speaker = on_speaker
+        self._keyframes = KeyframeRequests()
+        self._speakers = SpeakerDetector()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    def want_keyframe(self, track: TrackId) -> None:
+        """Somebody needs a keyframe of a video track."""
+        self._keyframes.receive(track)
+        self._tick()
+
+    def hear(self, levels: Iterable[tuple[TrackId, int, bool]]) -> None:
+        """Take one round of audio levels, dBov."""
+        self._speakers.receive(levels, _now())
+        self._alarm()
+
+    def remove(self, track: TrackId) -> None:
+        """A track ended."""
+        self._keyframes.remove(track)
+        self._speakers.remove(track, _now())
+        self._alarm()
+
+    def close(self) -> None:
+        """Stop the clock."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
+        now = _now()
+        for track in self._keyframes.poll(now):
+            try:
+                self._engine.request_keyframe(track)
+            except EngineError as error:
+                _log.debug("keyframe_request_dropped", track=track, reason=str(error))
+        self._speakers.tick(now)
+        self._alarm()
+
+    def _alarm(self) -> None:
+        for change in self._speakers.poll():
+            self._on_speaker(change)
+        due = [at for at in (self._keyframes.deadline(), self._speakers.deadline()) if at is not None]
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due and not self._is_closed:
+            self._timer = asyncio.get_running_loop().call_at(min(due), self._tick)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

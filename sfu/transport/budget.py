@@ -1,0 +1,28 @@
+"""A token bucket: how much work one remote may cause.
+
+PURE: time comes in by parameter.
+"""
+
+
+class Budget:
+    """Allows `burst` at once and `per_s` in the long run."""
+
+    __slots__ = ("_at", "_burst", "_per_s", "_tokens", "refused")
+
+    def __init__(self, *, per_s: float, burst: int, now: float) -> None:
+        self._per_s = per_s
+        self._burst = float(burst)
+        self._tokens = float(burst)
+        self._at = now
+        self.refused = 0
+        """How often there was none left."""
+
+    def allow(self, now: float) -> bool:
+        """Take one token; False when none is left."""
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_s)
+        self._at = now
+        if self._tokens < 1.0:
+            self.refused += 1
+            return False
+        self._tokens -= 1.0
+        return True

@@ -1,0 +1,397 @@
+"""One peer connection's transport: ICE-lite and DTLS over the engine, from the first check to the last ack.
+
+Runs on the event loop's thread. The engine's events come in by `receive`; datagrams and commands go out at
+once. Nothing here waits for the remote: what it sends or leaves out moves this peer only.
+"""
+
+import asyncio
+import random
+from collections import deque
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from typing import Final, Protocol, assert_never
+
+import structlog
+
+from sfu.config import MediaConfig
+from sfu.engine import events
+from sfu.engine.api import Engine
+from sfu.engine.types import Ack, TransportId
+from sfu.errors import EngineError, NegotiationError, QueueFull
+from sfu.route.events import PeerId
+from sfu.sdp import LocalTransport, RemoteTransport
+from sfu.tasks import Tasks
+from sfu.transport.budget import Budget
+from sfu.transport.dtls import (
+    Dtls,
+    DtlsClosed,
+    DtlsConnected,
+    DtlsData,
+    DtlsEffect,
+    DtlsFailed,
+    DtlsIdentity,
+    SendDtls,
+    SrtpSessions,
+)
+from sfu.transport.ice_lite import (
+    BindPath,
+    ConsentLost,
+    IceConnected,
+    IceDisconnected,
+    IceEffect,
+    IceLite,
+    SendStun,
+    UfragsChanged,
+    UnbindPath,
+    credentials,
+)
+
+_log = structlog.get_logger("sfu.peer")
+
+# A browser checks each pair every 50 ms at worst until one works, later every 2.5 s.
+_CHECKS_PER_S: Final = 50.0
+_CHECKS_BURST: Final = 200
+# A handshake is a dozen datagrams each way; retransmissions double that.
+_HANDSHAKE_PER_S: Final = 20.0
+_HANDSHAKE_BURST: Final = 100
+_RETRY_S: Final = 0.02
+
+TransportEvent = events.Stun | events.Dtls | events.Proven | events.Idle | events.Active
+
+
+class PeerListener(Protocol):
+    """Who is told what becomes of a peer; must not raise."""
+
+    def on_connected(self, peer: PeerId) -> None:
+        """ICE and DTLS are done and the engine has the keys."""
+        ...
+
+    def on_failed(self, peer: PeerId, reason: str) -> None:
+        """The peer is of no more use; the listener closes it."""
+        ...
+
+    def on_idle(self, peer: PeerId) -> None:
+        """No authentic packet for the configured time."""
+        ...
+
+    def on_active(self, peer: PeerId) -> None:
+        """Authentic packets again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHost:
+    """What every peer of a plane shares."""
+
+    engine: Engine
+    identity: DtlsIdentity
+    config: MediaConfig
+    candidates: tuple[tuple[str, ...], ...]
+    """SDP candidate values for each worker."""
+    rng: random.Random
+    tasks: Tasks
+    kept: deque[SrtpSessions] = field(default_factory=deque)
+    """Sessions whose removal the engine never acknowledged: kept for ever rather than freed under it."""
+
+
+class PeerState(Enum):
+    """How far a peer has come."""
+
+    NEW = auto()
+    SECURING = auto()
+    CONNECTED = auto()
+    FAILED = auto()
+    CLOSED = auto()
+
+
+_ENDED: Final = frozenset({PeerState.FAILED, PeerState.CLOSED})
+
+
+class Peer:
+    """Joins ice_lite, dtls and the engine for one peer connection."""
+
+    def __init__(self, peer: PeerId, worker: int, host: PeerHost, listener: PeerListener) -> None:
+        now = _now()
+        self.id = peer
+        self.worker = worker
+        self.state = PeerState.NEW
+        self._host = host
+        self._listener = listener
+        self.local = self._make_local(host.rng.getrandbits(61))
+        self._ice = IceLite(
+            ufrag=self.local.ufrag, pwd=self.local.pwd, now=now, consent_s=host.config.consent_timeout_s
+        )
+        self._dtls: Dtls | None = None
+        self._remote: RemoteTransport | None = None
+        self._sessions: SrtpSessions | None = None
+        self._join_by: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._checks = Budget(per_s=_CHECKS_PER_S, burst=_CHECKS_BURST, now=now)
+        self._handshake = Budget(per_s=_HANDSHAKE_PER_S, burst=_HANDSHAKE_BURST, now=now)
+
+    @property
+    def transport(self) -> TransportId:
+        """The engine's name of this peer: the same number."""
+        return TransportId(self.id)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether media can flow."""
+        return self.state is PeerState.CONNECTED
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the peer has failed or is closed."""
+        return self.state in _ENDED
+
+    def _make_local(self, session_id: int) -> LocalTransport:
+        ufrag, pwd = credentials(self._host.rng)
+        return LocalTransport(
+            ufrag=ufrag,
+            pwd=pwd,
+            fingerprint=self._host.identity.fingerprint,
+            candidates=self._host.candidates[self.worker],
+            session_id=session_id,
+        )
+
+    def open(self) -> Ack:
+        """Make the transport in the engine."""
+        return self._host.engine.add_transport(self.transport, self.worker, self._ice.ufrags)
+
+    def expect_join(self) -> None:
+        """From now the remote has `join_timeout_s` to connect."""
+        if self._join_by is None and self.state is PeerState.NEW:
+            self._join_by = _now() + self._host.config.join_timeout_s
+            self._arm()
+
+    def set_remote(self, remote: RemoteTransport) -> None:
+        """Take what the remote's description says of its transport.
+
+        Raises:
+            NegotiationError: it contradicts what an earlier description said.
+        """
+        known = self._remote
+        if known is not None and (
+            known.dtls_role != remote.dtls_role or set(known.fingerprints) != set(remote.fingerprints)
+        ):
+            raise NegotiationError("the DTLS certificate or role of a running peer cannot change")
+        self._remote = remote
+        if self._dtls is not None:
+            # The hello may arrive before the answer: the fingerprint is compared when both are there.
+            self._dtls.set_fingerprints(remote.fingerprints)
+            self._run()
+
+    def is_remote_generation(self, ufrag: str) -> bool:
+        """Whether the remote's present ICE generation goes by this ufrag."""
+        return self._remote is not None and self._remote.ufrag == ufrag
+
+    def next_local(self) -> LocalTransport:
+        """Fresh credentials for an ICE restart; `restart` puts them to use."""
+        return self._make_local(self.local.session_id)
+
+    def restart(self, local: LocalTransport, *, remote_ufrag: str | None = None) -> None:
+        """Accept checks with new credentials beside the old, until one of them succeeds."""
+        self.local = local
+        if remote_ufrag is not None and self._remote is not None:
+            self._remote = replace(self._remote, ufrag=remote_ufrag)
+        self._ice.restart(local.ufrag, local.pwd, _now())
+        self._run()
+
+    def receive(self, event: TransportEvent) -> None:
+        """Take one of the engine's events for this transport; never raises."""
+        if self.is_ended:
+            return
+        try:
+            self._receive(event, _now())
+        except Exception:  # noqa: BLE001 - whatever a datagram broke, it breaks this peer only
+            _log.exception("peer_broke", peer=self.id)
+            self.fail("internal")
+
+    def _receive(self, event: TransportEvent, now: float) -> None:
+        match event:
+            case events.Stun():
+                if self._checks.allow(now):
+                    self._ice.receive(event.data, event.socket, event.ip, event.port, now)
+                    self._run()
+            case events.Dtls():
+                if self._handshake.allow(now):
+                    self._begin_dtls(now).receive(event.data, now)
+                    self._run()
+            case events.Proven():
+                if self._dtls is not None:
+                    self._dtls.proven()
+            case events.Idle():
+                self._listener.on_idle(self.id)
+            case events.Active():
+                self._listener.on_active(self.id)
+            case _ as never:
+                assert_never(never)
+
+    def _begin_dtls(self, now: float) -> Dtls:
+        if self._dtls is None:
+            role = "server" if self._remote is None else self._remote.dtls_role
+            fingerprints = None if self._remote is None else self._remote.fingerprints
+            self._dtls = Dtls(self._host.identity, role, fingerprints, now)
+            if role == "client":
+                self._dtls.start(now)
+        return self._dtls
+
+    def _run(self) -> None:
+        """Carry out what ICE and DTLS want, and set the next alarm."""
+        try:
+            for ice_effect in self._ice.poll():
+                self._run_ice(ice_effect)
+            if self._dtls is not None:
+                for dtls_effect in self._dtls.poll():
+                    self._run_dtls(dtls_effect)
+        except EngineError as error:
+            self.fail(f"engine: {error}")
+        if not self.is_ended:
+            self._arm()
+
+    def _run_ice(self, effect: IceEffect) -> None:
+        engine = self._host.engine
+        match effect:
+            case SendStun():
+                self._send(effect.socket, effect.ip, effect.port, effect.data)
+            case BindPath():
+                engine.bind_path(
+                    self.transport, effect.socket, effect.ip, effect.port, selected=effect.selected
+                )
+            case UnbindPath():
+                engine.unbind_path(self.transport, effect.socket, effect.ip, effect.port)
+            case UfragsChanged():
+                engine.set_ufrags(self.transport, effect.ufrags)
+            case IceConnected():
+                if self._remote is not None and self._remote.dtls_role == "client":
+                    self._begin_dtls(_now())
+            case IceDisconnected():
+                _log.debug("peer_disconnected", peer=self.id)
+            case ConsentLost():
+                self.fail("consent_lost")
+            case _ as never:
+                assert_never(never)
+
+    def _run_dtls(self, effect: DtlsEffect) -> None:
+        match effect:
+            case SendDtls():
+                path = self._ice.selected
+                if path is not None:
+                    self._send(path.socket, path.ip, path.port, effect.data)
+            case DtlsConnected():
+                self.state = PeerState.SECURING
+                self._sessions = effect.sessions
+                self._host.tasks.start(self._secure(effect.sessions), name=f"secure {self.id}")
+            case DtlsFailed():
+                self.fail(f"{effect.code}: {effect.reason}")
+            case DtlsClosed():
+                self.fail("closed_by_peer")
+            case DtlsData():
+                _log.debug("peer_data_ignored", peer=self.id)
+            case _ as never:
+                assert_never(never)
+
+    def _send(self, socket: int, ip: str, port: int, data: bytes) -> None:
+        try:
+            self._host.engine.send(self.worker, socket, ip, port, data)
+        except QueueFull:
+            _log.debug("peer_datagram_dropped", peer=self.id)
+
+    async def _secure(self, sessions: SrtpSessions) -> None:
+        try:
+            async with asyncio.timeout(self._host.config.command_timeout_s):
+                await self._host.engine.set_srtp(
+                    self.transport, sessions.rx_address, sessions.tx_address, sessions.profile
+                )
+        except (EngineError, TimeoutError) as error:
+            self.fail(f"engine: {error or 'timeout'}")
+            return
+        if self.state is PeerState.SECURING:
+            self.state = PeerState.CONNECTED
+            self._join_by = None
+            self._arm()
+            self._listener.on_connected(self.id)
+
+    def fail(self, reason: str) -> None:
+        """End this peer's usefulness and tell the listener, once."""
+        if self.is_ended:
+            return
+        self.state = PeerState.FAILED
+        self._disarm()
+        self._listener.on_failed(self.id, reason)
+
+    def _arm(self) -> None:
+        deadlines = [
+            self._ice.deadline(),
+            self._join_by,
+            None if self._dtls is None else self._dtls.deadline(),
+        ]
+        due = min((d for d in deadlines if d is not None), default=None)
+        if self._timer is not None:
+            if due is not None and self._timer.when() == due:
+                return
+            self._timer.cancel()
+        self._timer = None if due is None else asyncio.get_running_loop().call_at(due, self._tick)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self.is_ended:
+            return
+        now = _now()
+        if self._join_by is not None and now >= self._join_by:
+            self.fail("join_timeout")
+            return
+        try:
+            self._ice.tick(now)
+            if self._dtls is not None:
+                self._dtls.tick(now)
+            self._run()
+        except Exception:  # noqa: BLE001 - a broken timer breaks this peer only
+            _log.exception("peer_broke", peer=self.id)
+            self.fail("internal")
+
+    async def close(self) -> None:
+        """Say goodbye and remove the transport; the keys live until the engine has let go of them."""
+        if self.state is PeerState.CLOSED:
+            return
+        self.state = PeerState.CLOSED
+        self._disarm()
+        self._goodbye()
+        sessions, self._sessions, self._dtls = self._sessions, None, None
+        is_removed = False
+        try:
+            await self._remove_transport()
+            is_removed = True
+        except (EngineError, TimeoutError) as error:
+            _log.warning("peer_removal_failed", peer=self.id, reason=str(error) or "timeout")
+        finally:
+            if sessions is not None and not is_removed:
+                self._host.kept.append(sessions)
+
+    def _goodbye(self) -> None:
+        path = self._ice.selected
+        if self._dtls is None or path is None:
+            return
+        self._dtls.close()
+        for effect in self._dtls.poll():
+            if isinstance(effect, SendDtls):
+                self._send(path.socket, path.ip, path.port, effect.data)
+
+    async def _remove_transport(self) -> None:
+        async with asyncio.timeout(self._host.config.command_timeout_s):
+            while True:
+                try:
+                    await self._host.engine.remove_transport(self.transport)
+                except QueueFull:
+                    await asyncio.sleep(_RETRY_S)
+                else:
+                    return
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
