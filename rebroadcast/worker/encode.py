@@ -17,6 +17,8 @@ from media.mixer import SAMPLE_RATE, Samples
 
 VIDEO_CLOCK: Final = 90_000
 AAC_FRAME_SAMPLES: Final = 1024
+_AAC_MEMORY_FRAMES: Final = 3
+"""AAC windows overlap: so many frames after a sample may still hold some of it."""
 FRAGMENT_FLAGS: Final = "empty_moov+default_base_moof+frag_keyframe+skip_trailer"
 
 
@@ -81,6 +83,7 @@ class Encoders:
         self._waiting: list[Samples] = []
         self._waiting_samples = 0
         self._audio_at = 0
+        self._audio_to_drop = 0
 
     @property
     def video_parameters(self) -> bytes:
@@ -125,8 +128,9 @@ class Encoders:
                     yield EncodedAudio(bytes(packet), packet.pts)
 
     def forget_audio(self) -> None:
-        """Replaces samples that wait for a whole frame by silence: they are older than a cut."""
+        """Takes back all sound that went in before a cut: what waits, and what the encoder still holds."""
         self._waiting = [np.zeros_like(samples) for samples in self._waiting]
+        self._audio_to_drop = _AAC_MEMORY_FRAMES
 
     def close(self) -> None:
         """Frees the encoders."""
