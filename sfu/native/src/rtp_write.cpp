@@ -28,7 +28,7 @@ std::size_t append_element(Writer& out, bool two_byte, std::uint8_t id, Bytes va
     if (id == 0 || id > 14 || value.empty() || value.size() > kMaxOneByteSize) {
       return 0;
     }
-    out.u8(static_cast<std::uint8_t>((id << 4) | (value.size() - 1)));
+    out.u8(static_cast<std::uint8_t>((static_cast<unsigned>(id) << 4U) | (value.size() - 1)));
   }
   const std::size_t offset = out.size();
   out.bytes(value);

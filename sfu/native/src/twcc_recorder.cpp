@@ -39,7 +39,7 @@ std::uint16_t next_chunk(std::span<const std::uint8_t> symbols, std::size_t& at)
   const bool fits_one_bit = std::ranges::find(one_bit, kLarge) == one_bit.end();
   if (run >= (fits_one_bit ? kOneBitSymbols : kTwoBitSymbols) || run == rest.size()) {
     at += run;
-    return static_cast<std::uint16_t>((rest[0] << 13U) | run);
+    return static_cast<std::uint16_t>((static_cast<std::size_t>(rest[0]) << 13U) | run);
   }
   unsigned chunk = 0;
   if (fits_one_bit) {
