@@ -1,0 +1,67 @@
+import { claims_of } from "../sdk/token.js";
+import { fetch_dev_token } from "../ui/api.js";
+import { recall, remember } from "../ui/storage.js";
+
+/**
+ * The token that opens this room: from the link's fragment, from an earlier load of this tab, or, on a development server, minted.
+ *
+ * It is taken out of the address bar at once, so that a copied address does not hand on one's own pass.
+ */
+export class Pass {
+  #key;
+  #room;
+  #minted;
+
+  constructor(room) {
+    this.#room = room;
+    this.#key = `parley.pass.${room}`;
+    const kept = recall("sessionStorage", this.#key) ?? {};
+    const fragment = new URLSearchParams(location.hash.slice(1));
+    this.is_host = fragment.has("host") || Boolean(kept.is_host);
+    this.token = fragment.get("token") ?? (still_good(kept.token) ? kept.token : null);
+    this.#minted = !fragment.get("token") && Boolean(kept.minted);
+    if (location.hash) history.replaceState(null, "", location.pathname);
+    this.#keep();
+  }
+
+  /** The token's claims, or null. */
+  get claims() {
+    return this.token ? claims_of(this.token) : null;
+  }
+
+  /** Mint a token when there is none; throws ParleyError where the server is not in development mode. */
+  async ensure(name = null) {
+    if (this.token) return this.token;
+    const { token } = await fetch_dev_token({ room: this.#room, moderator: this.is_host, ...(name ? { name } : {}) });
+    this.token = token;
+    this.#minted = true;
+    this.#keep();
+    return token;
+  }
+
+  /** A function that fetches the next token of the same identity, or null where only the link's sender can. */
+  get renew() {
+    if (!this.#minted) return null;
+    return async () => {
+      const { token } = await fetch_dev_token({ room: this.#room, moderator: this.is_host, identity: this.claims.sub });
+      this.token = token;
+      this.#keep();
+      return token;
+    };
+  }
+
+  /** Forget the token. */
+  drop() {
+    this.token = null;
+    remember("sessionStorage", this.#key, this.is_host ? { is_host: true } : null);
+  }
+
+  #keep() {
+    if (this.token || this.is_host) remember("sessionStorage", this.#key, { token: this.token, minted: this.#minted, is_host: this.is_host });
+  }
+}
+
+function still_good(token) {
+  const exp = token ? claims_of(token)?.exp : null;
+  return Number.isFinite(exp) && exp * 1000 > Date.now() + 60_000;
+}

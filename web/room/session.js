@@ -1,0 +1,189 @@
+import { by_id, el, fill } from "../ui/dom.js";
+import { icon } from "../ui/icons.js";
+import { toast } from "../ui/toast.js";
+import { Banners } from "./banners.js";
+import { Studio } from "./broadcast.js";
+import { Chat } from "./chat.js";
+import { Consent } from "./consent.js";
+import { Controls } from "./controls.js";
+import { Indicator } from "./indicator.js";
+import { Notices } from "./notice.js";
+import { People } from "./people.js";
+import { PersonMenu } from "./person_menu.js";
+import { open_settings } from "./settings.js";
+import { Stage } from "./stage.js";
+import { ask_terms } from "./terms.js";
+
+const QUALITY = {
+  good: "Your connection is good",
+  fair: "Your connection is unsteady",
+  poor: "Your connection is poor",
+};
+
+/** The room on the page, from joining until it ends: makes the parts, and shows what the connection does. */
+export class Session {
+  #room;
+  #media;
+  #banners = new Banners();
+  #parts = {};
+  #side = null;
+  #keys = (event) => this.#key(event);
+
+  /** `title` is the room's; `on_ended({reason, error})` runs once. */
+  constructor({ room, media, title, on_ended }) {
+    this.#room = room;
+    this.#media = media;
+    by_id("room-name").textContent = title;
+    by_id("room").hidden = false;
+    this.#build();
+    this.#listen(on_ended);
+    addEventListener("keydown", this.#keys);
+  }
+
+  #build() {
+    const room = this.#room;
+    const media = this.#media;
+    const consent = new Consent(room);
+    const menu = new PersonMenu(room);
+    const studio = new Studio(room);
+    const on_menu = (anchor, participant) => menu.open(anchor, participant);
+    const stage = new Stage({ room, media, on_menu, on_blocked: () => this.#sound_blocked() });
+    menu.use_stage(stage);
+    const controls = new Controls({ room, media, studio, actions: {
+      side: (panel) => this.#open_side(this.#side === panel ? null : panel),
+      consent: () => consent.open(),
+      settings: () => open_settings(media),
+      leave: () => room.leave(),
+    } });
+    const chat = new Chat({ room, on_unread: (count) => controls.show_unread(count), is_visible: () => this.#side === "chat" && !document.hidden });
+    new People({ room, media, on_menu });
+    const indicator = new Indicator({ room, on_open: () => consent.open() });
+    const notices = new Notices(room);
+    this.#parts = { stage, controls, chat, indicator, notices };
+    this.#dress();
+    if (matchMedia("(min-width: 1100px)").matches) this.#open_side("chat", { focus: false });
+  }
+
+  #dress() {
+    const copy = by_id("copy-link");
+    fill(copy, icon("link"));
+    fill(by_id("side-close"), icon("close"));
+    copy.onclick = () => copy_address();
+    by_id("alone-copy").onclick = () => copy_address();
+    by_id("side-close").onclick = () => this.#open_side(null);
+    for (const panel of ["chat", "people"]) {
+      const tab = by_id(`tab-${panel}`);
+      tab.onclick = () => this.#open_side(panel);
+      tab.onkeydown = ({ key }) => {
+        if (key === "ArrowLeft" || key === "ArrowRight") this.#open_side(panel === "chat" ? "people" : "chat", { focus_tab: true });
+      };
+    }
+    this.#show_quality("good");
+  }
+
+  #listen(on_ended) {
+    const room = this.#room;
+    room.on("state", ({ state, reason, error, resumed }) => {
+      if (state === "reconnecting") this.#banners.show("connection", "The connection to the server is lost. Trying to get back.", { kind: "warn" });
+      if (state === "connected") this.#reconnected(resumed);
+      if (state === "closed") this.#close({ reason, error }, on_ended);
+    });
+    room.on("error", (error) => this.#show_error(error));
+    room.on("quality", ({ grade }) => this.#show_quality(grade));
+    room.on("terms", () => this.#ask_terms());
+    room.on("goaway", () => this.#banners.show("connection", "The server restarts. You are reconnected in a moment.", { kind: "warn" }));
+    room.on("token_expiring", ({ token_expires_at }) => {
+      const time = new Date(token_expires_at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      this.#banners.show("pass", `Your link ends at ${time}. Ask for a new one to stay.`, { kind: "warn", action: { text: "Hide", run: () => this.#banners.hide("pass") } });
+    });
+    room.on("codec_unsupported", ({ codec }) => toast(`Somebody here cannot show ${codec} video.`, { kind: "error" }));
+    room.on("own_muted", ({ source, enforced }) => {
+      if (source === "mic" && enforced) this.#banners.show("muted", "A moderator has muted your microphone.", { kind: "warn" });
+      else this.#banners.hide("muted");
+    });
+    this.#media.on("problem", ({ error }) => toast(error.reason, { kind: "error" }));
+    this.#media.on("changed", () => {
+      for (const id of room.participants.keys()) this.#parts.stage.tile(id)?.use_speaker(this.#media.chosen.speaker);
+    });
+  }
+
+  /** Ask for the terms in force when they changed or were not accepted. */
+  #ask_terms() {
+    if (this.#room.terms.accepted) return;
+    this.#banners.show("terms", "The terms of broadcast have changed. Accept them to go on publishing and chatting.", {
+      kind: "warn",
+      action: { text: "Read them", run: () => ask_terms(this.#room, () => this.#banners.hide("terms")) },
+    });
+  }
+
+  #reconnected(resumed) {
+    this.#banners.hide("connection");
+    if (resumed === false) toast("You are back, as a new arrival: your earlier place had been given up. Look at your consent again.");
+  }
+
+  #show_error(error) {
+    if (error.code === "terms_required" || error.code === "age_required") this.#ask_terms();
+    else if (error.code !== "notice_required") toast(error.reason ?? error.message, { kind: "error" });
+  }
+
+  #show_quality(grade) {
+    const sign = by_id("quality");
+    fill(sign, icon(`signal_${grade}`));
+    sign.className = `quality quality-${grade}`;
+    sign.title = QUALITY[grade];
+    sign.setAttribute("aria-label", QUALITY[grade]);
+    if (grade === "poor") this.#banners.show("quality", "Your connection is poor. Turning your camera off may help.", { kind: "warn" });
+    else this.#banners.hide("quality");
+  }
+
+  #sound_blocked() {
+    this.#banners.show("sound", "The browser holds the sound back.", {
+      kind: "warn",
+      action: { text: "Hear everyone", run: () => {
+        this.#parts.stage.resume_sound();
+        this.#banners.hide("sound");
+      } },
+    });
+  }
+
+  #open_side(panel, { focus = true, focus_tab = false } = {}) {
+    this.#side = panel;
+    by_id("side").hidden = panel === null;
+    by_id("room").classList.toggle("with-side", panel !== null);
+    this.#parts.controls.show_side(panel);
+    for (const name of ["chat", "people"]) {
+      by_id(`panel-${name}`).hidden = panel !== name;
+      by_id(`tab-${name}`).setAttribute("aria-selected", String(panel === name));
+      by_id(`tab-${name}`).tabIndex = panel === name ? 0 : -1;
+    }
+    if (panel === "chat" && focus) this.#parts.chat.opened();
+    if (focus_tab) by_id(`tab-${panel}`).focus();
+  }
+
+  #key({ altKey, code, key }) {
+    if (key === "Escape" && this.#side && !document.querySelector("dialog[open], .menu") && !matchMedia("(min-width: 1100px)").matches) this.#open_side(null);
+    if (!altKey) return;
+    if (code === "KeyA") by_id("control-mic").click();
+    if (code === "KeyV") by_id("control-camera").click();
+  }
+
+  #close(ended, on_ended) {
+    removeEventListener("keydown", this.#keys);
+    this.#parts.stage.close();
+    this.#parts.indicator.close();
+    this.#banners.clear();
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+    by_id("room").hidden = true;
+    on_ended(ended);
+  }
+}
+
+async function copy_address() {
+  const address = `${location.origin}${location.pathname}`;
+  try {
+    await navigator.clipboard.writeText(address);
+    toast("The room's address is copied.");
+  } catch {
+    toast(address);
+  }
+}

@@ -1,0 +1,198 @@
+import { Emitter } from "./emitter.js";
+import { ParleyError } from "./errors.js";
+import { Serial } from "./serial.js";
+
+const DISCONNECTED_GRACE_MS = 4000;
+const RESTART_GRACE_MS = 8000;
+const SIMULCAST = [
+  { rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+  { rid: "m", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+  { rid: "h", maxBitrate: 1_700_000 },
+];
+const BITRATE_BPS = { mic: 64_000, camera: 1_700_000, screen: 2_500_000, screen_audio: 128_000 };
+
+/**
+ * The publish peer connection: this side offers. It restarts ICE when the path breaks, and is rebuilt when that does not help.
+ *
+ * A *sending* is {source, media, transceiver, track, options}: one own track; `track` is the server's number, null until negotiated;
+ * `media` may be null while a camera is off. Events: `state` (RTCPeerConnectionState), `published` {source, track}, `failed` ParleyError.
+ */
+export class Publisher extends Emitter {
+  #send_publish;
+  #ice_servers;
+  #connection = null;
+  #steps = new Serial();
+  #sendings = new Map();
+  #timer = null;
+  #closed = false;
+
+  /** `send_publish({sdp, sources})` makes the protocol's publish call. */
+  constructor(send_publish, ice_servers) {
+    super();
+    this.#send_publish = send_publish;
+    this.#ice_servers = ice_servers;
+  }
+
+  /** The sending of a source, or undefined. */
+  sending(source) {
+    return this.#sendings.get(source);
+  }
+
+  /** All sendings. */
+  sendings() {
+    return [...this.#sendings.values()];
+  }
+
+  /** Whether media can still flow on this connection without help (true before it exists). */
+  is_alive() {
+    return !["failed", "closed"].includes(this.#connection?.connectionState);
+  }
+
+  /** getStats of the peer connection, empty before it exists. */
+  async stats() {
+    return this.#connection ? [...(await this.#connection.getStats()).values()] : [];
+  }
+
+  /** Publish [{media, source, options: {simulcast, max_bitrate_bps}}] in one negotiation. Throws ParleyError and leaves what was published before as it was. */
+  add(wanted) {
+    return this.#steps.run(async () => {
+      const taken = wanted.find(({ source }) => this.#sendings.has(source));
+      if (taken) throw new ParleyError("conflict", `${taken.source} is already published`);
+      this.#connection ??= this.#connect();
+      const added = wanted.map((one) => ({ options: {}, ...one, transceiver: null, track: null }));
+      for (const sending of added) {
+        this.#sendings.set(sending.source, sending);
+        this.#attach(sending);
+      }
+      try {
+        await this.#negotiate();
+      } catch (error) {
+        for (const { source } of added) this.#sendings.delete(source);
+        await this.#undo(added);
+        throw error;
+      }
+    });
+  }
+
+  /** Send other media (or null) in the place of a source's, without negotiation. */
+  async replace(source, media) {
+    const sending = this.#sendings.get(source);
+    if (!sending) throw new ParleyError("not_found", `${source} is not published`);
+    sending.media = media;
+    await sending.transceiver?.sender.replaceTrack(media);
+  }
+
+  /** End a source. */
+  remove(source) {
+    return this.#steps.run(async () => {
+      const sending = this.#sendings.get(source);
+      if (!sending) return;
+      this.#sendings.delete(source);
+      sending.transceiver.direction = "inactive";
+      await sending.transceiver.sender.replaceTrack(null);
+      await this.#negotiate();
+    });
+  }
+
+  /** Make a new peer connection and publish everything on it again. */
+  rebuild() {
+    return this.#steps.run(async () => {
+      this.#drop();
+      if (!this.#sendings.size || this.#closed) return;
+      this.#connection = this.#connect();
+      for (const sending of this.#sendings.values()) this.#attach(sending);
+      await this.#negotiate();
+    });
+  }
+
+  /** End the peer connection. */
+  close() {
+    this.#closed = true;
+    this.#drop();
+    this.#sendings.clear();
+  }
+
+  #connect() {
+    const connection = new RTCPeerConnection({ iceServers: this.#ice_servers, bundlePolicy: "max-bundle" });
+    connection.onconnectionstatechange = () => this.#watch(connection);
+    return connection;
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    if (!this.#connection) return;
+    this.#connection.onconnectionstatechange = null;
+    this.#connection.close();
+    this.#connection = null;
+  }
+
+  #attach(sending) {
+    const { source, media, options } = sending;
+    const kind = source === "mic" || source === "screen_audio" ? "audio" : "video";
+    // A transceiver that an earlier share of this source left behind is used again, so that the description does not grow.
+    const idle = this.#connection.getTransceivers().find((one) => one.parley_source === source && one.direction === "inactive");
+    if (idle) {
+      idle.direction = "sendonly";
+      idle.sender.replaceTrack(media);
+      sending.transceiver = idle;
+      return;
+    }
+    const maxBitrate = options.max_bitrate_bps ?? BITRATE_BPS[source];
+    const sendEncodings = options.simulcast && kind === "video" ? SIMULCAST : [{ maxBitrate }];
+    sending.transceiver = this.#connection.addTransceiver(media ?? kind, { direction: "sendonly", sendEncodings });
+    sending.transceiver.parley_source = source;
+  }
+
+  async #negotiate({ restart = false } = {}) {
+    const connection = this.#connection;
+    if (restart) connection.restartIce();
+    await connection.setLocalDescription(await connection.createOffer());
+    const sources = {};
+    for (const { transceiver, source } of this.#sendings.values()) sources[transceiver.mid] = source;
+    const { sdp, tracks } = await this.#send_publish({ sdp: connection.localDescription.sdp, sources });
+    await connection.setRemoteDescription({ type: "answer", sdp });
+    const numbers = new Map(tracks.map(({ mid, track }) => [mid, track]));
+    for (const sending of this.#sendings.values()) {
+      const track = numbers.get(sending.transceiver.mid);
+      if (track === undefined || track === sending.track) continue;
+      sending.track = track;
+      this.emit("published", { source: sending.source, track });
+    }
+  }
+
+  async #undo(added) {
+    if (!this.#sendings.size) {
+      this.#drop();
+      return;
+    }
+    if (this.#connection.signalingState === "have-local-offer") await this.#connection.setLocalDescription({ type: "rollback" });
+    for (const { transceiver } of added) {
+      if (transceiver.mid === null) transceiver.stop();
+      else transceiver.direction = "inactive";
+    }
+  }
+
+  #watch(connection) {
+    this.emit("state", connection.connectionState);
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    if (connection.connectionState === "failed") this.#mend(connection);
+    if (connection.connectionState === "disconnected") this.#timer = setTimeout(() => this.#mend(connection), DISCONNECTED_GRACE_MS);
+  }
+
+  async #mend(connection) {
+    try {
+      await this.#steps.run(async () => {
+        if (connection === this.#connection) await this.#negotiate({ restart: true });
+      });
+      if (connection !== this.#connection) return;
+      this.#timer = setTimeout(() => {
+        if (connection.connectionState !== "connected") this.rebuild().catch((error) => this.emit("failed", error));
+      }, RESTART_GRACE_MS);
+    } catch (error) {
+      // While the WebSocket is away nothing can be negotiated; the room rebuilds after it has resumed.
+      if (error.code !== "disconnected") this.emit("failed", error);
+    }
+  }
+}

@@ -1,0 +1,32 @@
+import { el } from "./dom.js";
+import { icon } from "./icons.js";
+
+let count = 0;
+
+/**
+ * Open a modal dialog with a title, a body and a row of buttons; returns {element, body, close}.
+ *
+ * `on_close` runs once when it closes in whatever way. A dialog that is not `dismissible` has no cross and ignores Escape.
+ */
+export function open_dialog({ title, body, actions = [], on_close = () => {}, dismissible = true, kind = "" }) {
+  const id = `dialog-${++count}`;
+  const close = () => element.close();
+  const head = el("div", { class: "dialog-head" }, el("h2", { id }, title),
+    dismissible && el("button", { class: "icon-button", type: "button", aria_label: "Close", on_click: close }, icon("close")));
+  const content = el("div", { class: "dialog-content" }, body);
+  const foot = actions.length ? el("div", { class: "dialog-foot" }, actions) : null;
+  const element = el("dialog", { class: kind, data_kind: kind }, el("div", { class: "dialog-body" }, head, content, foot));
+  element.setAttribute("aria-labelledby", id);
+  element.addEventListener("cancel", (event) => dismissible || event.preventDefault());
+  element.addEventListener("keydown", (event) => {
+    // Browsers close a dialog at the second Escape even when the first was refused.
+    if (event.key === "Escape" && !dismissible) event.preventDefault();
+  });
+  element.addEventListener("close", () => {
+    element.remove();
+    on_close();
+  });
+  document.body.append(element);
+  element.showModal();
+  return { element, body: content, close };
+}
