@@ -1,0 +1,89 @@
+"""SRTP sessions out of a DTLS handshake, in the core's form: libsrtp pointers and a profile name.
+
+The sessions are made by pylibsrtp; whoever hands an address to the core must keep the `SrtpSessions` alive
+until the core has acknowledged that it let go. Runs on the event loop's thread.
+
+Source: RFC 5764 section 4.2 (key derivation), RFC 3711, RFC 7714 (GCM).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiortc.rtcdtlstransport import SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80, SRTPProtectionProfile
+from pylibsrtp import Policy, Session
+from pylibsrtp._binding import ffi
+
+__all__ = ["PROFILES", "SrtpSessions", "find_profile", "make_sessions", "material_bytes", "openssl_profiles"]
+
+PROFILES: Final[tuple[tuple[str, SRTPProtectionProfile], ...]] = (
+    ("AEAD_AES_128_GCM", SRTP_AEAD_AES_128_GCM),
+    ("AES128_CM_SHA1_80", SRTP_AES128_CM_SHA1_80),
+)
+"""By the core's names, the preferred one first: GCM costs a third of SHA1_80. Nothing weaker is accepted."""
+
+_REPLAY_WINDOW: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpSessions:
+    """Both directions of one transport.
+
+    Attributes:
+        rx, tx: what the peer sends to us, and what we send to it.
+        profile: the core's name of the protection profile.
+    """
+
+    rx: Session
+    tx: Session
+    profile: str
+
+    @property
+    def rx_address(self) -> int:
+        """The `srtp_t` of `rx`."""
+        return _address(self.rx)
+
+    @property
+    def tx_address(self) -> int:
+        """The `srtp_t` of `tx`."""
+        return _address(self.tx)
+
+
+def openssl_profiles() -> bytes:
+    """The profiles as OpenSSL lists them; a server's order decides."""
+    return b":".join(profile.openssl_profile for _, profile in PROFILES)
+
+
+def find_profile(selected: bytes) -> tuple[str, SRTPProtectionProfile] | None:
+    """The profile that OpenSSL names as negotiated, None for none."""
+    return next(((name, profile) for name, profile in PROFILES if profile.openssl_profile == selected), None)
+
+
+def material_bytes(profile: SRTPProtectionProfile) -> int:
+    """How much keying material both directions need."""
+    return 2 * (profile.key_length + profile.salt_length)
+
+
+def make_sessions(
+    name: str, profile: SRTPProtectionProfile, material: bytes, *, is_server: bool
+) -> SrtpSessions:
+    """Sessions from exported keying material, whose first key is the DTLS client's (RFC 5764 section 4.2)."""
+    ours, theirs = (1, 0) if is_server else (0, 1)
+    return SrtpSessions(
+        rx=_session(profile, profile.get_key_and_salt(material, theirs), Policy.SSRC_ANY_INBOUND),
+        tx=_session(profile, profile.get_key_and_salt(material, ours), Policy.SSRC_ANY_OUTBOUND),
+        profile=name,
+    )
+
+
+def _session(profile: SRTPProtectionProfile, key: bytes, ssrc_type: int) -> Session:
+    policy = Policy(key=key, ssrc_type=ssrc_type, srtp_profile=profile.libsrtp_profile)
+    policy.allow_repeat_tx = True
+    policy.window_size = _REPLAY_WINDOW
+    return Session(policy)
+
+
+def _address(session: Session) -> int:
+    # pylibsrtp keeps its pointer to itself; the core needs it (AIORTC.md), and pyproject pins the package.
+    return int(ffi.cast("uintptr_t", session._srtp[0]))  # noqa: SLF001
