@@ -3,10 +3,11 @@
 PURE: no I/O.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Final
 
 from rooms import RoomService
 from signaling.limits import Rate
@@ -14,6 +15,11 @@ from signaling.services import BroadcastApi, HlsStore, RecorderApi
 from signaling.session import SessionLimits
 from signaling.tokens import KeyRing
 from store import Store
+
+
+_JOINS: Final = Rate(per_s=20.0, burst=200.0)
+_REQUESTS: Final = Rate(per_s=50.0, burst=400.0)
+_FAILURES: Final = Rate(per_s=1.0, burst=60.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +36,15 @@ class SignalingConfig:
     is_development: bool = False
     """The generated key serves on loopback: pages may mint tokens for themselves."""
     hosts: tuple[str, ...] = ()
-    """Host names that a development server answers to, besides loopback's (a foreign name is DNS rebinding)."""
+    """Host names that a development server answers to, besides loopback's (a foreign name is DNS
+    rebinding).
+    """
     origins: tuple[str, ...] = ()
     """Origins, besides the server's own, whose pages may use WebSocket and API."""
     frame_ancestors: tuple[str, ...] = ()
-    """Sites that may frame `/embed/`; empty: any, since what an embed shows needs an external token anyway."""
+    """Sites that may frame `/embed/`; empty: any, since what an embed shows needs an external token
+    anyway.
+    """
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     ice_servers: tuple[Mapping[str, object], ...] = ()
@@ -52,11 +62,11 @@ class SignalingConfig:
     ping_s: float = 15.0
     body_timeout_s: float = 10.0
     """A request body that takes longer is refused (slow sender)."""
-    joins: Rate = Rate(per_s=20.0, burst=200.0)
+    joins: Rate = _JOINS
     """Joins (WebSocket upgrades, WHIP, WHEP) of one address."""
-    requests: Rate = Rate(per_s=50.0, burst=400.0)
+    requests: Rate = _REQUESTS
     """Other HTTP requests of one address."""
-    failures: Rate = Rate(per_s=1.0, burst=60.0)
+    failures: Rate = _FAILURES
     """Refused tokens and secrets of one address: guessing gets slow."""
     sockets: int = 5_000
     """WebSocket connections at once."""
@@ -78,6 +88,8 @@ class Services:
     recorder: RecorderApi | None = None
     broadcasts: BroadcastApi | None = None
     hls: HlsStore | None = None
+    media_counters: Callable[[], Awaitable[dict[str, dict[str, int]]]] | None = None
+    """Counters of the media plane by part, for `/metrics`."""
     missing: Callable[[], Sequence[str]] = _nothing_missing
     """What keeps the server from being ready, in words; empty when it is."""
 

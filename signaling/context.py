@@ -70,7 +70,9 @@ class Context:
         try:
             basic = BasicAuth.decode(header, encoding="utf-8")
         except (ValueError, UnicodeDecodeError) as error:
-            raise Problem("unauthorized", "The Authorization header does not hold a key id and secret") from error
+            raise Problem(
+                "unauthorized", "The Authorization header does not hold a key id and secret"
+            ) from error
         if not self.services.keys.is_secret(basic.login, basic.password):
             self._failed(address)
             raise Problem("unauthorized", "The key id or secret is not known here")
@@ -89,7 +91,9 @@ class Context:
         self.metrics.tokens_refused.inc()
         wait = self.failures.take(address, time.monotonic())
         if wait > 0.0:
-            raise Problem("rate_limited", "Too many refused tokens from your address", retry_after_s=math.ceil(wait))
+            raise Problem(
+                "rate_limited", "Too many refused tokens from your address", retry_after_s=math.ceil(wait)
+            )
 
     def join_allowed(self, request: web.Request) -> None:
         """Count one join against its address.
@@ -98,7 +102,9 @@ class Context:
             Problem: `rate_limited` or `shutting_down`.
         """
         if self.is_draining:
-            raise Problem("shutting_down", "The server is shutting down: try again in a moment", retry_after_s=5)
+            raise Problem(
+                "shutting_down", "The server is shutting down: try again in a moment", retry_after_s=5
+            )
         wait = self.joins.take(address_key(client_address(request, self.config)), time.monotonic())
         if wait > 0.0:
             self.metrics.limited.labels("joins").inc()
@@ -122,11 +128,13 @@ def _is_trusted(address: str, config: SignalingConfig) -> bool:
 
 
 def client_address(request: web.Request, config: SignalingConfig) -> str:
-    """The address that the request came from: the socket's, or the nearest one that trusted proxies vouch for."""
+    """The address that a request came from: the socket's, or the one that trusted proxies vouch for."""
     address = request.remote or ""
     if not config.trusted_proxies or not _is_trusted(address, config):
         return address
-    hops = [hop.strip() for value in request.headers.getall("X-Forwarded-For", []) for hop in value.split(",")]
+    hops = [
+        hop.strip() for value in request.headers.getall("X-Forwarded-For", []) for hop in value.split(",")
+    ]
     for hop in reversed(hops[-16:]):
         try:
             ipaddress.ip_address(hop)
@@ -157,7 +165,7 @@ def normal_origin(origin: str) -> str:
 
 
 def origin_allowed(request: web.Request, config: SignalingConfig) -> bool:
-    """Whether the page that sent the request may: no `Origin` (not a browser's cross-site call), ours, or listed."""
+    """Whether the sending page may: no `Origin` (no browser's cross-site call), our own, or a listed one."""
     origin = request.headers.get("Origin")
     if origin is None:
         return True
@@ -204,9 +212,7 @@ async def read_json(request: web.Request, kind: type[T]) -> T:
         raise Problem("invalid_request", "The body is not JSON") from error
 
 
-def json_response(
-    value: object, *, status: int = 200, headers: dict[str, str] | None = None
-) -> web.Response:
+def json_response(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A struct as JSON."""
     return web.Response(
         body=msgspec.json.encode(value), status=status, headers=headers, content_type="application/json"

@@ -30,7 +30,7 @@ class Bucket:
         return cls(rate, rate.burst, now)
 
     def take(self, now: float, cost: float = 1.0) -> float:
-        """Take `cost` tokens: 0.0 when they were there, else the seconds until they will be (nothing is taken)."""
+        """Take `cost` tokens and return 0.0; when they are not there, take nothing: the seconds until then."""
         self.tokens = min(self.rate.burst, self.tokens + max(0.0, now - self.at) * self.rate.per_s)
         self.at = now
         if self.tokens >= cost:
@@ -46,7 +46,8 @@ class Bucket:
 class Limiter:
     """Buckets by key, at most `capacity` of them.
 
-    Eviction: the least recently used goes first; a flood of new keys thus forgives the quiet ones, never the busy.
+    Eviction: the least recently used goes first; a flood of new keys thus forgives the quiet ones, never
+    the busy.
     """
 
     def __init__(self, rate: Rate, capacity: int = 10_000) -> None:
@@ -70,7 +71,7 @@ class Limiter:
 
 
 def address_key(address: str) -> str:
-    """What limits are counted by: an IPv4 address, an IPv6 /64 (what one household gets), else the text itself."""
+    """What limits are counted by: an IPv4 address, an IPv6 /64 (one household), else the text itself."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

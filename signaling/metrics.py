@@ -9,7 +9,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
-            "parley_http_requests", "HTTP requests by route and status", ["route", "status"], registry=self.registry
+            "parley_http_requests",
+            "HTTP requests by route and status",
+            ["route", "status"],
+            registry=self.registry,
         )
         self.sockets = Gauge("parley_websockets", "WebSocket connections open", registry=self.registry)
         self.http_sessions = Gauge(
@@ -23,12 +26,23 @@ class Metrics:
             registry=self.registry,
         )
         self.calls = Counter(
-            "parley_calls", "WebSocket requests by method and result", ["method", "result"], registry=self.registry
+            "parley_calls",
+            "WebSocket requests by method and result",
+            ["method", "result"],
+            registry=self.registry,
         )
-        self.closes = Counter("parley_websocket_closes", "WebSocket closes by reason", ["reason"], registry=self.registry)
-        self.tokens_refused = Counter("parley_tokens_refused", "Tokens that were not accepted", registry=self.registry)
-        self.limited = Counter("parley_limited", "Requests refused by a limit", ["limit"], registry=self.registry)
-        self.faults = Counter("parley_faults", "Faults of the server, by place", ["place"], registry=self.registry)
+        self.closes = Counter(
+            "parley_websocket_closes", "WebSocket closes by reason", ["reason"], registry=self.registry
+        )
+        self.tokens_refused = Counter(
+            "parley_tokens_refused", "Tokens that were not accepted", registry=self.registry
+        )
+        self.limited = Counter(
+            "parley_limited", "Requests refused by a limit", ["limit"], registry=self.registry
+        )
+        self.faults = Counter(
+            "parley_faults", "Faults of the server, by place", ["place"], registry=self.registry
+        )
         self.rooms = Gauge("parley_rooms", "Rooms open", registry=self.registry)
         self.participants = Gauge("parley_participants", "Participants in all rooms", registry=self.registry)
         self.revocation_seconds = Histogram(

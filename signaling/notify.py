@@ -40,7 +40,7 @@ Handled = SubscribeOfferReady | Removed | RoomClosed | RevocationDone
 """Events that the connection acts on instead of passing on."""
 
 
-def notification(event: RoomEvent) -> tuple[str, object] | Handled:  # noqa: C901 - one line each
+def notification(event: RoomEvent) -> tuple[str, object] | Handled:  # noqa: C901, PLR0912 - one line each
     """The method and params of a room event, or the event itself when it is not simply passed on."""
     match event:
         case ParticipantJoined():

@@ -33,7 +33,9 @@ class ProblemBody(msgspec.Struct, frozen=True, rename={"kind": "type"}):
 
 def document(title: str, version: str) -> dict[str, Any]:
     """The whole document."""
-    types = {struct for endpoint in ENDPOINTS for struct in (endpoint.body, endpoint.result) if struct is not None}
+    types = {
+        struct for endpoint in ENDPOINTS for struct in (endpoint.body, endpoint.result) if struct is not None
+    }
     ordered = sorted(types, key=lambda struct: struct.__name__)
     _, components = msgspec.json.schema_components([*ordered, ProblemBody], ref_template=_REF)
     components = dict(components)
@@ -44,7 +46,11 @@ def document(title: str, version: str) -> dict[str, Any]:
         path[endpoint.method.lower()] = _operation(endpoint)
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version, "summary": "Rooms, tokens, recordings and broadcasts of Parley"},
+        "info": {
+            "title": title,
+            "version": version,
+            "summary": "Rooms, tokens, recordings and broadcasts of Parley",
+        },
         "servers": [{"url": "/"}],
         "paths": dict(sorted(paths.items())),
         "components": {
@@ -109,7 +115,9 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     for code in sorted(codes):
         status, title = str(CODES[code].status), CODES[code].title
         if status in responses:
-            responses[status]["description"] += f"; {title}" if title not in responses[status]["description"] else ""
+            responses[status]["description"] += (
+                f"; {title}" if title not in responses[status]["description"] else ""
+            )
             continue
         responses[status] = {
             "description": title,

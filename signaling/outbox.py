@@ -7,7 +7,8 @@ from collections import deque
 class Outbox:
     """A queue with one reader, on the event loop's thread.
 
-    Overflow rule: the message that does not fit makes the reader a slow one; `put` says so and nothing more is taken.
+    Overflow rule: the message that does not fit makes the reader a slow one; `put` says so and nothing
+    more is taken.
     """
 
     def __init__(self, max_messages: int, max_bytes: int) -> None:

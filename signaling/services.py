@@ -1,6 +1,7 @@
 """What the application needs from floors below, beyond `rooms`: the recorder and the broadcasts, by shape.
 
-The classes of `recorder` and `rebroadcast` fit these protocols without importing them; the composition root injects
+The classes of `recorder` and `rebroadcast` fit these protocols without importing them; the composition
+root injects
 them. A service that is not there answers `unavailable`. Errors: any exception whose class carries a `code` of
 `signaling.errors.CODES`, with the reason as its text.
 """
@@ -231,7 +232,8 @@ class PartnerInfo(Protocol):
 class BroadcastApi(Protocol):
     """Destinations, partners and broadcasts; `rebroadcast.RebroadcastService` fits.
 
-    Every method may raise an error with code `not_found`, `conflict`, `forbidden`, `unprocessable` or `unavailable`.
+    Every method may raise an error with code `not_found`, `conflict`, `forbidden`, `unprocessable` or
+    `unavailable`.
     """
 
     async def start(
@@ -284,4 +286,4 @@ class HlsStore(Protocol):
     """What HLS players read, kept in memory by `rebroadcast`."""
 
     def get(self, broadcast: str, name: str) -> "bytes | Literal['gone'] | None":
-        """A playlist, init segment or segment by its plain name; 'gone' for what was withdrawn or is too old."""
+        """A playlist or segment by its plain name; 'gone' for what was withdrawn or is too old."""

@@ -1,4 +1,4 @@
-"""One WebSocket's protocol, without the WebSocket: which request may be carried out when, and when it is over.
+"""One WebSocket's protocol, without the WebSocket: what may be carried out when, and when it is over.
 
 PURE: no I/O; time is an argument (seconds of any monotonic clock). The shell is `signaling/ws.py`.
 
@@ -68,13 +68,17 @@ class State(Enum):
     ENDED = "ended"
 
 
+_RATE: Final = Rate(per_s=40.0, burst=80.0)
+_EXCESS: Final = Rate(per_s=5.0, burst=100.0)
+
+
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
     """How much one session may ask for."""
 
     join_timeout_s: float = 5.0
-    rate: Rate = Rate(per_s=40.0, burst=80.0)
-    excess: Rate = Rate(per_s=5.0, burst=100.0)
+    rate: Rate = _RATE
+    excess: Rate = _EXCESS
     """Requests beyond `rate` are refused at this rate; beyond both, the session ends."""
     bad_requests: int = 20
     in_flight: int = 32
@@ -169,7 +173,8 @@ class Session:
     def deadline(self) -> float | None:
         """When to call `tick` next; None when nothing is pending."""
         return min(
-            (at for at in (self._join_deadline, self._warn_at, self._expires_at) if at is not None), default=None
+            (at for at in (self._join_deadline, self._warn_at, self._expires_at) if at is not None),
+            default=None,
         )
 
     def poll(self) -> Iterator[Effect]:
@@ -204,7 +209,9 @@ class Session:
             elif problem.code == "banned":
                 self._end(CloseCode.REMOVED)
 
-    def joined(self, request: Id, result: object, *, token_expires_at: int, lives_s: float, now: float) -> None:
+    def joined(
+        self, request: Id, result: object, *, token_expires_at: int, lives_s: float, now: float
+    ) -> None:
         """The join succeeded; `lives_s` is how long the token still lives."""
         if self.state is not State.JOINING:
             return
@@ -246,12 +253,18 @@ class Session:
     # Inside.
 
     def _request(self, value: object, now: float) -> None:
-        if not isinstance(value, dict) or value.get("jsonrpc") != "2.0" or not isinstance(value.get("method"), str):
+        if (
+            not isinstance(value, dict)
+            or value.get("jsonrpc") != "2.0"
+            or not isinstance(value.get("method"), str)
+        ):
             self._bad(None, INVALID_REQUEST, "Not a JSON-RPC 2.0 request")
             return
         request = value.get("id")
         if not _is_id(request):
-            self._bad(None, INVALID_REQUEST, "A request has an integer or a string of at most 64 characters as id")
+            self._bad(
+                None, INVALID_REQUEST, "A request has an integer or a string of at most 64 characters as id"
+            )
             return
         if request in self._in_flight:
             self._bad(request, INVALID_REQUEST, "A request with this id is still being answered")
@@ -312,7 +325,9 @@ class Session:
         if self._bad_requests >= self._limits.bad_requests:
             self._end(CloseCode.BAD_REQUESTS)
 
-    def _fail(self, request: Id | None, code: int, message: str, data: dict[str, object] | None = None) -> None:
+    def _fail(
+        self, request: Id | None, code: int, message: str, data: dict[str, object] | None = None
+    ) -> None:
         self._send(Failure(request, ErrorBody(code, message, data)))
 
     def _send(self, message: Answer | Failure | Notification) -> None:

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from policy import Permission
-from rooms import Chat, Participant, PeerClosed, Removed, RoomClosed
+from rooms import Chat, Participant, PeerClosed, Removed, RoomClosed, TaskScope
 from signaling.context import MAX_SDP_BYTES, Context, context_of, read_body
 from signaling.errors import Problem
 from signaling.tokens import Claims
@@ -58,11 +58,10 @@ class HttpSession:
 class HttpSessions:
     """The resources that exist, and the task of each that listens to its participant; at most `limit`."""
 
-    def __init__(self, context: Context, group: asyncio.TaskGroup) -> None:
+    def __init__(self, context: Context, tasks: TaskScope) -> None:
         self._context = context
-        self._group = group
+        self._tasks = tasks
         self._sessions: dict[str, HttpSession] = {}
-        self._listeners: dict[str, asyncio.Task[None]] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -90,7 +89,7 @@ class HttpSessions:
         )
         self._sessions[session.id] = session
         self._context.metrics.http_sessions.labels(kind).inc()
-        self._listeners[session.id] = self._group.create_task(self._listen(session))
+        self._tasks.start(self._listen(session), f"listen {kind}")
         return session
 
     def get(self, kind: Kind, room: str, session: str) -> HttpSession:
@@ -107,9 +106,6 @@ class HttpSessions:
     async def end(self, session: HttpSession, reason: str) -> None:
         """The client is done: grants end before this returns."""
         self._forget(session)
-        listener = self._listeners.pop(session.id, None)
-        if listener is not None:
-            listener.cancel()
         await session.participant.leave(reason)
 
     def _forget(self, session: HttpSession) -> None:
@@ -131,10 +127,9 @@ class HttpSessions:
                     break
         finally:
             self._forget(session)
-            self._listeners.pop(session.id, None)
         try:
             await session.participant.leave(reason)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one session's fault ends that session only
             if refusal(error) is None:
                 self._context.metrics.faults.labels("session").inc()
                 _log.exception("session_end_failed", room=session.room, reason=reason)
@@ -150,7 +145,9 @@ def needs_room(claims: Claims, room: str, permission: Permission) -> None:
         Problem: `forbidden`.
     """
     if not claims.opens(room) or not claims.allows(permission):
-        raise Problem("forbidden", f"The token does not open this room for that: it needs the {permission} grant")
+        raise Problem(
+            "forbidden", f"The token does not open this room for that: it needs the {permission} grant"
+        )
 
 
 async def read_offer(request: web.Request) -> str:
@@ -225,7 +222,9 @@ async def patch(request: web.Request, kind: Kind) -> web.Response:
         raise Problem("unsupported_media_type", f"Send the fragment as {FRAGMENT}")
     condition = request.headers.get("If-Match", "").strip()
     if not condition:
-        raise Problem("precondition_required", 'Send If-Match: the session\'s ETag to trickle, "*" to restart ICE')
+        raise Problem(
+            "precondition_required", 'Send If-Match: the session\'s ETag to trickle, "*" to restart ICE'
+        )
     is_any = condition in {"*", '"*"'}
     if not is_any and session.etag not in {item.strip() for item in condition.split(",")}:
         raise Problem("precondition_failed", "The ETag is of an older ICE session")

@@ -1,4 +1,4 @@
-"""Join tokens: JWTs whose algorithm is fixed by their key, checked claim by claim before anything believes them.
+"""Join tokens: JWTs whose algorithm is fixed by their key, believed only claim by claim.
 
 PURE: time is an argument, keys are given at construction; PyJWT checks and makes the signatures.
 """
@@ -74,11 +74,13 @@ class KeyRefused(SignalingError):
 class ApiKey:
     """One key that signs tokens, pinned to one algorithm.
 
-    `secret` is a shared secret of at least 32 bytes for HS*, a PEM public key for the others (then this server can
+    `secret` is a shared secret of at least 32 bytes for HS*, a PEM public key for the others (then this
+    server can
     check tokens of that key, not make them).
 
     Raises (at construction):
-        KeyRefused: unknown algorithm, short secret, a PEM used as a shared secret, or not a fitting public key.
+        KeyRefused: unknown algorithm, short secret, a PEM used as a shared secret, or not a fitting public
+        key.
     """
 
     id: str
@@ -111,7 +113,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class VouchedTerms:
-    """What an embedder vouches for: the person accepted this version, is 18 or older, and agreed to these uses."""
+    """What an embedder vouches for: this version accepted, 18 or older, agreed to these uses."""
 
     version: str
     uses: frozenset[Use]
@@ -176,7 +178,8 @@ class KeyRing:
         """Accept a token or say why not; `now` is Unix time in seconds.
 
         Raises:
-            TokenError: too long, malformed, unknown key, other algorithm, bad signature, or a claim that is missing,
+            TokenError: too long, malformed, unknown key, other algorithm, bad signature, or a claim that
+            is missing,
                 doubled, out of range or unknown. Nothing else, whatever the input.
         """
         header, payload = _peek(token)
@@ -330,7 +333,11 @@ def _instant(payload: Mapping[str, object], claim: str) -> int:
 
 
 def _permissions(value: object) -> frozenset[Permission]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value) or len(value) > len(Permission):
+    if (
+        not isinstance(value, list)
+        or not all(isinstance(item, str) for item in value)
+        or len(value) > len(Permission)
+    ):
         raise TokenError("The claim grants is missing or not a list of permissions")
     try:
         return parse_permissions(value)

@@ -228,18 +228,25 @@ def chat_view(message: ChatMessage) -> ChatView:
     )
 
 
-def terms_uses(document: TermsDocument, offered: Sequence[Use] | frozenset[Use] | None = None) -> list[TermsUseView]:
+def terms_uses(
+    document: TermsDocument, offered: Sequence[Use] | frozenset[Use] | None = None
+) -> list[TermsUseView]:
     """The uses that a document asks for, only those in `offered` when given."""
     return [
         TermsUseView(
-            use=str(item.use), title=item.title, text=item.text, media=sorted(str(kind) for kind in item.media)
+            use=str(item.use),
+            title=item.title,
+            text=item.text,
+            media=sorted(str(kind) for kind in item.media),
         )
         for item in document.uses
         if offered is None or item.use in offered
     ]
 
 
-def terms_view(document: TermsDocument, *, is_accepted: bool, offered: frozenset[Use] | None = None) -> TermsView:
+def terms_view(
+    document: TermsDocument, *, is_accepted: bool, offered: frozenset[Use] | None = None
+) -> TermsView:
     """The terms for one participant."""
     return TermsView(
         version=document.version,
@@ -285,7 +292,7 @@ def offer_view(offer: SubscribeOffer) -> SubscribeOfferView:
 
 
 def refusal(error: BaseException) -> Problem | None:
-    """The refusal behind an exception of a lower floor, with what a client needs to mend it; None for a fault."""
+    """The refusal behind an exception of a lower floor, with what mends it; None for a fault."""
     if isinstance(error, Refused):
         extra: dict[str, object] = {}
         notices = [notice for notice in error.notices if isinstance(notice, NoticeRaised)]

@@ -67,7 +67,7 @@ SUBPROTOCOLS: Final[Sequence[str]] = tuple(encoding.value for encoding in Encodi
 
 
 def check(value: object) -> Value:
-    """Bound what a decoder let through: depth, number of values, sizes, types; no NaN, no infinity, no surrogates.
+    """Bound what a decoder let through: depth, number of values, sizes, types, finite numbers.
 
     Raises:
         WireError: over a bound, or a type that no message has.
@@ -144,8 +144,16 @@ def _decode_msgpack(data: bytes) -> object:
         )
     except WireError:
         raise
-    # msgpack raises ValueError (with its subclasses), and for odd keys and ext codes TypeError or OverflowError.
-    except (ValueError, TypeError, OverflowError, msgpack.UnpackException, RecursionError, MemoryError) as error:
+    # msgpack raises ValueError (with its subclasses), and for odd keys and ext codes TypeError or
+    # OverflowError.
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        msgpack.UnpackException,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise WireError("not one msgpack value within the limits") from error
 
 

@@ -74,7 +74,9 @@ async def serve(request: web.Request) -> web.StreamResponse:
     context = context_of(request)
     connections = request.config_dict[CONNECTIONS]
     if not origin_allowed(request, context.config):
-        raise Problem("forbidden", "Pages of this origin may not connect: the operator lists the allowed ones")
+        raise Problem(
+            "forbidden", "Pages of this origin may not connect: the operator lists the allowed ones"
+        )
     offered = {name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")}
     if offered.isdisjoint(SUBPROTOCOLS):
         raise Problem("invalid_request", f"Offer one of the subprotocols {', '.join(SUBPROTOCOLS)}")
@@ -82,7 +84,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
     if connections.is_full():
         context.metrics.limited.labels("sockets").inc()
         raise Problem("rate_limited", "Too many connections to this server", retry_after_s=10)
-    # No permessage-deflate: it costs hundreds of KiB for each connection and lets a few bytes become millions.
+    # No permessage-deflate: it costs hundreds of KiB for each connection and lets a few bytes become
+    # millions.
     socket = web.WebSocketResponse(
         protocols=SUBPROTOCOLS,
         heartbeat=context.config.ping_s,
@@ -109,7 +112,12 @@ class Connection:
     """One WebSocket: reads, writes, keeps time and carries out calls, all in tasks of its own group."""
 
     def __init__(
-        self, context: Context, socket: web.WebSocketResponse[bool], encoding: Encoding, address: str, request: web.Request
+        self,
+        context: Context,
+        socket: web.WebSocketResponse[bool],
+        encoding: Encoding,
+        address: str,
+        request: web.Request,
     ) -> None:
         self._context = context
         self._socket = socket
@@ -134,7 +142,9 @@ class Connection:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                helpers = [group.create_task(work) for work in (self._read(), self._write(), self._keep_time())]
+                helpers = [
+                    group.create_task(work) for work in (self._read(), self._write(), self._keep_time())
+                ]
                 lanes = [group.create_task(self._work(lane)) for lane in Lane]
                 await self._over.wait()
                 await self._leave_room()
@@ -187,7 +197,9 @@ class Connection:
             self._changed.clear()
             deadline = self._session.deadline()
             try:
-                async with asyncio.timeout(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                async with asyncio.timeout(
+                    None if deadline is None else max(0.0, deadline - time.monotonic())
+                ):
                     await self._changed.wait()
             except TimeoutError:
                 self._session.tick(time.monotonic())
@@ -279,7 +291,9 @@ class Connection:
             raise Problem("forbidden", "The token names no room to join")
         if claims.is_external:
             raise Problem("forbidden", "A token for viewers outside the room opens WHEP only")
-        participant = await self._context.services.rooms.join(self._join_request(request, claims, claims.room))
+        participant = await self._context.services.rooms.join(
+            self._join_request(request, claims, claims.room)
+        )
         self._participant, self._claims = participant, claims
         self._log = _log.bind(room=participant.room.name, participant=participant.id)
         now = time.time()
@@ -389,7 +403,11 @@ class Connection:
     async def _leave_room(self) -> None:
         """Signalling is gone: the room suspends or removes the participant, whichever fits the reason."""
         participant = self._participant
-        if participant is None or self._close in {CloseCode.REMOVED, CloseCode.REPLACED, CloseCode.ROOM_CLOSED}:
+        if participant is None or self._close in {
+            CloseCode.REMOVED,
+            CloseCode.REPLACED,
+            CloseCode.ROOM_CLOSED,
+        }:
             return
         try:
             if self._close is CloseCode.UNAUTHORIZED:
@@ -435,4 +453,3 @@ class Connection:
         self._context.metrics.faults.labels(place.lower()).inc()
         self._log.error("request_failed", reason=place.lower(), reference=reference, exc_info=error)
         return reference
-

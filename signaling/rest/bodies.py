@@ -299,7 +299,9 @@ class TermsBody(Struct, frozen=True):
 
     version: Annotated[str, Meta(min_length=1, max_length=32)]
     title: Annotated[str, Meta(min_length=1, max_length=200)]
-    paragraphs: Annotated[list[Annotated[str, Meta(min_length=1, max_length=10_000)]], Meta(min_length=1, max_length=200)]
+    paragraphs: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=10_000)]], Meta(min_length=1, max_length=200)
+    ]
     age_statement: Annotated[str, Meta(min_length=1, max_length=500)]
     uses: Annotated[list[TermsUseBody], Meta(max_length=32)]
     effective_ms: Annotated[int, Meta(ge=0)]

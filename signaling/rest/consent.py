@@ -28,7 +28,9 @@ async def _publish(call: Call) -> TermsText:
     body: TermsBody = call.body
     consent = call.context.services.rooms.consent
     if consent.terms.get(body.version) is not None:
-        raise Problem("conflict", "That version is published, and published terms never change: choose another name")
+        raise Problem(
+            "conflict", "That version is published, and published terms never change: choose another name"
+        )
     document = TermsDocument(
         version=body.version,
         number=max(item.number for item in consent.terms.documents) + 1,

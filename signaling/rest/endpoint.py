@@ -51,7 +51,8 @@ class Call:
         """The room that the path names.
 
         Raises:
-            Problem: `forbidden`: a name that no room can have is told like a room that the token does not open.
+            Problem: `forbidden`: a name that no room can have is told like a room that the token does not
+            open.
         """
         try:
             return normalize_room(self.part("room"))

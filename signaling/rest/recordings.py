@@ -70,16 +70,18 @@ async def _stop(call: Call) -> RecordingView:
 async def _files(call: Call) -> FilePage:
     found = await _own(call)
     files = await _recorder(call).files(found.id)
-    return FilePage([
-        FileView(
-            name=item.name,
-            size_bytes=item.size_bytes,
-            content_type=item.content_type,
-            sha256=item.sha256,
-            url=f"{BASE}/recordings/{found.id}/files/{quote(item.name, safe='')}",
-        )
-        for item in files
-    ])
+    return FilePage(
+        [
+            FileView(
+                name=item.name,
+                size_bytes=item.size_bytes,
+                content_type=item.content_type,
+                sha256=item.sha256,
+                url=f"{BASE}/recordings/{found.id}/files/{quote(item.name, safe='')}",
+            )
+            for item in files
+        ]
+    )
 
 
 async def _file(call: Call) -> web.StreamResponse:
@@ -89,7 +91,10 @@ async def _file(call: Call) -> web.StreamResponse:
         raise Problem("not_found", "There is no such file, or the recording is not finished")
     return web.FileResponse(
         path,
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"},
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Cache-Control": "private, no-store",
+        },
     )
 
 

@@ -81,7 +81,9 @@ async def _create(call: Call) -> RoomView:
 
 async def _list(call: Call) -> RoomPage:
     after, limit = call.query("after") or "", call.limit()
-    found = sorted((info for info in call.context.services.rooms.rooms() if info.name > after), key=lambda i: i.name)
+    found = sorted(
+        (info for info in call.context.services.rooms.rooms() if info.name > after), key=lambda i: i.name
+    )
     page = found[:limit]
     return RoomPage([_room_view(info, None) for info in page], page[-1].name if len(found) > limit else None)
 

@@ -1,0 +1,54 @@
+"""Signalling: the aiohttp application: WebSocket protocol, WHIP, WHEP, REST, tokens, HLS, pages.
+
+Floor 5. It decodes, authorises and answers; what is asked for is done by `rooms`, and by the recorder and
+broadcast
+services that are injected.
+"""
+
+from signaling.app import create_app, drain, open_connections, server_options
+from signaling.config import Services, SignalingConfig
+from signaling.errors import Problem, SignalingError
+from signaling.limits import Rate
+from signaling.rest.access import join_url
+from signaling.services import (
+    BroadcastApi,
+    BroadcastInfo,
+    DestinationInfo,
+    DestinationState,
+    HlsStore,
+    PartnerInfo,
+    RecordedFile,
+    RecorderApi,
+    RecordingInfo,
+)
+from signaling.tokens import ALGORITHMS, ApiKey, Claims, KeyRefused, KeyRing, TokenError, VouchedTerms, mint
+
+__all__ = [
+    "ALGORITHMS",
+    "ApiKey",
+    "BroadcastApi",
+    "BroadcastInfo",
+    "Claims",
+    "DestinationInfo",
+    "DestinationState",
+    "HlsStore",
+    "KeyRefused",
+    "KeyRing",
+    "PartnerInfo",
+    "Problem",
+    "Rate",
+    "RecordedFile",
+    "RecorderApi",
+    "RecordingInfo",
+    "Services",
+    "SignalingConfig",
+    "SignalingError",
+    "TokenError",
+    "VouchedTerms",
+    "create_app",
+    "drain",
+    "join_url",
+    "mint",
+    "open_connections",
+    "server_options",
+]

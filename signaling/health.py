@@ -1,0 +1,60 @@
+"""Liveness, readiness, metrics."""
+
+import ipaddress
+
+from aiohttp import web
+from msgspec import Struct
+
+from policy import Permission
+from signaling.context import client_address, context_of, json_response
+from signaling.errors import Problem
+
+
+class Readiness(Struct, frozen=True):
+    """Whether joins are taken; `missing` says in words what is not there."""
+
+    ready: bool
+    missing: list[str]
+
+
+async def healthz(_request: web.Request) -> web.Response:
+    """`GET /healthz`: the process answers."""
+    return web.Response(text="ok\n")
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """`GET /readyz`: everything that a join needs is there."""
+    context = context_of(request)
+    missing = list(context.services.missing())
+    if context.is_draining:
+        missing.append("the server is shutting down")
+    return json_response(Readiness(not missing, missing), status=503 if missing else 200)
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """`GET /metrics`: for this machine, or with an `admin` token."""
+    context = context_of(request)
+    try:
+        is_local = ipaddress.ip_address(client_address(request, context.config)).is_loopback
+    except ValueError:
+        is_local = False
+    if not is_local and not context.claims(request).allows(Permission.ADMIN):
+        raise Problem("forbidden", "Metrics are for this machine, or for a token with the admin grant")
+    rooms = context.services.rooms.rooms()
+    context.metrics.rooms.set(len(rooms))
+    context.metrics.participants.set(sum(room.participants for room in rooms))
+    body = context.metrics.text()
+    if context.services.media_counters is not None:
+        body += media_text(await context.services.media_counters())
+    return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+def media_text(groups: "dict[str, dict[str, int]]") -> bytes:
+    """Counters of the media plane: one family, labelled by worker and counter."""
+    lines = ["# HELP parley_media Counters of the media plane", "# TYPE parley_media untyped"]
+    lines += [
+        f'parley_media{{part="{part}",counter="{counter}"}} {value}'
+        for part, counters in sorted(groups.items())
+        for counter, value in sorted(counters.items())
+    ]
+    return ("\n".join(lines) + "\n").encode()
