@@ -18,7 +18,7 @@ _REFUSED_PORTS: Final = frozenset(
 )
 
 
-class DestinationRefused(Exception):  # noqa: N818 - reads as what happened
+class DestinationRefused(Exception):
     """A destination's URL or address is not allowed; the message says which part, and holds no stream key."""
 
     code = "destination_refused"

@@ -1,5 +1,6 @@
 """HLS from the program: fragments with the people in them, sent to the server's window."""
 
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -10,7 +11,7 @@ from rebroadcast.worker.messages import HLS_PIECE_BYTES, HlsPiece, HlsStart, Out
 
 
 class HlsOutput:
-    """Cuts the feed at its keyframes. The open segment lives here only, so a cut simply forgets it."""
+    """Cuts the feed at its keyframes; the open segment lives here only, so a cut simply forgets it."""
 
     def __init__(
         self, output_id: str, encoders: Encoders, epoch: Epoch, send: Callable[[msgspec.Struct], None]
@@ -24,6 +25,7 @@ class HlsOutput:
         self._opened_at = 0
         self._persons: frozenset[str] = frozenset()
         self._persons_before: frozenset[str] = frozenset()
+        self._ended: deque[tuple[float, frozenset[str]]] = deque()
         self._sent_bytes = 0
 
     def feed(self, item: FeedItem) -> None:
@@ -37,19 +39,17 @@ class HlsOutput:
             if not (isinstance(item.frame, EncodedVideo) and item.frame.is_keyframe):
                 return
             self._part = self._start_part(item)
-        part = self._part
-        if not isinstance(item.frame, EncodedVideo):
+        frame = item.frame
+        if isinstance(frame, EncodedVideo):
+            if frame.is_keyframe and frame.pts > self._opened_at:
+                self._end_segment(frame.pts)
             self._persons |= item.persons
-            part.add_audio(item.frame)
-            return
-        if not item.frame.is_keyframe:
+            fragment = self._part.add_video(frame)
+        else:
             self._persons |= item.persons
-        fragment = part.add_video(item.frame)
-        if item.frame.is_keyframe:
-            if fragment:
-                self._send_segment(fragment, (item.frame.pts - self._opened_at) / VIDEO_CLOCK)
-                self._opened_at = item.frame.pts
-            self._persons_before, self._persons = self._persons, item.persons
+            fragment = self._part.add_audio(frame)
+        if fragment and self._ended:
+            self._send_segment(fragment, *self._ended.popleft())
 
     async def cut(self, epoch: int) -> None:
         """Forgets the open segment; the next keyframe begins a new part."""
@@ -66,6 +66,7 @@ class HlsOutput:
         self._part_epoch = item.epoch
         self._opened_at = item.frame.pts
         self._persons = self._persons_before = frozenset()
+        self._ended.clear()
         self._send(HlsStart(self._id, part.init, item.epoch))
         return part
 
@@ -74,13 +75,19 @@ class HlsOutput:
             self._part.finish()
             self._part = None
 
-    def _send_segment(self, data: bytes, duration_s: float) -> None:
-        # The muxer may have let sound of the neighbouring segment in: both segments' people count.
-        persons = tuple(sorted(self._persons | self._persons_before))
+    def _end_segment(self, at: int) -> None:
+        """Notes the segment that a keyframe at `at` ends; the muxer hands its bytes out a little later."""
+        # The muxer may let sound of the neighbouring segment in: both segments' people count.
+        self._ended.append(((at - self._opened_at) / VIDEO_CLOCK, self._persons | self._persons_before))
+        self._persons_before, self._persons = self._persons, frozenset()
+        self._opened_at = at
+
+    def _send_segment(self, data: bytes, duration_s: float, persons: frozenset[str]) -> None:
+        named = tuple(sorted(persons))
         for start in range(0, len(data), HLS_PIECE_BYTES):
             piece = data[start : start + HLS_PIECE_BYTES]
             is_last = start + HLS_PIECE_BYTES >= len(data)
-            self._send(HlsPiece(self._id, piece, self._part_epoch, is_last, duration_s, persons))
+            self._send(HlsPiece(self._id, piece, self._part_epoch, is_last, duration_s, named))
         if self._sent_bytes == 0:
             self._send(OutputState(self._id, "live", "", len(data)))
         self._sent_bytes += len(data)

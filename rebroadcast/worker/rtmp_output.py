@@ -61,7 +61,6 @@ class RtmpOutput:
     async def run(self) -> None:
         """Connects and reconnects until cancelled."""
         self._machine.start(self._clock())
-        self._tell()
         attempt = 0
         while True:
             if self._wants_connection():
