@@ -80,7 +80,7 @@ class ForwardSection:
 
     Attributes:
         track: what it carries; None when nothing does (yet).
-        ssrc, rtx_ssrc: ours, for as long as the section lives.
+        ssrc, rtx_ssrc: ours, for as long as the section carries this track, and never used again.
         payload_types: codec name to (payload type, RTX payload type or -1), as `Engine.add_forward` wants it.
         accepted: whether the peer takes media on it.
     """

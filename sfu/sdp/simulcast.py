@@ -6,6 +6,7 @@ Source: RFC 8853 (simulcast), RFC 8851 (rid), RFC 5576 section 4 (FID), and the 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from sfu.engine.types import EngineEncoding
 from sfu.sdp.model import Media, Rid, Simulcast, SimulcastStream
@@ -46,7 +47,7 @@ def encodings(offer: Media, rids: tuple[str, ...], *, limit: int = 8) -> tuple[E
     With rids no SSRC is taken from the description: which of them belongs to which rid is not signalled.
     """
     if rids:
-        return tuple(EngineEncoding(rid=rid) for rid in rids)
+        return tuple(EngineEncoding(rid=rid) for rid in _ascending(rids))
     repairs = _repairs(offer)
     simulcast = next((group.ssrcs for group in offer.ssrc_groups if group.semantics == "SIM"), ())
     media_ssrcs = [ssrc for ssrc in offer.ssrcs if ssrc not in repairs.values()]
@@ -54,6 +55,27 @@ def encodings(offer: Media, rids: tuple[str, ...], *, limit: int = 8) -> tuple[E
     if not primary:
         return (EngineEncoding(),)
     return tuple(EngineEncoding(ssrc=ssrc, rtx_ssrc=repairs.get(ssrc, 0)) for ssrc in primary[:limit])
+
+
+def _ascending(rids: tuple[str, ...]) -> tuple[str, ...]:
+    """Rids from the lowest quality to the highest, as the core wants them.
+
+    The order of a description says nothing of quality (RFC 8853 section 5.2), but the usual names do; rids with
+    other names stay in the offered order, which browsers ask to be ascending.
+    """
+    for scale in _SCALES:
+        if all(rid in scale for rid in rids):
+            return tuple(sorted(rids, key=scale.index))
+    return rids
+
+
+_SCALES: Final = (
+    ("q", "h", "f"),
+    ("l", "m", "h"),
+    ("low", "mid", "medium", "high"),
+    ("r0", "r1", "r2", "r3"),
+    ("0", "1", "2", "3"),
+)
 
 
 def _repairs(offer: Media) -> dict[int, int]:
