@@ -85,6 +85,7 @@ class Subscriber:
         offer = self._session.offer(restart=local)
         if offer is None:
             return None
+        self.peer.begin()
         self.unwatch()
         loop = asyncio.get_running_loop()
         self._answer_timer = loop.call_later(self._answer_timeout_s, self.peer.fail, "answer_timeout")

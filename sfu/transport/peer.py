@@ -22,6 +22,7 @@ from sfu.route.events import PeerId
 from sfu.sdp import LocalTransport, RemoteTransport
 from sfu.tasks import Tasks
 from sfu.transport.budget import Budget
+from sfu.transport.candidates import credentials
 from sfu.transport.dtls import (
     Dtls,
     DtlsClosed,
@@ -31,7 +32,6 @@ from sfu.transport.dtls import (
     DtlsFailed,
     DtlsIdentity,
     SendDtls,
-    SrtpSessions,
 )
 from sfu.transport.ice_lite import (
     BindPath,
@@ -43,8 +43,8 @@ from sfu.transport.ice_lite import (
     SendStun,
     UfragsChanged,
     UnbindPath,
-    credentials,
 )
+from sfu.transport.srtp import SrtpSessions
 
 _log = structlog.get_logger("sfu.peer")
 
@@ -118,10 +118,9 @@ class Peer:
         self._host = host
         self._listener = listener
         self.local = self._make_local(host.rng.getrandbits(61))
-        self._ice = IceLite(
-            ufrag=self.local.ufrag, pwd=self.local.pwd, now=now, consent_s=host.config.consent_timeout_s
-        )
+        self._ice: IceLite | None = None
         self._dtls: Dtls | None = None
+        self._dtls_path: tuple[int, str, int] | None = None
         self._remote: RemoteTransport | None = None
         self._sessions: SrtpSessions | None = None
         self._join_by: float | None = None
@@ -156,10 +155,23 @@ class Peer:
 
     def open(self) -> Ack:
         """Make the transport in the engine."""
-        return self._host.engine.add_transport(self.transport, self.worker, self._ice.ufrags)
+        return self._host.engine.add_transport(self.transport, self.worker, [self.local.ufrag])
+
+    def begin(self) -> IceLite:
+        """Expect checks: a remote that stays away from now on loses its consent in time."""
+        if self._ice is None:
+            self._ice = IceLite(
+                ufrag=self.local.ufrag,
+                pwd=self.local.pwd,
+                now=_now(),
+                consent_s=self._host.config.consent_timeout_s,
+            )
+            self._arm()
+        return self._ice
 
     def expect_join(self) -> None:
         """From now the remote has `join_timeout_s` to connect."""
+        self.begin()
         if self._join_by is None and self.state is PeerState.NEW:
             self._join_by = _now() + self._host.config.join_timeout_s
             self._arm()
@@ -194,6 +206,9 @@ class Peer:
         self.local = local
         if remote_ufrag is not None and self._remote is not None:
             self._remote = replace(self._remote, ufrag=remote_ufrag)
+        if self._ice is None:
+            self._host.engine.set_ufrags(self.transport, [local.ufrag])
+            return
         self._ice.restart(local.ufrag, local.pwd, _now())
         self._run()
 
@@ -211,10 +226,11 @@ class Peer:
         match event:
             case events.Stun():
                 if self._checks.allow(now):
-                    self._ice.receive(event.data, event.socket, event.ip, event.port, now)
+                    self.begin().receive(event.data, event.socket, event.ip, event.port, now)
                     self._run()
             case events.Dtls():
                 if self._handshake.allow(now):
+                    self._dtls_path = (event.socket, event.ip, event.port)
                     self._begin_dtls(now).receive(event.data, now)
                     self._run()
             case events.Proven():
@@ -239,8 +255,9 @@ class Peer:
     def _run(self) -> None:
         """Carry out what ICE and DTLS want, and set the next alarm."""
         try:
-            for ice_effect in self._ice.poll():
-                self._run_ice(ice_effect)
+            if self._ice is not None:
+                for ice_effect in self._ice.poll():
+                    self._run_ice(ice_effect)
             if self._dtls is not None:
                 for dtls_effect in self._dtls.poll():
                     self._run_dtls(dtls_effect)
@@ -275,9 +292,7 @@ class Peer:
     def _run_dtls(self, effect: DtlsEffect) -> None:
         match effect:
             case SendDtls():
-                path = self._ice.selected
-                if path is not None:
-                    self._send(path.socket, path.ip, path.port, effect.data)
+                self._send_dtls(effect.data)
             case DtlsConnected():
                 self.state = PeerState.SECURING
                 self._sessions = effect.sessions
@@ -290,6 +305,13 @@ class Peer:
                 _log.debug("peer_data_ignored", peer=self.id)
             case _ as never:
                 assert_never(never)
+
+    def _send_dtls(self, data: bytes) -> None:
+        # Before the nomination the hello comes on some bound path: the answer goes back there.
+        selected = None if self._ice is None else self._ice.selected
+        path = selected or self._dtls_path
+        if path is not None:
+            self._send(*path, data)
 
     def _send(self, socket: int, ip: str, port: int, data: bytes) -> None:
         try:
@@ -347,9 +369,9 @@ class Peer:
             self.fail("join_timeout")
             return
         try:
-            self._ice.tick(now)
-            if self._dtls is not None:
-                self._dtls.tick(now)
+            for machine in (self._ice, self._dtls):
+                if machine is not None:
+                    machine.tick(now)
             self._run()
         except Exception:  # noqa: BLE001 - a broken timer breaks this peer only
             _log.exception("peer_broke", peer=self.id)
@@ -374,13 +396,11 @@ class Peer:
                 self._host.kept.append(sessions)
 
     def _goodbye(self) -> None:
-        path = self._ice.selected
-        if self._dtls is None or path is None:
-            return
-        self._dtls.close()
-        for effect in self._dtls.poll():
-            if isinstance(effect, SendDtls):
-                self._send(path.socket, path.ip, path.port, effect.data)
+        if self._dtls is not None:
+            self._dtls.close()
+            for effect in self._dtls.poll():
+                if isinstance(effect, SendDtls):
+                    self._send_dtls(effect.data)
 
     async def _remove_transport(self) -> None:
         async with asyncio.timeout(self._host.config.command_timeout_s):
