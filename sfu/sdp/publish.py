@@ -35,7 +35,7 @@ class NegotiatedTrack:
 
     Attributes:
         codecs: in the room's order.
-        encodings: by rid for simulcast (lowest quality first), else by SSRC, else one that only the mid finds.
+        encodings: by rid for simulcast (lowest quality first), else by SSRC, else one that the mid finds.
         extensions: header extension ids by name that this section may carry.
         nack, twcc, remb: which feedback the publisher understands.
         pli: whether it understands keyframe requests (FFmpeg does not).

@@ -223,8 +223,8 @@ class SubscribeSession:
     def _free_slot(self, kind: Kind) -> _Slot:
         for slot in self._slots:
             if slot.state is _State.FREE and slot.kind == kind:
-                # An SSRC never serves two forwards: their sequence numbers, and with them the SRTP nonces of one
-                # key, could repeat (RFC 3711 section 9.1).
+                # An SSRC never serves two forwards: their sequence numbers, and with them the SRTP nonces of
+                # one key, could repeat (RFC 3711 section 9.1).
                 slot.source = self._sources.draw(kind)
                 return slot
         if len(self._slots) >= self._max_sections:
