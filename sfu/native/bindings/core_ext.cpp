@@ -1,0 +1,444 @@
+// `sfu.engine._core`: the engine as Python calls it. Converts, releases the GIL, nothing else.
+// Thread: any Python thread.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/unordered_map.h>
+#include <nanobind/stl/vector.h>
+
+#include <fcntl.h>
+#include <sys/random.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "engine.h"
+
+namespace nb = nanobind;
+
+namespace parley {
+
+namespace {
+
+struct QueueFullError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+using AddressList = std::vector<std::pair<std::string, std::uint16_t>>;
+using CodecTuple = std::tuple<int, std::string, std::uint32_t, int>;
+using EncodingTuple = std::tuple<std::string, std::uint32_t, std::uint32_t>;
+
+std::uint64_t seed_from(const nb::bytes& secret) {
+  std::uint64_t seed = 0;
+  if (secret.size() == 0) {
+    if (getrandom(&seed, sizeof seed, 0) != static_cast<ssize_t>(sizeof seed)) {
+      throw std::runtime_error("getrandom failed");
+    }
+    return seed;
+  }
+  seed = 0xcbf29ce484222325ULL;
+  for (std::size_t index = 0; index < secret.size(); ++index) {
+    seed = (seed ^ static_cast<std::uint8_t>(secret.c_str()[index])) * 0x100000001b3ULL;
+  }
+  return seed;
+}
+
+Endpoint endpoint_from(const std::string& ip, std::uint16_t port) {
+  const auto endpoint = Endpoint::parse(ip, port);
+  if (!endpoint) {
+    throw nb::value_error(("not an IP address: " + ip).c_str());
+  }
+  return *endpoint;
+}
+
+Codec codec_from(const std::string& name) {
+  const Codec codec = codec_from_name(name);
+  if (codec == Codec::kUnknown) {
+    throw nb::value_error(("unknown codec: " + name).c_str());
+  }
+  return codec;
+}
+
+std::uint8_t payload_type_from(int pt) {
+  if (pt < 0 || pt > 127) {
+    throw nb::value_error("a payload type is 0 to 127");
+  }
+  return static_cast<std::uint8_t>(pt);
+}
+
+std::int16_t rtx_payload_type_from(int pt) {
+  return pt < 0 ? std::int16_t{-1} : std::int16_t{payload_type_from(pt)};
+}
+
+ExtensionIds extension_ids_from(const std::unordered_map<std::string, int>& ids) {
+  ExtensionIds result;
+  for (const auto& [name, id] : ids) {
+    const auto extension = extension_from_name(name);
+    if (!extension) {
+      throw nb::value_error(("unknown header extension: " + name).c_str());
+    }
+    if (id < 1 || id > 255 || !result.set(*extension, static_cast<std::uint8_t>(id))) {
+      throw nb::value_error(("header extension id out of range or used twice: " + name).c_str());
+    }
+  }
+  return result;
+}
+
+bool is_video_from(const std::string& kind) {
+  if (kind != "audio" && kind != "video") {
+    throw nb::value_error("a track's kind is audio or video");
+  }
+  return kind == "video";
+}
+
+nb::bytes bytes_from(const NetworkEvent& event) { return nb::bytes(event.data.data(), event.size); }
+
+nb::dict dict_from(const StatsMap& map) {
+  nb::dict dict;
+  for (const auto& [name, value] : map) {
+    dict[nb::str(name.data(), name.size())] = value;
+  }
+  return dict;
+}
+
+nb::list list_from(const std::vector<StatsMap>& maps) {
+  nb::list list;
+  for (const StatsMap& map : maps) {
+    list.append(dict_from(map));
+  }
+  return list;
+}
+
+nb::str text(std::string_view value) { return nb::str(value.data(), value.size()); }
+
+// One event as the tuple of the contract; None for the empty event.
+struct ToTuple {
+  std::size_t worker;
+
+  nb::object operator()(std::monostate) const { return nb::none(); }
+  nb::object operator()(const AckEvent& event) const { return nb::make_tuple("ack", event.ack, text(event.error)); }
+  nb::object operator()(const ProvenEvent& event) const { return nb::make_tuple("proven", event.transport); }
+  nb::object operator()(const IdleEvent& event) const {
+    return nb::make_tuple(event.is_idle ? "idle" : "active", event.transport);
+  }
+  nb::object operator()(const EncodingEvent& event) const {
+    return nb::make_tuple("encoding", event.track, event.encoding, event.ssrc, text(event.rid), text(event.codec));
+  }
+  nb::object operator()(const KeyframeEvent& event) const {
+    return nb::make_tuple("keyframe", event.track, event.encoding);
+  }
+  nb::object operator()(const LevelsEvent& event) const {
+    nb::list levels;
+    for (const auto& level : event.levels) {
+      levels.append(nb::make_tuple(level.track, static_cast<int>(level.dbov), level.voice));
+    }
+    return nb::make_tuple("levels", worker, levels);
+  }
+  nb::object operator()(const CodecUnsupportedEvent& event) const {
+    return nb::make_tuple("codec_unsupported", event.forward, text(event.codec));
+  }
+  nb::object operator()(const SinkClosedEvent& event) const {
+    return nb::make_tuple("sink_closed", event.sink, text(event.reason));
+  }
+  nb::object operator()(const StatsEvent& event) const {
+    return nb::make_tuple("stats", event.ack, dict_from(event.worker), list_from(event.transports),
+                          list_from(event.tracks), list_from(event.forwards), list_from(event.taps));
+  }
+  nb::object operator()(const BandwidthEvent& event) const {
+    return nb::make_tuple("bandwidth", event.transport, event.bps);
+  }
+};
+
+class PyEngine {
+ public:
+  PyEngine(std::size_t workers, const std::vector<AddressList>& sockets, int gate_fd, std::uint32_t gate_slots,
+           const std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t, std::uintptr_t>& srtp,
+           std::uint32_t coalesce_us, std::uint32_t idle_ms, const nb::bytes& secret_seed) {
+    if (workers != sockets.size()) {
+      throw nb::value_error("sockets must name the addresses of each worker");
+    }
+    EngineConfig config;
+    config.sockets = sockets;
+    config.gate_fd = gate_fd;
+    config.gate_slots = gate_slots;
+    config.srtp = SrtpTable::from_addresses(std::get<0>(srtp), std::get<1>(srtp), std::get<2>(srtp),
+                                            std::get<3>(srtp));
+    config.coalesce_us = coalesce_us;
+    config.idle_ms = idle_ms;
+    config.seed = seed_from(secret_seed);
+    std::string error;
+    engine_ = Engine::start(std::move(config), error);
+    if (engine_ == nullptr) {
+      throw std::runtime_error(error);
+    }
+  }
+
+  [[nodiscard]] int event_fd() const { return engine_->event_fd(); }
+
+  void close() {
+    const nb::gil_scoped_release release;
+    engine_->close();
+  }
+
+  nb::list poll(std::size_t limit) {
+    nb::list events;
+    engine_->poll(
+        limit,
+        [&events](std::size_t worker, const ControlEvent& event) { events.append(std::visit(ToTuple{worker}, event)); },
+        [&events](std::size_t worker, const NetworkEvent& event) {
+          if (event.is_stun) {
+            events.append(nb::make_tuple("stun", worker, event.socket, event.from.ip_text(), event.from.port,
+                                         event.transport, bytes_from(event)));
+          } else {
+            events.append(nb::make_tuple("dtls", event.transport, event.socket, event.from.ip_text(),
+                                         event.from.port, bytes_from(event)));
+          }
+        });
+    return events;
+  }
+
+  [[nodiscard]] AddressList addresses(std::size_t worker) const {
+    AddressList list;
+    for (const Endpoint& endpoint : engine_->addresses(worker)) {
+      list.emplace_back(endpoint.ip_text(), endpoint.port);
+    }
+    return list;
+  }
+
+  template <typename Body>
+  std::uint64_t command(Body body) {
+    const nb::gil_scoped_release release;
+    const auto ack = engine_->command(std::move(body));
+    if (!ack) {
+      throw QueueFullError("the worker's command queue is full, or the engine is closed");
+    }
+    return *ack;
+  }
+
+  std::uint64_t send(std::size_t worker, std::uint32_t socket, const std::string& ip, std::uint16_t port,
+                     const nb::bytes& data) {
+    const auto* first = static_cast<const std::uint8_t*>(data.data());
+    return command(SendDatagram{worker, socket, endpoint_from(ip, port), {first, first + data.size()}});
+  }
+
+  std::uint64_t set_srtp(std::uint32_t transport, std::uintptr_t rx, std::uintptr_t tx, const std::string& profile) {
+    const auto sizes = SrtpProfile::by_name(profile);
+    if (!sizes) {
+      throw nb::value_error(("unknown SRTP profile: " + profile).c_str());
+    }
+    return command(SetSrtp{transport, session_from(rx), session_from(tx), *sizes});
+  }
+
+  std::uint64_t set_extensions(std::uint32_t transport, const std::unordered_map<std::string, int>& ids, bool is_send) {
+    return command(SetExtensions{transport, extension_ids_from(ids), is_send});
+  }
+
+  std::uint64_t add_track(std::uint32_t track, std::uint32_t transport, const std::string& kind, std::string mid,
+                          const std::vector<CodecTuple>& codecs, const std::vector<EncodingTuple>& encodings,
+                          bool nack, bool twcc) {
+    AddTrack body{track, transport, is_video_from(kind), std::move(mid), {}, {}, nack, twcc};
+    for (const auto& [pt, name, clock_hz, rtx_pt] : codecs) {
+      if (clock_hz == 0) {
+        throw nb::value_error("a codec's clock must not be 0");
+      }
+      body.codecs.push_back({payload_type_from(pt), codec_from(name), clock_hz, rtx_payload_type_from(rtx_pt)});
+    }
+    for (const auto& [rid, ssrc, rtx_ssrc] : encodings) {
+      body.encodings.push_back({rid, ssrc, rtx_ssrc});
+    }
+    return command(std::move(body));
+  }
+
+  std::uint64_t add_forward(std::uint32_t forward, std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc,
+                            std::uint32_t rtx_ssrc, std::string mid,
+                            const std::unordered_map<std::string, std::pair<int, int>>& payload_types,
+                            std::uint32_t gate_slot, std::uint64_t gate_version, bool paused) {
+    AddForward body{forward, track, transport, ssrc, rtx_ssrc, std::move(mid), {}, {gate_slot, gate_version}, paused};
+    for (const auto& [name, types] : payload_types) {
+      body.payload_types.push_back(
+          {codec_from(name), payload_type_from(types.first), rtx_payload_type_from(types.second)});
+    }
+    return command(std::move(body));
+  }
+
+  std::uint64_t add_sink(std::uint32_t sink, std::size_t worker, int fd) {
+    UniqueFd own(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!own.is_open()) {
+      throw std::runtime_error(std::string("sink: ") + std::strerror(errno));
+    }
+    return command(AddSink{worker, sink, std::move(own)});
+  }
+
+  std::uint64_t add_generator(std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc, int pt,
+                              std::uint32_t clock_hz, double packets_per_s, std::uint32_t burst, std::uint32_t size,
+                              std::string mid, const std::string& codec) {
+    return command(AddGenerator{track, transport, ssrc, payload_type_from(pt), clock_hz, packets_per_s, burst, size,
+                                std::move(mid), codec_from(codec)});
+  }
+
+  void open_gate(std::uint32_t slot, std::uint64_t version) { check_slot(engine_->gates().open(slot, version)); }
+  void close_gate(std::uint32_t slot, std::uint64_t version) { check_slot(engine_->gates().close(slot, version)); }
+
+ private:
+  static void* session_from(std::uintptr_t address) {
+    return address == 0 ? nullptr : SrtpTable::session_from_address(address);
+  }
+  static void check_slot(bool is_valid) {
+    if (!is_valid) {
+      throw nb::value_error("gate slot outside the page");
+    }
+  }
+
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace
+
+}  // namespace parley
+
+NB_MODULE(_core, m) {
+  using namespace parley;
+  m.doc() = "The native media engine. See sfu/engine/api.py for the typed contract.";
+  nb::exception<QueueFullError>(m, "QueueFull");
+  nb::class_<PyEngine>(m, "Engine")
+      .def(nb::init<std::size_t, const std::vector<AddressList>&, int, std::uint32_t,
+                    const std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t, std::uintptr_t>&, std::uint32_t,
+                    std::uint32_t, const nb::bytes&>(),
+           nb::kw_only(), nb::arg("workers"), nb::arg("sockets"), nb::arg("gate_fd"), nb::arg("gate_slots"),
+           nb::arg("srtp"), nb::arg("coalesce_us") = 1000, nb::arg("idle_ms") = 10'000,
+           nb::arg("secret_seed") = nb::bytes("", 0))
+      .def_prop_ro("event_fd", &PyEngine::event_fd)
+      .def("poll", &PyEngine::poll, nb::arg("limit") = 1024)
+      .def("addresses", &PyEngine::addresses, nb::arg("worker"))
+      .def("close", &PyEngine::close)
+      .def(
+          "add_transport",
+          [](PyEngine& self, std::uint32_t transport, std::size_t worker, std::vector<std::string> ufrags) {
+            return self.command(AddTransport{worker, transport, std::move(ufrags)});
+          },
+          nb::arg("transport"), nb::arg("worker"), nb::arg("ufrags"))
+      .def(
+          "set_ufrags",
+          [](PyEngine& self, std::uint32_t transport, std::vector<std::string> ufrags) {
+            return self.command(SetUfrags{transport, std::move(ufrags)});
+          },
+          nb::arg("transport"), nb::arg("ufrags"))
+      .def(
+          "bind_path",
+          [](PyEngine& self, std::uint32_t transport, std::uint32_t socket, const std::string& ip, std::uint16_t port,
+             bool selected) {
+            return self.command(BindPath{transport, socket, endpoint_from(ip, port), selected});
+          },
+          nb::arg("transport"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"), nb::arg("selected"))
+      .def(
+          "unbind_path",
+          [](PyEngine& self, std::uint32_t transport, std::uint32_t socket, const std::string& ip,
+             std::uint16_t port) { return self.command(UnbindPath{transport, socket, endpoint_from(ip, port)}); },
+          nb::arg("transport"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"))
+      .def("send", &PyEngine::send, nb::arg("worker"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"),
+           nb::arg("data"))
+      .def("set_srtp", &PyEngine::set_srtp, nb::arg("transport"), nb::arg("rx"), nb::arg("tx"), nb::arg("profile"))
+      .def(
+          "set_receive_extensions",
+          [](PyEngine& self, std::uint32_t transport, const std::unordered_map<std::string, int>& ids) {
+            return self.set_extensions(transport, ids, false);
+          },
+          nb::arg("transport"), nb::arg("ids"))
+      .def(
+          "set_send_extensions",
+          [](PyEngine& self, std::uint32_t transport, const std::unordered_map<std::string, int>& ids) {
+            return self.set_extensions(transport, ids, true);
+          },
+          nb::arg("transport"), nb::arg("ids"))
+      .def(
+          "remove_transport",
+          [](PyEngine& self, std::uint32_t transport) { return self.command(RemoveTransport{transport}); },
+          nb::arg("transport"))
+      .def("add_track", &PyEngine::add_track, nb::arg("track"), nb::arg("transport"), nb::arg("kind"), nb::arg("mid"),
+           nb::arg("codecs"), nb::arg("encodings"), nb::arg("nack"), nb::arg("twcc"))
+      .def(
+          "remove_track", [](PyEngine& self, std::uint32_t track) { return self.command(RemoveTrack{track}); },
+          nb::arg("track"))
+      .def(
+          "set_track_enabled",
+          [](PyEngine& self, std::uint32_t track, bool enabled) {
+            return self.command(SetTrackEnabled{track, enabled});
+          },
+          nb::arg("track"), nb::arg("enabled"))
+      .def(
+          "request_keyframe",
+          [](PyEngine& self, std::uint32_t track) { return self.command(RequestKeyframe{track}); }, nb::arg("track"))
+      .def("add_forward", &PyEngine::add_forward, nb::arg("forward"), nb::arg("track"), nb::arg("transport"),
+           nb::arg("ssrc"), nb::arg("rtx_ssrc"), nb::arg("mid"), nb::arg("payload_types"), nb::arg("gate_slot"),
+           nb::arg("gate_version"), nb::arg("paused"))
+      .def(
+          "set_forward",
+          [](PyEngine& self, std::uint32_t forward, bool paused, int spatial, int temporal) {
+            return self.command(SetForward{forward, paused, spatial, temporal});
+          },
+          nb::arg("forward"), nb::arg("paused"), nb::arg("spatial"), nb::arg("temporal"))
+      .def(
+          "set_forward_source",
+          [](PyEngine& self, std::uint32_t forward, std::uint32_t track, std::uint32_t gate_slot,
+             std::uint64_t gate_version) {
+            return self.command(SetForwardSource{forward, track, {gate_slot, gate_version}});
+          },
+          nb::arg("forward"), nb::arg("track"), nb::arg("gate_slot"), nb::arg("gate_version"))
+      .def(
+          "set_forward_gate",
+          [](PyEngine& self, std::uint32_t forward, std::uint32_t gate_slot, std::uint64_t gate_version) {
+            return self.command(SetForwardGate{forward, {gate_slot, gate_version}});
+          },
+          nb::arg("forward"), nb::arg("gate_slot"), nb::arg("gate_version"))
+      .def(
+          "remove_forward",
+          [](PyEngine& self, std::uint32_t forward) { return self.command(RemoveForward{forward}); },
+          nb::arg("forward"))
+      .def("add_sink", &PyEngine::add_sink, nb::arg("sink"), nb::arg("worker"), nb::arg("fd"))
+      .def(
+          "remove_sink", [](PyEngine& self, std::uint32_t sink) { return self.command(RemoveSink{sink}); },
+          nb::arg("sink"))
+      .def(
+          "add_tap",
+          [](PyEngine& self, std::uint32_t tap, std::uint32_t track, std::uint32_t sink, std::uint32_t gate_slot,
+             std::uint64_t gate_version) {
+            return self.command(AddTap{tap, track, sink, {gate_slot, gate_version}});
+          },
+          nb::arg("tap"), nb::arg("track"), nb::arg("sink"), nb::arg("gate_slot"), nb::arg("gate_version"))
+      .def(
+          "set_tap_gate",
+          [](PyEngine& self, std::uint32_t tap, std::uint32_t gate_slot, std::uint64_t gate_version) {
+            return self.command(SetTapGate{tap, {gate_slot, gate_version}});
+          },
+          nb::arg("tap"), nb::arg("gate_slot"), nb::arg("gate_version"))
+      .def(
+          "remove_tap", [](PyEngine& self, std::uint32_t tap) { return self.command(RemoveTap{tap}); }, nb::arg("tap"))
+      .def("open_gate", &PyEngine::open_gate, nb::arg("slot"), nb::arg("version"))
+      .def("close_gate", &PyEngine::close_gate, nb::arg("slot"), nb::arg("version"))
+      .def(
+          "fence", [](PyEngine& self, std::size_t worker) { return self.command(Fence{worker}); }, nb::arg("worker"))
+      .def(
+          "query_stats", [](PyEngine& self, std::size_t worker) { return self.command(QueryStats{worker}); },
+          nb::arg("worker"))
+      .def(
+          "add_client_transport",
+          [](PyEngine& self, std::uint32_t transport, std::size_t worker, std::uint32_t socket, const std::string& ip,
+             std::uint16_t port) {
+            return self.command(AddClientTransport{worker, transport, socket, endpoint_from(ip, port)});
+          },
+          nb::arg("transport"), nb::arg("worker"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"))
+      .def("add_generator", &PyEngine::add_generator, nb::arg("track"), nb::arg("transport"), nb::arg("ssrc"),
+           nb::arg("pt"), nb::arg("clock_hz"), nb::arg("packets_per_s"), nb::arg("burst"), nb::arg("size"),
+           nb::arg("mid"), nb::arg("codec"))
+      .def(
+          "remove_generator",
+          [](PyEngine& self, std::uint32_t track) { return self.command(RemoveGenerator{track}); }, nb::arg("track"));
+}

@@ -1,0 +1,144 @@
+// The engine as the offering side: receives at full rate for measuring, and generates RTP. For bench and tests.
+// Thread: the worker that owns it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "bytes.h"
+#include "codec.h"
+#include "commands.h"
+#include "receive_stats.h"
+#include "registry.h"
+#include "rtp_write.h"
+#include "seq.h"
+#include "transport.h"
+#include "units.h"
+#include "worker_context.h"
+
+namespace parley {
+
+// The last bytes of a generated payload: what a receiver needs to judge the way.
+struct SendStamp {
+  static constexpr std::size_t kBytes = 16;
+  static constexpr std::uint32_t kMagic = 0x9e3779b9;
+
+  std::uint32_t count = 0;  // packets of this generator so far
+  TimeNs sent = 0;
+
+  void write(MutableBytes payload_end) const;
+  static std::optional<SendStamp> read(Bytes payload);
+};
+
+// Latencies in steps of 1/16 of their power of two, from 1 us to 17 s.
+class LatencyHistogram {
+ public:
+  void add(TimeNs latency);
+  [[nodiscard]] TimeNs quantile(double q) const;  // 0 when empty
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+  void reset() { *this = LatencyHistogram{}; }
+
+ private:
+  static constexpr std::size_t kSteps = 16;
+  static constexpr std::size_t kBuckets = 25 * kSteps;
+
+  std::array<std::uint32_t, kBuckets> buckets_{};
+  std::uint64_t count_ = 0;
+};
+
+// What one client transport receives. Without receive keys it only counts datagrams: a load generator's other half.
+class ClientReceiver {
+ public:
+  static constexpr std::size_t kMaxSources = 64;
+
+  void receive_rtp(Transport& transport, MutableBytes datagram, TimeNs now, WorkerContext& context);
+  void receive_rtcp(Transport& transport, Bytes compound, TimeNs now);
+  // Receiver reports, once a second.
+  void tick(Transport& transport, TimeNs now, WorkerContext& context);
+
+  // A keyframe was asked of this SSRC since the last call.
+  bool take_keyframe_request(std::uint32_t ssrc);
+
+  [[nodiscard]] std::uint64_t received() const { return received_; }
+  [[nodiscard]] std::uint64_t checked() const { return checked_; }
+  [[nodiscard]] std::int64_t lost() const;
+  [[nodiscard]] TimeNs first_packet() const { return first_packet_; }
+  [[nodiscard]] LatencyHistogram& latency() { return latency_; }
+
+ private:
+  struct Source {
+    std::uint32_t ssrc = 0;
+    SeqUnwrapper seqs;
+    ReceiveStats stats{90'000};
+  };
+  Source* source_of(std::uint32_t ssrc);
+
+  std::vector<Source> sources_;
+  std::vector<std::uint32_t> keyframe_requests_;
+  LatencyHistogram latency_;
+  std::uint64_t received_ = 0;
+  std::uint64_t checked_ = 0;
+  TimeNs first_packet_ = 0;
+  TimeNs next_report_ = 0;
+};
+
+// Sends RTP in bursts: `burst` packets of `size` bytes, a millisecond apart, so many a second on the whole; a burst is
+// a frame (one timestamp, marker on its last packet).
+class Generator {
+ public:
+  static constexpr TimeNs kSpacing = kMillisecond;
+  static constexpr TimeNs kKeyframeInterval = 2 * kSecond;
+
+  Generator(const AddGenerator& command, Transport& transport, TimeNs now, std::uint64_t random);
+
+  [[nodiscard]] TimeNs deadline() const { return next_; }
+  [[nodiscard]] Transport& transport() { return transport_; }
+  // Sends what is due; at most one burst a call.
+  void tick(TimeNs now, WorkerContext& context);
+
+ private:
+  void send(TimeNs now, WorkerContext& context);
+  void send_report(TimeNs now, WorkerContext& context);
+  std::size_t write_descriptor(MutableBytes payload) const;
+
+  AddGenerator config_;
+  Transport& transport_;
+  HeaderTemplate header_;
+  TimeNs period_;   // of a burst
+  TimeNs spacing_;  // of packets in it
+  TimeNs burst_start_;
+  TimeNs next_;
+  TimeNs last_keyframe_ = 0;
+  TimeNs next_report_ = 0;
+  std::uint32_t sent_in_burst_ = 0;
+  std::uint32_t count_ = 0;
+  std::uint32_t octets_ = 0;
+  std::uint32_t timestamp_;
+  std::uint16_t seq_;
+  std::uint16_t picture_id_ = 0;
+  bool is_keyframe_ = true;
+};
+
+class Generators {
+ public:
+  static constexpr std::size_t kMax = 4096;
+
+  Refusal add(const AddGenerator& command, Registry& registry, TimeNs now, WorkerContext& context);
+  Refusal remove(std::uint32_t track);
+  void forget(const Transport& transport);
+  [[nodiscard]] TimeNs deadline() const { return deadline_; }
+  void tick(TimeNs now, WorkerContext& context);
+
+ private:
+  void update_deadline();
+
+  std::unordered_map<std::uint32_t, std::unique_ptr<Generator>> by_track_;
+  std::vector<Generator*> list_;
+  TimeNs deadline_ = kNever;
+};
+
+}  // namespace parley

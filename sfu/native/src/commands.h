@@ -1,0 +1,195 @@
+// What control threads ask of a worker: plain structs, one handler each (worker_commands.cpp).
+// Thread: made on a control thread, moved through the queue, consumed by the worker.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "bytes.h"
+#include "codec.h"
+#include "endpoint.h"
+#include "extension_ids.h"
+#include "gate_page.h"
+#include "srtp.h"
+#include "unique_fd.h"
+
+namespace parley {
+
+struct AddTransport {
+  std::size_t worker = 0;
+  std::uint32_t transport = 0;
+  std::vector<std::string> ufrags;
+};
+struct SetUfrags {
+  std::uint32_t transport = 0;
+  std::vector<std::string> ufrags;
+};
+struct BindPath {
+  std::uint32_t transport = 0;
+  std::uint32_t socket = 0;
+  Endpoint remote;
+  bool selected = false;
+};
+struct UnbindPath {
+  std::uint32_t transport = 0;
+  std::uint32_t socket = 0;
+  Endpoint remote;
+};
+struct SendDatagram {
+  std::size_t worker = 0;
+  std::uint32_t socket = 0;
+  Endpoint to;
+  std::vector<std::uint8_t> data;
+};
+struct SetSrtp {
+  std::uint32_t transport = 0;
+  void* rx = nullptr;
+  void* tx = nullptr;
+  SrtpProfile profile;
+};
+struct SetExtensions {
+  std::uint32_t transport = 0;
+  ExtensionIds ids;
+  bool is_send = false;
+};
+struct RemoveTransport {
+  std::uint32_t transport = 0;
+};
+
+struct CodecEntry {
+  std::uint8_t pt = 0;
+  Codec codec = Codec::kUnknown;
+  std::uint32_t clock_hz = 0;
+  std::int16_t rtx_pt = -1;
+};
+struct EncodingEntry {
+  std::string rid;
+  std::uint32_t ssrc = 0;
+  std::uint32_t rtx_ssrc = 0;
+};
+struct AddTrack {
+  std::uint32_t track = 0;
+  std::uint32_t transport = 0;
+  bool is_video = false;
+  std::string mid;
+  std::vector<CodecEntry> codecs;
+  std::vector<EncodingEntry> encodings;
+  bool nack = false;
+  bool twcc = false;
+};
+struct RemoveTrack {
+  std::uint32_t track = 0;
+};
+struct SetTrackEnabled {
+  std::uint32_t track = 0;
+  bool enabled = true;
+};
+struct RequestKeyframe {
+  std::uint32_t track = 0;
+};
+
+struct PayloadTypeEntry {
+  Codec codec = Codec::kUnknown;
+  std::uint8_t pt = 0;
+  std::int16_t rtx_pt = -1;
+};
+struct AddForward {
+  std::uint32_t forward = 0;
+  std::uint32_t track = 0;
+  std::uint32_t transport = 0;
+  std::uint32_t ssrc = 0;
+  std::uint32_t rtx_ssrc = 0;
+  std::string mid;
+  std::vector<PayloadTypeEntry> payload_types;
+  GatePosition gate;
+  bool paused = false;
+};
+struct SetForward {
+  std::uint32_t forward = 0;
+  bool paused = false;
+  int spatial = -1;
+  int temporal = -1;
+};
+struct SetForwardSource {
+  std::uint32_t forward = 0;
+  std::uint32_t track = 0;
+  GatePosition gate;
+};
+struct SetForwardGate {
+  std::uint32_t forward = 0;
+  GatePosition gate;
+};
+struct RemoveForward {
+  std::uint32_t forward = 0;
+};
+
+struct AddSink {
+  std::size_t worker = 0;
+  std::uint32_t sink = 0;
+  UniqueFd fd;
+};
+struct RemoveSink {
+  std::uint32_t sink = 0;
+};
+struct AddTap {
+  std::uint32_t tap = 0;
+  std::uint32_t track = 0;
+  std::uint32_t sink = 0;
+  GatePosition gate;
+};
+struct SetTapGate {
+  std::uint32_t tap = 0;
+  GatePosition gate;
+};
+struct RemoveTap {
+  std::uint32_t tap = 0;
+};
+
+struct Fence {
+  std::size_t worker = 0;
+};
+struct QueryStats {
+  std::size_t worker = 0;
+};
+
+struct AddClientTransport {
+  std::size_t worker = 0;
+  std::uint32_t transport = 0;
+  std::uint32_t socket = 0;
+  Endpoint remote;
+};
+struct AddGenerator {
+  std::uint32_t track = 0;
+  std::uint32_t transport = 0;
+  std::uint32_t ssrc = 0;
+  std::uint8_t pt = 0;
+  std::uint32_t clock_hz = 0;
+  double packets_per_s = 0;
+  std::uint32_t burst = 1;
+  std::uint32_t size = 0;
+  std::string mid;
+  Codec codec = Codec::kUnknown;
+};
+struct RemoveGenerator {
+  std::uint32_t track = 0;
+};
+
+// A command whose ids name nothing that the engine knows: the worker answers with the reason.
+struct Refused {
+  std::string reason;
+};
+
+using CommandBody =
+    std::variant<std::monostate, AddTransport, SetUfrags, BindPath, UnbindPath, SendDatagram, SetSrtp, SetExtensions,
+                 RemoveTransport, AddTrack, RemoveTrack, SetTrackEnabled, RequestKeyframe, AddForward, SetForward,
+                 SetForwardSource, SetForwardGate, RemoveForward, AddSink, RemoveSink, AddTap, SetTapGate, RemoveTap,
+                 Fence, QueryStats, AddClientTransport, AddGenerator, RemoveGenerator, Refused>;
+
+struct Command {
+  std::uint64_t ack = 0;
+  CommandBody body;
+};
+
+}  // namespace parley

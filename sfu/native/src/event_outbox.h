@@ -1,0 +1,64 @@
+// A worker's events on their way to Python: two bounded rings, so that a flood of datagrams cannot push out an Ack.
+// Thread: filled by the worker; drained by whoever polls the engine (serialised there).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "bytes.h"
+#include "counters.h"
+#include "event_ring.h"
+#include "events.h"
+#include "wake.h"
+
+namespace parley {
+
+class EventOutbox {
+ public:
+  static constexpr std::size_t kControlEvents = 8192;
+  static constexpr std::size_t kNetworkEvents = 512;
+
+  EventOutbox(Wake& wake, Counters& counters) : wake_(wake), counters_(counters) {}
+
+  template <typename Event>
+  void post(Event&& event) {
+    ControlEvent* slot = control_.claim();
+    if (slot == nullptr) {
+      counters_.add(Counter::drop_event_full);
+      return;
+    }
+    *slot = std::forward<Event>(event);
+    control_.publish();
+    wake_.notify();
+  }
+
+  // The caller has checked that `data` fits. False when the ring is full (counted).
+  bool post_datagram(bool is_stun, std::uint32_t transport, std::uint32_t socket, const Endpoint& from, Bytes data) {
+    NetworkEvent* slot = network_.claim();
+    if (slot == nullptr || data.size() > NetworkEvent::kMaxBytes) {
+      counters_.add(Counter::drop_event_network_full);
+      return false;
+    }
+    slot->is_stun = is_stun;
+    slot->transport = transport;
+    slot->socket = socket;
+    slot->from = from;
+    slot->size = static_cast<std::uint16_t>(data.size());
+    std::ranges::copy(data, slot->data.begin());
+    network_.publish();
+    wake_.notify();
+    return true;
+  }
+
+  [[nodiscard]] EventRing<ControlEvent>& control() { return control_; }
+  [[nodiscard]] EventRing<NetworkEvent>& network() { return network_; }
+
+ private:
+  Wake& wake_;
+  Counters& counters_;
+  EventRing<ControlEvent> control_{kControlEvents};
+  EventRing<NetworkEvent> network_{kNetworkEvents};
+};
+
+}  // namespace parley

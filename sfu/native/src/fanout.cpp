@@ -1,0 +1,428 @@
+#include "fanout.h"
+
+#include <algorithm>
+
+#include "keyframe_requests.h"
+
+namespace parley {
+
+Fanout::Fanout(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes)
+    : context_(context), registry_(registry), keyframes_(keyframes), gathered_(kGather) {}
+
+void Fanout::add(Track& track, const Track::Pending& packet, TimeNs now) {
+  if (track.forwards.empty() && track.taps.empty()) {
+    return;
+  }
+  if (track.pending.size() == Track::kMaxPending) {
+    flush(now);
+  }
+  if (track.pending.empty()) {
+    dirty_tracks_.push_back(&track);
+  }
+  track.pending.push_back(packet);
+  if (deadline_ == kNever) {
+    deadline_ = sent_per_s_ < kBusyPerSecond ? now : now + context_.config.coalesce;
+  }
+}
+
+void Fanout::flush(TimeNs now) {
+  const std::uint64_t sent_before = context_.counters.get(Counter::rtp_forwarded);
+  if (!dirty_tracks_.empty()) {
+    context_.counters.add(Counter::flushes);
+    for (Track* track : dirty_tracks_) {
+      if (gathered_count_ + track->pending.size() > gathered_.size()) {
+        fan_out(now);
+      }
+      gather(*track, now);
+    }
+    fan_out(now);
+    dirty_tracks_.clear();
+  }
+  deadline_ = kNever;
+  context_.arena.flush();
+  flush_sinks();
+  measure(context_.counters.get(Counter::rtp_forwarded) - sent_before, now);
+}
+
+void Fanout::gather(Track& track, TimeNs now) {
+  track.gathered_first = static_cast<std::uint32_t>(gathered_count_);
+  for (const Track::Pending& pending : track.pending) {
+    const Packet* packet = track.encodings[pending.encoding]->store.get(pending.ext_seq, now);
+    if (packet == nullptr) {
+      context_.counters.add(Counter::drop_pending_full);
+      continue;
+    }
+    Gathered& gathered = gathered_[gathered_count_++];
+    gathered.packet = packet;
+    gathered.codec_changed = pending.codec_changed;
+    gathered.planner.start(*packet);
+  }
+  track.pending.clear();
+  track.gathered_count = static_cast<std::uint32_t>(gathered_count_) - track.gathered_first;
+  gathered_tracks_.push_back(&track);
+}
+
+void Fanout::fan_out(TimeNs now) {
+  for (Track* track : gathered_tracks_) {
+    const Range range{track->gathered_first, track->gathered_count};
+    for (Forward* forward : track->forwards) {
+      Transport& subscriber = forward->transport;
+      if (subscriber.pending_forwards.empty()) {
+        dirty_transports_.push_back(&subscriber);
+      }
+      subscriber.pending_forwards.push_back(forward);
+    }
+    for (Tap* tap : track->taps) {
+      serve_tap(*tap, range, now);
+    }
+  }
+  for (Transport* subscriber : dirty_transports_) {
+    for (Forward* forward : subscriber->pending_forwards) {
+      serve(*forward, Range{forward->track->gathered_first, forward->track->gathered_count}, now);
+    }
+    subscriber->pending_forwards.clear();
+  }
+  dirty_transports_.clear();
+  gathered_tracks_.clear();
+  gathered_count_ = 0;
+}
+
+void Fanout::serve(Forward& forward, Range range, TimeNs now) {
+  if (!forward.transport.can_send()) {
+    context_.counters.add(Counter::drop_not_writable, range.count);
+    return;
+  }
+  if (!context_.gates.is_open(forward.gate)) {
+    forward.dropped_by_gate += range.count;
+    context_.counters.add(Counter::drop_gate_closed, range.count);
+    if (!forward.is_gated) {
+      forward.is_gated = true;
+      forward.layers.reset_source();
+    }
+    return;
+  }
+  forward.is_gated = false;
+  const auto packets = std::span(gathered_).subspan(range.first, range.count);
+  for (Gathered& gathered : packets) {
+    const Packet& packet = *gathered.packet;
+    if (forward.payload_type(packet.codec).pt < 0) {
+      refuse_codec(forward, packet.codec);
+      context_.counters.add(Counter::drop_codec_unsupported);
+      continue;
+    }
+    if (gathered.codec_changed && forward.layers.current() == packet.encoding) {
+      forward.layers.reset_source();
+    }
+    const GateDecision decision = forward.layers.decide(packet);
+    switch (decision.verdict) {
+      case GateVerdict::kForward:
+        if (const auto munged = forward.munger.forward(packet, decision.set_marker, now)) {
+          send(forward, gathered, *munged, now);
+        }
+        break;
+      case GateVerdict::kSwitch: {
+        Track& track = *forward.track;
+        const Encoding& encoding = *track.encodings[packet.encoding];
+        std::optional<std::uint32_t> aligned;
+        if (forward.source_track == &track && forward.source_encoding >= 0) {
+          aligned = track.clocks.align(packet.encoding, static_cast<std::size_t>(forward.source_encoding),
+                                       packet.rtp.timestamp, encoding.clock_hz);
+        }
+        Munged munged = forward.munger.switch_source(packet, aligned, encoding.clock_hz, now);
+        munged.marker = munged.marker || decision.set_marker;
+        forward.source_track = &track;
+        forward.source_encoding = packet.encoding;
+        forward.clock_hz = encoding.clock_hz;
+        forward.refused_codec = Codec::kUnknown;
+        forward.next_report = 0;  // the new clock is told at once
+        send(forward, gathered, munged, now);
+        break;
+      }
+      case GateVerdict::kDrop:
+        forward.munger.drop(packet);
+        context_.counters.add(Counter::drop_layer);
+        break;
+      case GateVerdict::kIgnore:
+        context_.counters.add(forward.layers.is_paused() ? Counter::drop_forward_paused : Counter::drop_layer);
+        break;
+    }
+  }
+  if (const auto awaited = forward.layers.awaited()) {
+    if (*awaited < forward.track->encodings.size()) {
+      keyframes_.request(*forward.track->encodings[*awaited], now);
+    }
+  }
+}
+
+bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, TimeNs now) {
+  const Packet& packet = *gathered.packet;
+  Transport& subscriber = forward.transport;
+  const Forward::PayloadType payload_type = forward.payload_type(packet.codec);
+  const RtpRewrite rewrite{.ssrc = forward.ssrc,
+                           .timestamp = munged.timestamp,
+                           .abs_send_time = to_abs_send_time(now),
+                           .original_seq = -1,
+                           .seq = munged.seq(),
+                           .twcc_seq = subscriber.next_twcc,
+                           .pt = static_cast<std::uint8_t>(payload_type.pt),
+                           .marker = munged.marker};
+  const PayloadPatch patch = vp8_patch(packet, munged.picture_id, munged.tl0_pic_idx, munged.keyidx);
+  const MutableBytes out = context_.arena.claim();
+  std::size_t size = write_rtp(packet, forward.header, gathered.planner.plan(subscriber.send_ids), rewrite, patch,
+                               out.first(out.size() - kMaxSrtpTrailer));
+  if (size == 0) {
+    context_.counters.add(Counter::drop_rtp_too_long);
+    return false;
+  }
+  const std::size_t plain_size = size;
+  if (subscriber.srtp.protect_rtp(out.data(), size) != SrtpError::kNone) {
+    context_.counters.add(Counter::drop_srtp_not_sent);
+    return false;
+  }
+  if (forward.header.has_twcc()) {
+    ++subscriber.next_twcc;
+  }
+  const Path& path = *subscriber.path();
+  context_.arena.commit(path.socket, path.remote, size);
+  context_.counters.add(Counter::rtp_forwarded);
+  ++subscriber.packets_sent;
+  subscriber.bytes_sent += size;
+  ++forward.packets;
+  forward.bytes += packet.rtp.payload_size;
+  if (payload_type.rtx_pt >= 0 && forward.rtx_ssrc != 0) {
+    forward.sequencer.record(
+        SentPacket{.source = forward.track->encodings[packet.encoding]->key,
+                   .source_seq = static_cast<std::uint32_t>(packet.ext_seq),
+                   .timestamp = munged.timestamp,
+                   .seq = munged.seq(),
+                   .size = static_cast<std::uint16_t>(plain_size),
+                   .picture_id = munged.picture_id,
+                   .tl0_pic_idx = munged.tl0_pic_idx,
+                   .keyidx = munged.keyidx,
+                   .marker = munged.marker},
+        now);
+  }
+  return true;
+}
+
+void Fanout::resend(Forward& forward, std::uint16_t seq, TimeNs now) {
+  ++forward.nacked;
+  if (!forward.transport.can_send()) {
+    context_.counters.add(Counter::drop_not_writable);
+    return;
+  }
+  if (!context_.gates.is_open(forward.gate) || !forward.track->enabled) {
+    context_.counters.add(Counter::drop_gate_closed);
+    return;
+  }
+  if (forward.rtx_ssrc == 0) {
+    context_.counters.add(Counter::drop_nack_no_rtx);
+    return;
+  }
+  SentPacket sent;
+  switch (forward.sequencer.request(seq, now, forward.transport.rtt, sent)) {
+    case ResendVerdict::kSend:
+      break;
+    case ResendVerdict::kUnknown:
+      context_.counters.add(Counter::drop_nack_not_stored);
+      return;
+    case ResendVerdict::kTooSoon:
+    case ResendVerdict::kExhausted:
+    case ResendVerdict::kOverBudget:
+      context_.counters.add(Counter::drop_nack_budget);
+      return;
+  }
+  // Only the source that the gate speaks for: what an earlier source sent is not repeated.
+  const Encoding* encoding = registry_.encoding(sent.source);
+  if (encoding == nullptr || &encoding->track != forward.track) {
+    context_.counters.add(Counter::drop_nack_not_stored);
+    return;
+  }
+  const Packet* packet = encoding->store.get_by_low32(sent.source_seq, now);
+  if (packet == nullptr) {
+    context_.counters.add(Counter::drop_nack_not_stored);
+    return;
+  }
+  const std::int16_t rtx_pt = forward.payload_type(packet->codec).rtx_pt;
+  if (rtx_pt < 0) {
+    context_.counters.add(Counter::drop_nack_no_rtx);
+    return;
+  }
+  Transport& subscriber = forward.transport;
+  const RtpRewrite rewrite{.ssrc = forward.rtx_ssrc,
+                           .timestamp = sent.timestamp,
+                           .abs_send_time = to_abs_send_time(now),
+                           .original_seq = sent.seq,
+                           .seq = forward.rtx_seq,
+                           .twcc_seq = subscriber.next_twcc,
+                           .pt = static_cast<std::uint8_t>(rtx_pt),
+                           .marker = sent.marker};
+  const PayloadPatch patch = vp8_patch(*packet, sent.picture_id, sent.tl0_pic_idx, sent.keyidx);
+  resend_planner_.start(*packet);
+  const MutableBytes out = context_.arena.claim();
+  std::size_t size = write_rtp(*packet, forward.header, resend_planner_.plan(subscriber.send_ids), rewrite, patch,
+                               out.first(out.size() - kMaxSrtpTrailer));
+  if (size == 0 || subscriber.srtp.protect_rtp(out.data(), size) != SrtpError::kNone) {
+    context_.counters.add(Counter::drop_srtp_not_sent);
+    return;
+  }
+  if (forward.header.has_twcc()) {
+    ++subscriber.next_twcc;
+  }
+  ++forward.rtx_seq;
+  ++forward.resent;
+  const Path& path = *subscriber.path();
+  context_.arena.commit(path.socket, path.remote, size);
+  context_.counters.add(Counter::rtx_sent);
+  ++subscriber.packets_sent;
+  subscriber.bytes_sent += size;
+}
+
+void Fanout::refuse_codec(Forward& forward, Codec codec) {
+  if (forward.refused_codec != codec) {
+    forward.refused_codec = codec;
+    context_.events.post(CodecUnsupportedEvent{forward.id, codec_name(codec)});
+  }
+}
+
+void Fanout::serve_tap(Tap& tap, Range range, TimeNs) {
+  if (!context_.gates.is_open(tap.gate)) {
+    tap.dropped_by_gate += range.count;
+    context_.counters.add(Counter::drop_tap_gate_closed, range.count);
+    return;
+  }
+  for (const Gathered& gathered : std::span(gathered_).subspan(range.first, range.count)) {
+    const Packet& packet = *gathered.packet;
+    if (packet.is_padding_only()) {
+      continue;
+    }
+    TapRecord record{.kind = TapKind::kRtp,
+                     .flags = 0,
+                     .encoding_index = packet.encoding,
+                     .tap = tap.id,
+                     .gate_slot = tap.gate.slot,
+                     .gate_version = tap.gate.version,
+                     .arrival_ns = static_cast<std::uint64_t>(packet.arrival),
+                     .ssrc = packet.rtp.ssrc};
+    if (packet.payload.keyframe_start) {
+      record.flags |= kTapKeyframe;
+    }
+    if (packet.repaired) {
+      record.flags |= kTapRepaired;
+    }
+    if (gathered.codec_changed) {
+      record.flags |= kTapCodecChanged;
+    }
+    append_record(tap, record, packet.rtp.packet);
+    ++tap.packets;
+    tap.bytes += packet.rtp.packet.size();
+    context_.counters.add(Counter::taps_written);
+  }
+}
+
+void Fanout::tap_report(Track& track, std::uint8_t encoding, const SenderInfo& report, TimeNs now) {
+  if (track.taps.empty()) {
+    return;
+  }
+  std::array<std::uint8_t, 16> body{};
+  const auto put = [&body](std::size_t at, std::uint64_t value, std::size_t size) {
+    for (std::size_t byte = 0; byte < size; ++byte) {
+      body[at + byte] = static_cast<std::uint8_t>(value >> (8 * byte));
+    }
+  };
+  put(0, report.ntp, 8);
+  put(8, report.rtp_timestamp, 4);
+  put(12, report.packet_count, 4);
+  for (Tap* tap : track.taps) {
+    if (!context_.gates.is_open(tap->gate)) {
+      context_.counters.add(Counter::drop_tap_gate_closed);
+      continue;
+    }
+    append_record(*tap,
+                  TapRecord{.kind = TapKind::kSenderReport,
+                            .flags = 0,
+                            .encoding_index = encoding,
+                            .tap = tap->id,
+                            .gate_slot = tap->gate.slot,
+                            .gate_version = tap->gate.version,
+                            .arrival_ns = static_cast<std::uint64_t>(now),
+                            .ssrc = report.ssrc},
+                  body);
+  }
+}
+
+void Fanout::append_record(Tap& tap, const TapRecord& record, Bytes body) {
+  Sink& sink = *tap.sink;
+  if (sink.socket.state() == TapSink::State::kClosed) {
+    ++tap.lost;
+    context_.counters.add(Counter::drop_tap_full);
+    return;
+  }
+  if (!sink.is_dirty) {
+    sink.is_dirty = true;
+    dirty_sinks_.push_back(&sink);
+  }
+  if (tap.unreported_lost != 0) {
+    std::array<std::uint8_t, 8> lost{};
+    for (std::size_t byte = 0; byte < lost.size(); ++byte) {
+      lost[byte] = static_cast<std::uint8_t>(tap.unreported_lost >> (8 * byte));
+    }
+    if (!sink.socket.has_room(lost.size())) {
+      flush_sink(sink);
+    }
+    TapRecord notice = record;
+    notice.kind = TapKind::kLost;
+    notice.flags = 0;
+    sink.socket.append(notice, lost);
+    tap.unreported_lost = 0;
+  }
+  if (!sink.socket.has_room(body.size())) {
+    flush_sink(sink);
+  }
+  sink.socket.append(record, body);
+}
+
+void Fanout::flush_sink(Sink& sink) {
+  TapSink::Loss loss;
+  if (sink.socket.flush(loss)) {
+    return;
+  }
+  sink.socket.for_each_record(loss.bytes, [&](std::uint32_t tap_id, TapKind kind, std::uint64_t lost_before) {
+    if (Tap* tap = registry_.tap(tap_id)) {
+      // A lost LOST record hands its count back; it was counted when those records were dropped.
+      const std::uint64_t records = kind == TapKind::kLost ? lost_before : 1;
+      tap->unreported_lost += records;
+      tap->lost += kind == TapKind::kLost ? 0 : 1;
+    }
+    context_.counters.add(Counter::drop_tap_full);
+  });
+  if (sink.socket.state() == TapSink::State::kClosed && !sink.is_reported) {
+    sink.is_reported = true;
+    context_.events.post(SinkClosedEvent{sink.id, sink.socket.reason()});
+  }
+}
+
+void Fanout::flush_sinks() {
+  for (Sink* sink : dirty_sinks_) {
+    flush_sink(*sink);
+    sink->is_dirty = false;
+  }
+  dirty_sinks_.clear();
+}
+
+void Fanout::measure(std::uint64_t sent, TimeNs now) {
+  constexpr TimeNs kInterval = 50 * kMillisecond;
+  sent_in_interval_ += sent;
+  const TimeNs elapsed = now - interval_start_;
+  if (elapsed >= kInterval) {
+    const double rate = static_cast<double>(sent_in_interval_) * 1e9 / static_cast<double>(elapsed);
+    // One second without a flush says that the load is gone; else a smooth figure keeps the window from flickering.
+    sent_per_s_ = elapsed > kSecond ? rate : sent_per_s_ * 0.75 + rate * 0.25;
+    sent_in_interval_ = 0;
+    interval_start_ = now;
+  }
+}
+
+void Fanout::forget(const Track& track) { std::erase(dirty_tracks_, &track); }
+
+}  // namespace parley

@@ -1,0 +1,89 @@
+// Sends what arrived on: gathers the packets of a batch per track, then walks subscriber by subscriber, so that each
+// one's packets lie together and leave as trains. Taps get the same packets behind their own gates.
+// Gates are looked at here, at the last moment before a packet is written out.
+// Thread: the worker that owns it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "forward.h"
+#include "packet.h"
+#include "registry.h"
+#include "rtp_write.h"
+#include "tap.h"
+#include "track.h"
+#include "transport.h"
+#include "units.h"
+#include "worker_context.h"
+
+namespace parley {
+
+class KeyframeRequests;
+
+class Fanout {
+ public:
+  Fanout(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes);
+
+  // A packet that its encoding has just stored. `now` starts the coalescing window of an empty batch.
+  void add(Track& track, const Track::Pending& packet, TimeNs now);
+  // A publisher's report for the taps of its track.
+  void tap_report(Track& track, std::uint8_t encoding, const SenderInfo& report, TimeNs now);
+
+  // When the batch should go out: at once when the worker has time, `coalesce` later under load.
+  [[nodiscard]] TimeNs deadline() const { return deadline_; }
+  [[nodiscard]] bool is_empty() const { return dirty_tracks_.empty(); }
+
+  // Sends the batch. Afterwards nothing admitted is in any buffer of the worker.
+  void flush(TimeNs now);
+
+  // One NACKed packet by RTX, within the forward's budget. Gated like the packet itself.
+  void resend(Forward& forward, std::uint16_t seq, TimeNs now);
+
+  // Nothing of these may be sent any more (they are about to go). The batch was flushed before.
+  void forget(const Track& track);
+
+ private:
+  // Sends a second from which gathering pays, in packets; half of a core's hundredth.
+  static constexpr double kBusyPerSecond = 5000;
+  static constexpr std::size_t kGather = 128;
+
+  struct Gathered {
+    const Packet* packet = nullptr;
+    bool codec_changed = false;
+    ExtensionPlanner planner;
+  };
+  struct Range {
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+  };
+
+  void gather(Track& track, TimeNs now);
+  void fan_out(TimeNs now);
+  void serve(Forward& forward, Range range, TimeNs now);
+  bool send(Forward& forward, Gathered& gathered, const Munged& munged, TimeNs now);
+  void serve_tap(Tap& tap, Range range, TimeNs now);
+  void append_record(Tap& tap, const TapRecord& record, Bytes body);
+  void flush_sink(Sink& sink);
+  void flush_sinks();
+  void refuse_codec(Forward& forward, Codec codec);
+  void measure(std::uint64_t sent, TimeNs now);
+
+  WorkerContext& context_;
+  Registry& registry_;
+  KeyframeRequests& keyframes_;
+  std::vector<Track*> dirty_tracks_;
+  std::vector<Transport*> dirty_transports_;
+  std::vector<Track*> gathered_tracks_;
+  std::vector<Sink*> dirty_sinks_;
+  std::vector<Gathered> gathered_;
+  std::size_t gathered_count_ = 0;
+  ExtensionPlanner resend_planner_;
+  TimeNs deadline_ = kNever;
+
+  double sent_per_s_ = 0;
+  std::uint64_t sent_in_interval_ = 0;
+  TimeNs interval_start_ = 0;
+};
+
+}  // namespace parley

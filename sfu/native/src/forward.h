@@ -1,0 +1,66 @@
+// One track on its way to one subscriber, on one outgoing SSRC.
+// Thread: the worker that owns the subscriber's transport.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "codec.h"
+#include "forward_sequencer.h"
+#include "gate_page.h"
+#include "layer_gate.h"
+#include "munger.h"
+#include "rtp_write.h"
+#include "sender_report.h"
+
+namespace parley {
+
+struct Track;
+struct Transport;
+
+struct Forward {
+  struct PayloadType {
+    std::int16_t pt = -1;  // -1: the subscriber has no payload type for this codec
+    std::int16_t rtx_pt = -1;
+  };
+
+  Forward(std::uint32_t forward_id, Track& source, Transport& subscriber, bool is_video, std::uint16_t first_seq,
+          std::uint32_t first_timestamp)
+      : id(forward_id), track(&source), transport(subscriber), layers(is_video), munger(first_seq, first_timestamp) {}
+
+  std::uint32_t id;
+  Track* track;
+  Transport& transport;
+  std::uint32_t ssrc = 0;
+  std::uint32_t rtx_ssrc = 0;
+  std::string mid;
+  std::array<PayloadType, kCodecCount> payload_types{};
+  GatePosition gate;
+  HeaderTemplate header;
+
+  LayerGate layers;
+  Munger munger;
+  ForwardSequencer sequencer;
+  SentReports reports;
+  std::uint16_t rtx_seq = 0;
+  int source_encoding = -1;          // of the packet sent last
+  Track* source_track = nullptr;     // the same; the track may be another since set_forward_source
+  std::uint32_t clock_hz = 0;        // of the codec sent last
+  bool is_gated = false;             // the gate was found closed: a keyframe starts it again
+  Codec refused_codec = Codec::kUnknown;  // told as unsupported
+
+  TimeNs next_report = 0;
+  std::uint32_t packets = 0;
+  std::uint32_t bytes = 0;  // payload bytes, as sender reports count them
+  std::uint64_t resent = 0;
+  std::uint64_t nacked = 0;
+  std::uint64_t dropped_by_gate = 0;
+  std::uint64_t keyframe_requests = 0;
+  std::uint8_t fraction_lost = 0;  // the subscriber's last report
+  std::uint32_t lost = 0;
+
+  [[nodiscard]] PayloadType payload_type(Codec codec) const { return payload_types[static_cast<std::size_t>(codec)]; }
+};
+
+}  // namespace parley

@@ -1,0 +1,16 @@
+#include "rtcp_sender.h"
+
+namespace parley {
+
+bool queue_rtcp(WorkerContext& context, Transport& transport, MutableBytes buffer, std::size_t size) {
+  const Path* path = transport.path();
+  if (path == nullptr || transport.srtp.protect_rtcp(buffer.data(), size) != SrtpError::kNone) {
+    context.counters.add(Counter::drop_srtp_not_sent);
+    return false;
+  }
+  context.arena.commit(path->socket, path->remote, size);
+  context.counters.add(Counter::rtcp_sent);
+  return true;
+}
+
+}  // namespace parley

@@ -1,0 +1,127 @@
+// One source of a publisher: its encodings with their receive state, and who takes its packets.
+// Thread: the worker that owns its transport.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audio_level.h"
+#include "codec.h"
+#include "codec_peek/codec_peek.h"
+#include "commands.h"
+#include "encoding_activity.h"
+#include "keyframe_throttle.h"
+#include "nack_generator.h"
+#include "packet_store.h"
+#include "receive_stats.h"
+#include "sender_report.h"
+#include "seq.h"
+
+namespace parley {
+
+struct Transport;
+struct Track;
+struct Forward;
+struct Tap;
+
+struct Encoding {
+  Encoding(Track& owner, std::uint8_t place, const EncodingEntry& entry, const StoreConfig& store_config,
+           std::uint32_t first_clock_hz)
+      : track(owner),
+        index(place),
+        rid(entry.rid),
+        ssrc(entry.ssrc),
+        rtx_ssrc(entry.rtx_ssrc),
+        stats(first_clock_hz),
+        store(store_config) {}
+
+  Track& track;
+  std::uint32_t key = 0;  // unique in the worker, outlived by what forwards remember of it
+  std::uint8_t index;
+  std::string rid;
+  std::uint32_t ssrc;
+  std::uint32_t rtx_ssrc;
+  Codec codec = Codec::kUnknown;
+  std::uint32_t clock_hz = 0;
+  bool has_sent = false;
+
+  SeqUnwrapper seqs;
+  NackGenerator nack;
+  ReceiveStats stats;
+  PacketStore store;
+  CodecPeek peek;
+  KeyframeThrottle keyframes;
+  bool awaits_nack = false;      // listed for the NACK timer
+  bool awaits_keyframe = false;  // listed for the keyframe timer
+  TimeNs last_keyframe_event = 0;
+  std::uint64_t keyframes_received = 0;
+  std::uint64_t recovered = 0;
+
+  // A new SSRC: nothing known of the old numbering holds.
+  void restart() {
+    seqs.reset();
+    nack.reset();
+    stats = ReceiveStats(clock_hz);
+    store.clear();
+    peek.reset();
+  }
+};
+
+struct Track {
+  static constexpr std::size_t kMaxForwards = 4096;
+  static constexpr std::size_t kMaxTaps = 64;
+  static constexpr std::size_t kMaxPending = 48;
+
+  Track(std::uint32_t track_id, Transport& owner, bool video) : id(track_id), transport(owner), is_video(video) {}
+
+  // A packet that waits in its encoding's store for the next fan-out.
+  struct Pending {
+    std::int64_t ext_seq = 0;
+    std::uint8_t encoding = 0;
+    bool codec_changed = false;
+  };
+
+  std::uint32_t id;
+  Transport& transport;
+  bool is_video;
+  bool nack = false;
+  bool twcc = false;
+  bool enabled = true;
+  std::string mid;
+  std::vector<CodecEntry> codecs;
+  std::vector<std::unique_ptr<Encoding>> encodings;
+  EncodingActivity activity;
+  EncodingClocks clocks;
+  AudioLevelMeter levels;
+
+  std::vector<Forward*> forwards;
+  std::vector<Tap*> taps;
+  std::vector<Pending> pending;  // capacity kMaxPending from the start
+  std::uint32_t gathered_first = 0;  // its packets in the fan-out's current round
+  std::uint32_t gathered_count = 0;
+
+  [[nodiscard]] bool is_simulcast() const { return encodings.size() > 1; }
+  [[nodiscard]] const CodecEntry* codec_of(std::uint8_t pt) const {
+    for (const CodecEntry& entry : codecs) {
+      if (entry.pt == pt) {
+        return &entry;
+      }
+    }
+    return nullptr;
+  }
+  // The codec whose retransmissions come as `pt`.
+  [[nodiscard]] const CodecEntry* codec_of_rtx(std::uint8_t pt) const {
+    for (const CodecEntry& entry : codecs) {
+      if (entry.rtx_pt == pt) {
+        return &entry;
+      }
+    }
+    return nullptr;
+  }
+};
+
+}  // namespace parley

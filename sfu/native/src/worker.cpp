@@ -1,0 +1,311 @@
+#include "worker.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <system_error>
+
+#include "demux.h"
+#include "stun_probe.h"
+
+namespace parley {
+
+namespace {
+
+// What an epoll event is about: the kind in the upper half, an index or id in the lower.
+enum class Watched : std::uint32_t { kSocket, kWake, kSink };
+
+constexpr std::uint64_t tag(Watched kind, std::uint32_t id) {
+  return (static_cast<std::uint64_t>(kind) << 32) | id;
+}
+
+TimeNs monotonic_now() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<TimeNs>(now.tv_sec) * kSecond + now.tv_nsec;
+}
+
+}  // namespace
+
+Worker::Worker(const WorkerConfig& config, std::vector<std::unique_ptr<UdpSocket>> sockets, const GatePage& gates,
+               const SrtpTable& srtp, Wake& event_wake)
+    : sockets_(std::move(sockets)),
+      context_(config, gates, srtp, event_wake, sockets_),
+      registry_(context_),
+      keyframes_(context_),
+      fanout_(context_, registry_, keyframes_),
+      feedback_(context_, registry_, keyframes_),
+      rtp_(context_, fanout_, keyframes_, feedback_),
+      rtcp_(context_, fanout_, keyframes_),
+      stun_guard_(config.seed) {
+  registry_.watch(*this);
+}
+
+Worker::~Worker() { stop(); }
+
+std::string Worker::start(std::size_t index) {
+  epoll_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_.is_open() || !wake_.is_valid()) {
+    return std::string("epoll: ") + std::strerror(errno);
+  }
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = tag(Watched::kWake, 0);
+  bool is_ok = epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.fd(), &event) == 0;
+  for (std::uint32_t socket = 0; socket < sockets_.size(); ++socket) {
+    event.data.u64 = tag(Watched::kSocket, socket);
+    is_ok = is_ok && epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sockets_[socket]->fd(), &event) == 0;
+  }
+  if (!is_ok) {
+    return std::string("epoll_ctl: ") + std::strerror(errno);
+  }
+  // Signals are the host's: the worker's thread takes none.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::string error;
+  try {
+    thread_ = std::thread([this] { run(); });
+    const std::string name = "sfu-worker-" + std::to_string(index);
+    pthread_setname_np(thread_.native_handle(), name.c_str());
+  } catch (const std::system_error& failure) {
+    error = failure.what();
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return error;
+}
+
+void Worker::stop() {
+  stopping_.store(true);
+  wake_.notify();
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+bool Worker::submit(Command&& command) {
+  if (!commands_.push(std::move(command))) {
+    return false;
+  }
+  wake_.notify();
+  return true;
+}
+
+std::vector<Endpoint> Worker::addresses() const {
+  std::vector<Endpoint> addresses;
+  for (const auto& socket : sockets_) {
+    addresses.push_back(socket->local());
+  }
+  return addresses;
+}
+
+void Worker::run() {
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    loop_once();
+  }
+}
+
+TimeNs Worker::deadline() const {
+  return std::min({fanout_.deadline(), feedback_.deadline(), generators_.deadline()});
+}
+
+void Worker::loop_once() {
+  std::array<epoll_event, 64> events;
+  const TimeNs until = deadline();
+  TimeNs now = monotonic_now();
+  timespec wait{};
+  if (until != kNever) {
+    const TimeNs left = std::max<TimeNs>(until - now, 0);
+    wait.tv_sec = static_cast<time_t>(left / kSecond);
+    wait.tv_nsec = static_cast<long>(left % kSecond);
+  }
+  const int ready = epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                                 until == kNever ? nullptr : &wait, nullptr);
+  now = monotonic_now();
+  const TimeNs started = now;
+  context_.counters.add(Counter::loops);
+  bool is_woken = false;
+  for (int index = 0; index < std::max(ready, 0); ++index) {
+    const std::uint64_t what = events[static_cast<std::size_t>(index)].data.u64;
+    const auto id = static_cast<std::uint32_t>(what);
+    switch (static_cast<Watched>(what >> 32)) {
+      case Watched::kSocket:
+        receive(id, now);
+        break;
+      case Watched::kWake:
+        is_woken = true;
+        break;
+      case Watched::kSink:
+        sink_hung_up(id);
+        break;
+    }
+  }
+  if (is_woken) {
+    wake_.clear();
+  }
+  run_commands(now);
+  tick(now);
+  context_.counters.add(Counter::busy_us, static_cast<std::uint64_t>((monotonic_now() - started) / kMicrosecond));
+}
+
+void Worker::tick(TimeNs now) {
+  feedback_.tick(now);
+  generators_.tick(now, context_);
+  // RTCP and generated packets are in the arena, records in the sinks: they leave with the batch, or now.
+  if (fanout_.deadline() <= now || fanout_.is_empty()) {
+    fanout_.flush(now);
+  } else {
+    context_.counters.add(Counter::flushes_coalesced);
+  }
+}
+
+void Worker::receive(std::uint32_t socket, TimeNs now) {
+  // Bounded: what still waits is found by the next epoll, after commands and timers had their turn.
+  for (std::size_t round = 0; round < kBatchesPerLoop; ++round) {
+    sockets_[socket]->receive(batch_, context_.counters);
+    for (std::size_t index = 0; index < batch_.size(); ++index) {
+      receive_message(socket, batch_[index], now);
+    }
+    if (batch_.size() < ReceiveBatch::kMessages) {
+      return;
+    }
+  }
+}
+
+void Worker::receive_message(std::uint32_t socket, const ReceiveBatch::Message& message, TimeNs now) {
+  Transport* transport = registry_.transport_at(socket, message.from);
+  MutableBytes rest = message.data;
+  do {
+    const MutableBytes datagram = rest.first(std::min(rest.size(), message.segment_bytes));
+    rest = rest.subspan(datagram.size());
+    receive_datagram(socket, message.from, transport, datagram, now);
+  } while (!rest.empty());
+}
+
+void Worker::receive_datagram(std::uint32_t socket, const Endpoint& from, Transport* transport, MutableBytes datagram,
+                              TimeNs now) {
+  context_.counters.add(Counter::datagrams_received);
+  switch (classify(datagram)) {
+    case DatagramKind::kStun:
+      receive_stun(socket, from, transport, datagram, now);
+      return;
+    case DatagramKind::kDtls:
+      receive_dtls(socket, from, transport, datagram, now);
+      return;
+    case DatagramKind::kRtp:
+    case DatagramKind::kRtcp:
+      break;
+    case DatagramKind::kReject:
+    case DatagramKind::kTurnChannel:
+      context_.counters.add(datagram.empty() ? Counter::drop_empty : Counter::drop_unknown_kind);
+      return;
+  }
+  if (transport == nullptr) {
+    context_.counters.add(Counter::drop_media_unbound);
+    return;
+  }
+  const bool is_countable = transport->client != nullptr && transport->srtp.can_send();
+  if (!transport->srtp.can_receive() && !is_countable) {
+    context_.counters.add(Counter::drop_media_before_keys);
+    return;
+  }
+  if (classify(datagram) == DatagramKind::kRtp) {
+    rtp_.receive(*transport, datagram, now);
+  } else {
+    rtcp_.receive(*transport, datagram, now);
+  }
+}
+
+void Worker::receive_stun(std::uint32_t socket, const Endpoint& from, Transport* bound, Bytes datagram, TimeNs now) {
+  if (datagram.size() > NetworkEvent::kMaxBytes) {
+    context_.counters.add(Counter::drop_stun_malformed);
+    return;
+  }
+  // The offering side of client mode asks and gets answers, which carry no USERNAME; its one path is known.
+  Transport* transport = bound != nullptr && bound->client != nullptr ? bound : nullptr;
+  if (transport == nullptr) {
+    const auto probe = probe_stun(datagram);
+    if (!probe) {
+      context_.counters.add(Counter::drop_stun_malformed);
+      return;
+    }
+    // An ICE-lite agent asks nothing, so that nothing but requests (and indications, which need no answer) is for it.
+    if (!probe->is_request() || probe->method != kStunBinding) {
+      context_.counters.add(Counter::drop_stun_not_request);
+      return;
+    }
+    transport = registry_.transport_of_ufrag(probe->ufrag);
+    if (transport == nullptr) {
+      context_.counters.add(Counter::drop_stun_unknown_ufrag);
+      return;
+    }
+  }
+  if (!stun_guard_.admit(from, now)) {
+    context_.counters.add(Counter::drop_stun_rate);
+    return;
+  }
+  if (context_.events.post_datagram(true, transport->id, socket, from, datagram)) {
+    context_.counters.add(Counter::stun_delivered);
+  }
+}
+
+void Worker::receive_dtls(std::uint32_t socket, const Endpoint& from, Transport* bound, Bytes datagram, TimeNs now) {
+  if (bound == nullptr) {
+    context_.counters.add(Counter::drop_dtls_unbound);
+    return;
+  }
+  if (datagram.size() > NetworkEvent::kMaxBytes || !bound->dtls_budget.take(1, now)) {
+    context_.counters.add(Counter::drop_event_network_full);
+    return;
+  }
+  if (context_.events.post_datagram(false, bound->id, socket, from, datagram)) {
+    context_.counters.add(Counter::dtls_delivered);
+  }
+}
+
+void Worker::sink_hung_up(std::uint32_t id) {
+  Sink* sink = registry_.sink(id);
+  if (sink == nullptr) {
+    return;
+  }
+  (void)epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, sink->socket.fd(), nullptr);
+  sink->socket.mark_closed("consumer closed");
+  if (!sink->is_reported) {
+    sink->is_reported = true;
+    context_.events.post(SinkClosedEvent{sink->id, sink->socket.reason()});
+  }
+}
+
+void Worker::forget(const Transport& transport) {
+  feedback_.forget(transport);
+  generators_.forget(transport);
+}
+
+void Worker::forget(const Track& track) {
+  fanout_.forget(track);
+  feedback_.forget(track);
+  keyframes_.forget(track);
+}
+
+void Worker::sink_added(Sink& sink) {
+  epoll_event event{};
+  event.events = EPOLLRDHUP;  // and EPOLLHUP, EPOLLERR, which always come
+  event.data.u64 = tag(Watched::kSink, sink.id);
+  (void)epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sink.socket.fd(), &event);
+}
+
+void Worker::receive_for_test(std::uint32_t socket, const Endpoint& from, MutableBytes data, TimeNs now) {
+  ReceiveBatch::Message message{from, data, std::max<std::size_t>(data.size(), 1)};
+  receive_message(socket, message, now);
+}
+
+void Worker::tick_for_test(TimeNs now) { tick(now); }
+
+}  // namespace parley

@@ -1,0 +1,99 @@
+// One thread with its sockets: datagrams in, datagrams out, commands and timers between. Everything that it owns is
+// touched by this thread alone; the queue and the outbox are the only doors.
+// Thread: start, stop, submit, outbox and addresses from the control side; the rest runs on the worker's own thread.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "client_mode.h"
+#include "command_queue.h"
+#include "commands.h"
+#include "event_outbox.h"
+#include "fanout.h"
+#include "feedback.h"
+#include "keyframe_requests.h"
+#include "registry.h"
+#include "rtcp_receiver.h"
+#include "rtp_receiver.h"
+#include "stun_guard.h"
+#include "udp_socket.h"
+#include "wake.h"
+#include "worker_context.h"
+
+namespace parley {
+
+class Worker : private Registry::Watcher {
+ public:
+  static constexpr std::size_t kMaxCommands = 8192;
+  static constexpr std::size_t kCommandsPerLoop = 256;
+  static constexpr std::size_t kBatchesPerLoop = 4;
+
+  Worker(const WorkerConfig& config, std::vector<std::unique_ptr<UdpSocket>> sockets, const GatePage& gates,
+         const SrtpTable& srtp, Wake& event_wake);
+  ~Worker() override;
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Why the thread could not be started; empty when it runs.
+  std::string start(std::size_t index);
+  void stop();  // joins; idempotent
+
+  // False when the queue is full.
+  bool submit(Command&& command);
+  [[nodiscard]] bool has_room() const { return !commands_.is_full(); }
+  [[nodiscard]] EventOutbox& outbox() { return context_.events; }
+  [[nodiscard]] std::vector<Endpoint> addresses() const;
+
+  // One datagram as if a socket had received it: the door for fuzzing. The thread must not run.
+  void receive_for_test(std::uint32_t socket, const Endpoint& from, MutableBytes data, TimeNs now);
+  void run_command_for_test(Command& command, TimeNs now) { execute(command, now); }
+  void tick_for_test(TimeNs now);
+
+ private:
+  void run();
+  void loop_once();
+  void receive(std::uint32_t socket, TimeNs now);
+  void receive_message(std::uint32_t socket, const ReceiveBatch::Message& message, TimeNs now);
+  void receive_datagram(std::uint32_t socket, const Endpoint& from, Transport* transport, MutableBytes datagram,
+                        TimeNs now);
+  void receive_stun(std::uint32_t socket, const Endpoint& from, Transport* bound, Bytes datagram, TimeNs now);
+  void receive_dtls(std::uint32_t socket, const Endpoint& from, Transport* bound, Bytes datagram, TimeNs now);
+  void run_commands(TimeNs now);
+  void execute(Command& command, TimeNs now);
+  void tick(TimeNs now);
+  [[nodiscard]] TimeNs deadline() const;
+  void sink_hung_up(std::uint32_t sink);
+  [[nodiscard]] StatsEvent collect_stats(std::uint64_t ack);
+
+  void forget(const Transport& transport) override;
+  void forget(const Track& track) override;
+  void sink_added(Sink& sink) override;
+
+  std::vector<std::unique_ptr<UdpSocket>> sockets_;
+  WorkerContext context_;
+  Registry registry_;
+  KeyframeRequests keyframes_;
+  Fanout fanout_;
+  Feedback feedback_;
+  RtpReceiver rtp_;
+  RtcpReceiver rtcp_;
+  StunGuard stun_guard_;
+  Generators generators_;
+  ReceiveBatch batch_;
+
+  CommandQueue<Command> commands_{kMaxCommands};
+  Wake wake_;
+  UniqueFd epoll_;
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+}  // namespace parley

@@ -1,0 +1,116 @@
+// The worker's handlers of commands: what is not the registry's alone.
+#include "worker.h"
+
+namespace parley {
+
+void Worker::run_commands(TimeNs now) {
+  if (commands_.empty()) {
+    return;
+  }
+  // Nothing gathered may outlive what it belongs to, and a fence finds every buffer empty.
+  fanout_.flush(now);
+  for (std::size_t count = 0; count < kCommandsPerLoop; ++count) {
+    auto command = commands_.pop();
+    if (!command) {
+      return;
+    }
+    context_.counters.add(Counter::commands);
+    execute(*command, now);
+  }
+  if (!commands_.empty()) {
+    wake_.notify();
+  }
+}
+
+void Worker::execute(Command& command, TimeNs now) {
+  struct Handler {
+    Worker& worker;
+    TimeNs now;
+
+    Refusal operator()(std::monostate) const { return "empty command"; }
+    Refusal operator()(const Refused& body) const { return body.reason; }
+    Refusal operator()(const AddTransport& body) const { return worker.registry_.add_transport(body); }
+    Refusal operator()(const AddClientTransport& body) const { return worker.registry_.add_client_transport(body); }
+    Refusal operator()(const SetUfrags& body) const { return worker.registry_.set_ufrags(body); }
+    Refusal operator()(const BindPath& body) const { return worker.registry_.bind_path(body); }
+    Refusal operator()(const UnbindPath& body) const { return worker.registry_.unbind_path(body); }
+    Refusal operator()(const SetSrtp& body) const { return worker.registry_.set_srtp(body); }
+    Refusal operator()(const SetExtensions& body) const { return worker.registry_.set_extensions(body); }
+    Refusal operator()(const RemoveTransport& body) const { return worker.registry_.remove_transport(body.transport); }
+    Refusal operator()(const AddTrack& body) const { return worker.registry_.add_track(body); }
+    Refusal operator()(const RemoveTrack& body) const { return worker.registry_.remove_track(body.track); }
+    Refusal operator()(const SetTrackEnabled& body) const {
+      const Refusal refusal = worker.registry_.set_track_enabled(body);
+      Track* track = worker.registry_.track(body.track);
+      if (track != nullptr && body.enabled) {
+        worker.keyframes_.request_all(*track, now);
+      }
+      return refusal;
+    }
+    Refusal operator()(const RequestKeyframe& body) const {
+      Track* track = worker.registry_.track(body.track);
+      if (track == nullptr) {
+        return "unknown track";
+      }
+      worker.keyframes_.request_all(*track, now);
+      return {};
+    }
+    Refusal operator()(const AddForward& body) const { return ask_keyframe(body.forward, worker.registry_.add_forward(body)); }
+    Refusal operator()(const SetForward& body) const { return ask_keyframe(body.forward, worker.registry_.set_forward(body)); }
+    Refusal operator()(const SetForwardSource& body) const {
+      return ask_keyframe(body.forward, worker.registry_.set_forward_source(body));
+    }
+    Refusal operator()(const SetForwardGate& body) const { return worker.registry_.set_forward_gate(body); }
+    Refusal operator()(const RemoveForward& body) const { return worker.registry_.remove_forward(body.forward); }
+    Refusal operator()(AddSink& body) const { return worker.registry_.add_sink(body); }
+    Refusal operator()(const RemoveSink& body) const { return worker.registry_.remove_sink(body.sink); }
+    Refusal operator()(const AddTap& body) const {
+      const Refusal refusal = worker.registry_.add_tap(body);
+      Track* track = worker.registry_.track(body.track);
+      if (refusal.empty() && track != nullptr) {
+        worker.keyframes_.request_all(*track, now);
+      }
+      return refusal;
+    }
+    Refusal operator()(const SetTapGate& body) const { return worker.registry_.set_tap_gate(body); }
+    Refusal operator()(const RemoveTap& body) const { return worker.registry_.remove_tap(body.tap); }
+    Refusal operator()(const Fence&) const { return {}; }  // run_commands flushed: every buffer is empty
+    Refusal operator()(const QueryStats&) const { return {}; }
+    Refusal operator()(const SendDatagram&) const { return {}; }
+    Refusal operator()(const AddGenerator& body) const {
+      return worker.generators_.add(body, worker.registry_, now, worker.context_);
+    }
+    Refusal operator()(const RemoveGenerator& body) const { return worker.generators_.remove(body.track); }
+
+    // A new or resumed subscriber needs a picture to start from.
+    Refusal ask_keyframe(std::uint32_t id, Refusal refusal) const {
+      const Forward* forward = worker.registry_.forward(id);
+      if (refusal.empty() && forward != nullptr) {
+        if (const auto awaited = forward->layers.awaited(); awaited && *awaited < forward->track->encodings.size()) {
+          worker.keyframes_.request(*forward->track->encodings[*awaited], now);
+        }
+      }
+      return refusal;
+    }
+  };
+
+  if (const auto* datagram = std::get_if<SendDatagram>(&command.body)) {
+    if (datagram->socket >= sockets_.size() || datagram->data.size() > SendArena::kMaxDatagram) {
+      context_.counters.add(Counter::drop_send_refused);
+      return;
+    }
+    const MutableBytes out = context_.arena.claim();
+    copy_to(out, 0, datagram->data);
+    context_.arena.commit(datagram->socket, datagram->to, datagram->data.size());
+    context_.arena.flush();
+    return;
+  }
+  if (std::holds_alternative<QueryStats>(command.body)) {
+    context_.events.post(collect_stats(command.ack));
+    return;
+  }
+  const Refusal refusal = std::visit(Handler{*this, now}, command.body);
+  context_.events.post(AckEvent{command.ack, std::string(refusal)});
+}
+
+}  // namespace parley
