@@ -146,10 +146,14 @@ class TrackClock:
 
     def _target_ns(self) -> int | None:
         offset_ns = self._participant.offset_ns
+        arrived_ns = self._arrivals.value_ns
         if self._report is None or offset_ns is None:
-            return self._arrivals.value_ns
+            return arrived_ns
         ntp_ns, rtp_ns = self._report
-        return offset_ns + ntp_ns - rtp_ns
+        reported_ns = offset_ns + ntp_ns - rtp_ns
+        if arrived_ns is not None and abs(reported_ns - arrived_ns) > RESYNC_NS:
+            return arrived_ns  # a report from before the first packet, or another track's, that is not true
+        return reported_ns
 
     def _to_ns(self, unwrapped: int) -> int:
         return unwrapped * SECOND_NS // self._clock_hz

@@ -27,7 +27,7 @@ class GateError(Exception):
     code = "gate_error"
 
 
-class GatesExhausted(GateError):  # noqa: N818 - the field's word for it
+class GatesExhausted(GateError):
     """Every slot of the page is handed out."""
 
     code = "gates_exhausted"

@@ -86,13 +86,15 @@ def whole_end(file: BinaryIO) -> int:
     segment = _read_element(file, head[1], allow_unknown=True)
     if segment is None or segment[0] != _SEGMENT:
         return 0
-    at = segment[1]
+    at, whole = segment[1], 0
     while (element := _read_element(file, at)) is not None:
         identifier, end = element
         if identifier not in _TOP_LEVEL or end > size:
             break
         at = end
-    return at
+        if whole or identifier == _TRACKS:
+            whole = end
+    return whole
 
 
 def _read_element(file: BinaryIO, at: int, *, allow_unknown: bool = False) -> tuple[int, int] | None:

@@ -64,8 +64,10 @@ class Mp4Muxer:
 
     def fragment(self, samples: Sequence[Sample], end_ns: int) -> bytes:
         """One movie fragment. Raises: MuxError when it is empty or its times do not grow."""
+        if not samples:
+            raise MuxError("a fragment without samples")
         starts = [_to_ticks(sample.time_ns) for sample in samples]
-        ends = [*starts[1:], max(_to_ticks(end_ns), starts[-1] + 1 if starts else 0)]
+        ends = [*starts[1:], max(_to_ticks(end_ns), starts[-1] + 1)]
         run: list[bytes] = []
         data: list[bytes] = []
         for sample, start, end in zip(samples, starts, ends, strict=True):
@@ -75,8 +77,6 @@ class Mp4Muxer:
             flags = _FLAGS_KEYFRAME if sample.is_keyframe else _FLAGS_DELTA
             run.append(struct.pack(">3I", end - start, len(content), flags))
             data.append(content)
-        if not run:
-            raise MuxError("a fragment without samples")
         self._sequence += 1
         mfhd = _full(b"mfhd", 0, 0, struct.pack(">I", self._sequence))
         tfhd = _full(b"tfhd", 0, 0x020000, struct.pack(">I", 1))

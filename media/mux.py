@@ -2,8 +2,8 @@
 
 A muxer here holds nothing back: the frames of an open fragment belong to its owner, who discards them on a
 cut, and a fragment can be closed at any time, also when no further frame comes. (PyAV's muxers have no flush
-for a single fragment: an idle screen share would leave its last frame in their memory. They write the finished
-files instead: `media.remux`.)
+for a single fragment: an idle screen share would leave its last frame in their memory. They write the
+finished files instead: `media.remux`.)
 """
 
 from collections.abc import Sequence
