@@ -1,1 +1,47 @@
-"""Rooms and recordings sent to other sites: programs, outputs, retries, within the broadcast terms."""
+"""Rooms and recordings sent to other sites: programs, outputs, retries, within the broadcast terms.
+
+Floor 4. `RebroadcastService` is loaded when it is first asked for, so that the program process, whose code lies in
+`rebroadcast.worker`, carries none of the server with it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from rebroadcast.errors import (
+    BroadcastConflict,
+    BroadcastForbidden,
+    BroadcastInvalid,
+    BroadcastNotFound,
+    RebroadcastError,
+)
+from rebroadcast.types import (
+    BroadcastInfo,
+    DestinationInfo,
+    DestinationStatus,
+    PartnerInfo,
+    RebroadcastConfig,
+)
+
+if TYPE_CHECKING:
+    from rebroadcast.service import RebroadcastService
+
+__all__ = [
+    "BroadcastConflict",
+    "BroadcastForbidden",
+    "BroadcastInfo",
+    "BroadcastInvalid",
+    "BroadcastNotFound",
+    "DestinationInfo",
+    "DestinationStatus",
+    "PartnerInfo",
+    "RebroadcastConfig",
+    "RebroadcastError",
+    "RebroadcastService",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RebroadcastService":
+        from rebroadcast.service import RebroadcastService  # noqa: PLC0415 - see the docstring
+
+        return RebroadcastService
+    raise AttributeError(f"module 'rebroadcast' has no attribute {name!r}")

@@ -99,7 +99,13 @@ class HlsWindow:
 
     def cut(self, person: str) -> int:
         """Drops every segment up to the last one that holds `person`; returns how many went."""
-        last = max((s.number for s in self._segments if person in s.persons), default=-1)
+        return self._drop_through(max((s.number for s in self._segments if person in s.persons), default=-1))
+
+    def clear(self) -> int:
+        """Drops every segment: nobody can tell any more who is in them; returns how many went."""
+        return self._drop_through(self._next_segment)
+
+    def _drop_through(self, last: int) -> int:
         dropped = 0
         while self._segments and self._segments[0].number <= last:
             self._drop_first()

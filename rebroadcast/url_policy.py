@@ -24,6 +24,12 @@ class DestinationRefused(Exception):
     code = "destination_refused"
 
 
+class HostUnresolved(DestinationRefused):
+    """The host's name gives no address at the moment; it may later."""
+
+    code = "destination_unresolved"
+
+
 @dataclass(frozen=True, slots=True)
 class Approved:
     """One judged address of a destination's host."""
@@ -94,10 +100,10 @@ class UrlPolicy:
             async with asyncio.timeout(RESOLVE_TIMEOUT_S):
                 found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError, TimeoutError) as error:
-            raise DestinationRefused(f"the host {host!r} does not resolve") from error
+            raise HostUnresolved(f"the host {host!r} does not resolve") from error
         addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
         for address in addresses:
             self.check_address(address)
         if not addresses:
-            raise DestinationRefused(f"the host {host!r} has no address")
+            raise HostUnresolved(f"the host {host!r} has no address")
         return tuple(Approved(address, port) for address in addresses)
