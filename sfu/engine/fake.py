@@ -378,7 +378,7 @@ class FakeEngine:
             return self._command("unknown track")
         if track and state.track and self._tracks[track].kind != self._tracks[state.track].kind:
             return self._command("kinds differ")
-        state.track, state.gate, state.refused = track, gate, ""
+        state.track, state.gate, state.refused, state.source_ssrc = track, gate, "", 0
         return self._command()
 
     def set_forward_gate(self, forward: ForwardId, gate: Gate) -> Ack:

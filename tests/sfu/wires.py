@@ -1,0 +1,112 @@
+"""Two ways to reach an engine: in memory for the model, over loopback UDP for the real one."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from sfu.engine.api import Engine
+from sfu.engine.fake import FakeEngine
+
+PATIENCE_S = 5.0
+
+
+async def until(
+    condition: Callable[[], object], what: str = "condition", patience_s: float = PATIENCE_S
+) -> None:
+    """Poll a condition; fails the test when it does not come true in time."""
+    deadline = asyncio.get_running_loop().time() + patience_s
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, f"never: {what}"
+        await asyncio.sleep(0.005)
+
+
+class Wire(Protocol):
+    """One remote address talking to one worker's socket."""
+
+    ip: str
+    port: int
+
+    def send(self, data: bytes) -> None: ...
+
+    async def receive(self, timeout_s: float = PATIENCE_S) -> bytes | None:
+        """The next datagram, or None when none comes in time."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class FakeWire:
+    """A remote of a `FakeEngine`."""
+
+    _next_port = 20_000
+
+    def __init__(self, engine: FakeEngine, worker: int = 0) -> None:
+        FakeWire._next_port += 1
+        self.ip, self.port = "192.0.2.7", FakeWire._next_port
+        self._engine = engine
+        self._worker = worker
+        self._inbox: asyncio.Queue[bytes] = asyncio.Queue()
+        hub: dict[tuple[str, int], FakeWire] | None = getattr(engine, "_test_hub", None)
+        if hub is None:
+            hub = {}
+            engine._test_hub = hub  # type: ignore[attr-defined]
+            engine.on_send = lambda worker, sock, ip, port, data: self._deliver(hub, ip, port, data)
+        self._hub = hub
+        hub[self.ip, self.port] = self
+
+    @staticmethod
+    def _deliver(hub: dict[tuple[str, int], "FakeWire"], ip: str, port: int, data: bytes) -> None:
+        target = hub.get((ip, port))
+        if target is not None:
+            target._inbox.put_nowait(data)
+
+    def send(self, data: bytes) -> None:
+        self._engine.receive(self._worker, 0, self.ip, self.port, data)
+
+    async def receive(self, timeout_s: float = PATIENCE_S) -> bytes | None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._inbox.get()
+        except TimeoutError:
+            return None
+
+    def close(self) -> None:
+        self._hub.pop((self.ip, self.port), None)
+
+
+class UdpWire:
+    """A remote of an engine that has real sockets."""
+
+    def __init__(self, engine: Engine, worker: int = 0) -> None:
+        self._target = engine.addresses(worker)[0]
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setblocking(False)
+        self.ip, self.port = self._socket.getsockname()
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendto(data, self._target)
+
+    async def receive(self, timeout_s: float = PATIENCE_S) -> bytes | None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.get_running_loop().sock_recv(self._socket, 4096)
+        except TimeoutError:
+            return None
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+async def drain(wire: Wire, wanted: Callable[[bytes], bool], quiet_s: float = 0.15) -> list[bytes]:
+    """Every datagram that passes `wanted`, until the wire has been quiet for a while."""
+    found = []
+    while (data := await wire.receive(quiet_s)) is not None:
+        if wanted(data):
+            found.append(data)
+    return found
+
+
+MakeWire = Callable[[], Wire]
+Cleanup = Callable[[], Awaitable[None]]
