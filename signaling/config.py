@@ -16,7 +16,6 @@ from signaling.session import SessionLimits
 from signaling.tokens import KeyRing
 from store import Store
 
-
 _JOINS: Final = Rate(per_s=20.0, burst=200.0)
 _REQUESTS: Final = Rate(per_s=50.0, burst=400.0)
 _FAILURES: Final = Rate(per_s=1.0, burst=60.0)

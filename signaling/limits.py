@@ -30,7 +30,7 @@ class Bucket:
         return cls(rate, rate.burst, now)
 
     def take(self, now: float, cost: float = 1.0) -> float:
-        """Take `cost` tokens and return 0.0; when they are not there, take nothing: the seconds until then."""
+        """Take `cost` tokens: 0.0 when they were there, else nothing is taken: the seconds until then."""
         self.tokens = min(self.rate.burst, self.tokens + max(0.0, now - self.at) * self.rate.per_s)
         self.at = now
         if self.tokens >= cost:

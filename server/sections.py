@@ -1,0 +1,165 @@
+"""The sections of the configuration with their options; each option says its unit and what it is for.
+
+PURE: no I/O.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from policy import RoomMode, RoomSettings, Use
+from server.options import option
+
+
+def _hosts(values: tuple[str, ...]) -> str | None:
+    for value in values:
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            return f"{value!r} is not an IP address"
+    return None
+
+
+def _networks(values: tuple[str, ...]) -> str | None:
+    for value in values:
+        try:
+            ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            return f"{value!r} is not an IP address or network"
+    return None
+
+
+def _origins(values: tuple[str, ...]) -> str | None:
+    for value in values:
+        if not value.startswith(("http://", "https://")) or value.count("/") > 2 or "*" in value:
+            return f"{value!r} is not an origin like https://app.example"
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSection:
+    """Where the server listens and keeps its data."""
+
+    host: str = option("127.0.0.1", "Address or name that HTTP listens on")
+    port: int = option(8080, "TCP port of HTTP; 0 lets the system choose", low=0, high=65_535)
+    data_dir: Path = option(Path("data"), "Folder of database, keys and recordings; made when missing")
+    tls_cert: Path | None = option(None, "PEM certificate chain; read again when the file changes")
+    tls_key: Path | None = option(None, "PEM private key of the certificate")
+    tls: Literal["off", "self-signed"] = option(
+        "off", "`self-signed` makes a certificate of its own; ignored when `tls_cert` is given"
+    )
+    behind_proxy: tuple[str, ...] = option(
+        (), "Addresses or networks of reverse proxies that terminate TLS and are believed", check=_networks
+    )
+    drain_s: float = option(5.0, "Seconds that clients get to leave when the server stops", low=0, high=300)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSection:
+    """Where media is received."""
+
+    port: int = option(7882, "UDP port of the first worker; worker n takes port + n", low=0, high=65_535)
+    bind: tuple[str, ...] = option(
+        (),
+        "IP addresses to bind; empty: all of the machine's, loopback too while HTTP is on loopback",
+        check=_hosts,
+    )
+    announce: tuple[str, ...] = option(
+        (), "Public addresses put into candidates instead of the bound ones, in the same order", check=_hosts
+    )
+    workers: int = option(0, "Native threads; 0: one less than the machine has cores", low=0, high=256)
+    idle_s: float = option(
+        10.0, "Seconds without a packet after which a peer counts as idle", low=1, high=300
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSection:
+    """Who may use the server from a browser, and what people are told about it."""
+
+    name: str = option("Parley", "Name of the site")
+    support: str = option("", "Address for questions, shown to people")
+    privacy: str = option("", "Address for privacy requests, shown to people")
+    hosts: tuple[str, ...] = option((), "Host names that a development server answers to, besides localhost")
+    origins: tuple[str, ...] = option(
+        (), "Origins, besides the server's own, whose pages may call it", check=_origins
+    )
+    frame_ancestors: tuple[str, ...] = option(
+        (), "Origins that may frame /embed/; empty: any", check=_origins
+    )
+    hls_link_s: int = option(21_600, "Seconds that a signed HLS link serves", low=60, high=604_800)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IceSection:
+    """ICE servers that joiners are given; the server itself needs none."""
+
+    urls: tuple[str, ...] = option((), "STUN and TURN URLs")
+    username: str = option("", "TURN user name")
+    credential: str = option("", "TURN password")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomsSection:
+    """What holds in rooms that do not say otherwise."""
+
+    mode: Literal["notice", "explicit"] = option(
+        "notice",
+        "`notice`: accepting the terms covers the uses, with a notice; `explicit`: each use is asked",
+    )
+    uses: tuple[str, ...] = option(("live", "record", "replay"), "Uses that may be started")
+    video_codecs: tuple[str, ...] = option(("vp8", "h264", "vp9", "av1"), "Publish codecs, best first")
+    max_participants: int = option(100, "People in a room at once", low=1, high=10_000)
+    max_viewers: int = option(500, "Viewers from outside at once", low=0, high=100_000)
+    grace_s: float = option(30.0, "Seconds that a lost participant keeps the place", low=0, high=600)
+    empty_s: float = option(60.0, "Seconds that an empty room stays", low=0, high=86_400)
+    create_on_join: bool = option(True, "Whether the first join makes a room")
+
+    def settings(self) -> RoomSettings:
+        """The settings as `rooms` takes them.
+
+        Raises:
+            SettingsError: out of range.
+        """
+        return RoomSettings(
+            mode=RoomMode(self.mode),
+            uses=frozenset(Use(use) for use in self.uses),
+            video_codecs=self.video_codecs,
+            max_participants=self.max_participants,
+            max_viewers=self.max_viewers,
+            grace_s=self.grace_s,
+            empty_s=self.empty_s,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsSection:
+    """How much one address may ask for."""
+
+    joins_per_s: float = option(20.0, "Joins of one address a second, for long", low=0.1, high=10_000)
+    joins_burst: float = option(200.0, "Joins of one address at once", low=1, high=100_000)
+    requests_per_s: float = option(
+        50.0, "HTTP requests of one address a second, for long", low=1, high=100_000
+    )
+    requests_burst: float = option(400.0, "HTTP requests of one address at once", low=1, high=100_000)
+    connections: int = option(1_000, "TCP connections of one address at once", low=1, high=100_000)
+    websockets: int = option(5_000, "WebSocket connections in all", low=1, high=100_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastSection:
+    """Where broadcasts may go."""
+
+    allow_private: bool = option(
+        False, "Whether destinations on loopback, private and link-local addresses are allowed"
+    )
+    allow_plain: bool = option(True, "Whether unencrypted RTMP is allowed (each use is logged)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSection:
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = option("info", "Least level that is written")
+    format: Literal["auto", "json", "console"] = option("auto", "`auto`: console on a terminal, else JSON")
