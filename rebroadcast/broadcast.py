@@ -1,7 +1,7 @@
 """One broadcast as the server holds it: its activity, its program process, its HLS window.
 
 The program process only ever sees what the taps let through. This side keeps the window, tells the process
-what happens in the room, passes on the acknowledgement of each cut, and starts the process again when it dies.
+what happens in the room, passes on the acknowledgement of each cut, and starts a process that died again.
 """
 
 import asyncio
@@ -239,7 +239,7 @@ class Broadcast:
         self._tell(person)
 
     def _cut(self, event: Cut) -> None:
-        """The gates are closed already: take back what players could still fetch, then what the process has."""
+        """The gates are closed already: take back what players could fetch, then what the process has."""
         if self.window is not None:
             self.window.cut(event.person)
         self._pieces.clear()
