@@ -1,7 +1,7 @@
-"""Watches folders for bytes that must never be written: every file, open, renamed or deleted, while it exists.
+"""Watches folders for bytes that must never be written to any file, open, renamed or deleted.
 
-inotify tells of each write; the file is then searched, also through the descriptors of the processes that hold it,
-so that a file that was deleted while open is seen too.
+inotify tells of each write; the file is then searched, also through the descriptors of the processes that hold
+it, so that a file that was deleted while open is seen too.
 """
 
 import contextlib
@@ -19,10 +19,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class CanaryWatch:
-    """Searches what is written under `folders` for each canary; `found` maps a name to the files that held it.
+    """Searches what is written under `folders` for each canary; `found` maps a name to files that held it.
 
-    `skip` names folders that belong to the test itself. `pids` gives the processes whose open files are searched
-    at the end.
+    `skip` names folders that belong to the test itself.
     """
 
     def __init__(self, folders, canaries, *, skip=()):
@@ -51,15 +50,15 @@ class CanaryWatch:
         for pid in pids:
             for link in self._descriptors(pid):
                 with contextlib.suppress(OSError):
-                    target = os.readlink(link)
+                    target = str(link.readlink())
                     if target.startswith(("/proc", "/sys", "/dev/null", "socket:", "pipe:", "anon_inode:")):
                         continue
-                    self._search(Path(link), target)
+                    self._search(link, target)
 
     @staticmethod
     def _descriptors(pid):
         try:
-            return [f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd")]
+            return list(Path(f"/proc/{pid}/fd").iterdir())
         except OSError:
             return []
 
