@@ -64,6 +64,7 @@ void Engine::close() {
   for (const auto& worker : workers_) {
     worker->stop();
   }
+  event_wake_.close();
 }
 
 std::vector<Endpoint> Engine::addresses(std::size_t worker) const {

@@ -43,7 +43,7 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Joins the threads and closes the sockets. Idempotent.
+  // Joins the threads and closes every descriptor; events that wait can still be polled. Idempotent.
   void close();
 
   [[nodiscard]] int event_fd() const { return event_wake_.fd(); }
@@ -120,6 +120,7 @@ class Engine {
   void note(const AddTrack& body);
   void note(const AddGenerator& body);
   void note(const AddForward& body);
+  void note(const SetForwardSource& body) { forwards_[body.forward].track = body.track; }
   void note(const AddTap& body);
   void note(const RemoveTransport& body);
   void note(const RemoveTrack& body);

@@ -211,7 +211,7 @@ void Fanout::resend(Forward& forward, std::uint16_t seq, TimeNs now) {
     context_.counters.add(Counter::drop_not_writable);
     return;
   }
-  if (!context_.gates.is_open(forward.gate) || !forward.track->enabled) {
+  if (forward.track == nullptr || !forward.track->enabled || !context_.gates.is_open(forward.gate)) {
     context_.counters.add(Counter::drop_gate_closed);
     return;
   }
@@ -303,7 +303,8 @@ void Fanout::serve_tap(Tap& tap, Range range, TimeNs) {
                      .gate_slot = tap.gate.slot,
                      .gate_version = tap.gate.version,
                      .arrival_ns = static_cast<std::uint64_t>(packet.arrival),
-                     .ssrc = packet.rtp.ssrc};
+                     .ssrc = packet.rtp.ssrc,
+                     .codec = packet.codec};
     if (packet.payload.keyframe_start) {
       record.flags |= kTapKeyframe;
     }

@@ -25,13 +25,14 @@ struct Forward {
     std::int16_t rtx_pt = -1;
   };
 
-  Forward(std::uint32_t forward_id, Track& source, Transport& subscriber, bool is_video, std::uint16_t first_seq,
+  Forward(std::uint32_t forward_id, Transport& subscriber, bool video, std::uint16_t first_seq,
           std::uint32_t first_timestamp)
-      : id(forward_id), track(&source), transport(subscriber), layers(is_video), munger(first_seq, first_timestamp) {}
+      : id(forward_id), transport(subscriber), is_video(video), layers(video), munger(first_seq, first_timestamp) {}
 
   std::uint32_t id;
-  Track* track;
+  Track* track = nullptr;  // null: fed by nothing at present
   Transport& transport;
+  bool is_video;
   std::uint32_t ssrc = 0;
   std::uint32_t rtx_ssrc = 0;
   std::string mid;

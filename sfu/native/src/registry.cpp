@@ -351,7 +351,7 @@ Refusal Registry::add_forward(const AddForward& command) {
   }
   // RFC 3550 section 5.1: numbering starts at random; in the lower half, so that an early roll-over cannot be taken for
   // a replay (RFC 3711 section 3.3.1).
-  auto made = std::make_unique<Forward>(command.forward, *source, *subscriber, source->is_video,
+  auto made = std::make_unique<Forward>(command.forward, *subscriber, source->is_video,
                                         static_cast<std::uint16_t>(context_.random() & 0x7fff),
                                         static_cast<std::uint32_t>(context_.random()));
   made->ssrc = command.ssrc;
@@ -382,7 +382,10 @@ void Registry::attach(Forward& forward, Track& track) {
 }
 
 void Registry::detach(Forward& forward) {
-  erase_one(forward.track->forwards, &forward);
+  if (forward.track != nullptr) {
+    erase_one(forward.track->forwards, &forward);
+    forward.track = nullptr;
+  }
   forward.layers.reset_source();
 }
 
@@ -401,10 +404,10 @@ Refusal Registry::set_forward_source(const SetForwardSource& command) {
   if (known == nullptr) {
     return "unknown forward";
   }
-  if (source == nullptr) {
+  if (source == nullptr && command.track != 0) {
     return "unknown track";
   }
-  if (source->is_video != known->track->is_video) {
+  if (source != nullptr && source->is_video != known->is_video) {
     return "the new source is of another kind";
   }
   if (command.gate.slot != 0 && !context_.gates.is_valid(command.gate.slot)) {
@@ -413,7 +416,9 @@ Refusal Registry::set_forward_source(const SetForwardSource& command) {
   known->gate = command.gate;
   if (source != known->track) {
     detach(*known);
-    attach(*known, *source);
+    if (source != nullptr) {
+      attach(*known, *source);
+    }
   }
   return {};
 }
@@ -475,6 +480,12 @@ Refusal Registry::remove_sink(std::uint32_t id) {
   }
   sinks_.erase(id);
   return {};
+}
+
+void Registry::close_sinks() {
+  while (!sinks_.empty()) {
+    remove_sink(sinks_.begin()->first);
+  }
 }
 
 Refusal Registry::add_tap(const AddTap& command) {

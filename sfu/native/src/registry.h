@@ -58,6 +58,7 @@ class Registry {
 
   Refusal add_sink(AddSink& command);
   Refusal remove_sink(std::uint32_t id);
+  void close_sinks();  // at the worker's end
   Refusal add_tap(const AddTap& command);
   Refusal set_tap_gate(const SetTapGate& command);
   Refusal remove_tap(std::uint32_t id);

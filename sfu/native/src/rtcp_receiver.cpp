@@ -136,7 +136,7 @@ void RtcpReceiver::receive_nack(Transport& transport, const RtcpMessage& message
 
 void RtcpReceiver::receive_keyframe_request(Transport& transport, std::uint32_t media_ssrc, TimeNs now) {
   Forward* forward = forward_of(transport, media_ssrc);
-  if (forward == nullptr || forward->layers.is_paused()) {
+  if (forward == nullptr || forward->track == nullptr || forward->layers.is_paused()) {
     return;
   }
   ++forward->keyframe_requests;

@@ -11,6 +11,8 @@ namespace parley {
 
 namespace {
 
+constexpr int kSocketBytes = 1 << 20;
+
 template <typename T>
 void put(std::uint8_t*& at, T value) {
   for (std::size_t byte = 0; byte < sizeof(T); ++byte) {
@@ -32,6 +34,11 @@ T get(const std::uint8_t* at) {
 TapSink::TapSink(UniqueFd fd) : fd_(std::move(fd)), buffer_(new std::uint8_t[kMaxDatagram]) {
   const int flags = fcntl(fd_.get(), F_GETFL);
   (void)fcntl(fd_.get(), F_SETFL, flags | O_NONBLOCK);
+  // Room for a consumer that is late, or being restarted; never for more than the cut can wait out.
+  const int bytes = kSocketBytes;
+  if (setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) != 0) {
+    (void)setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+  }
 }
 
 void TapSink::append(const TapRecord& record, Bytes body) {
@@ -46,7 +53,7 @@ void TapSink::append(const TapRecord& record, Bytes body) {
   put<std::uint64_t>(at, record.gate_version);
   put<std::uint64_t>(at, record.arrival_ns);
   put<std::uint32_t>(at, record.ssrc);
-  put<std::uint32_t>(at, 0);
+  put<std::uint32_t>(at, static_cast<std::uint32_t>(record.codec));
   std::memcpy(at, body.data(), body.size());
   used_ += size;
 }

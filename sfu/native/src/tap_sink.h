@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bytes.h"
+#include "codec.h"
 #include "unique_fd.h"
 
 #include <cstddef>
@@ -28,6 +29,7 @@ struct TapRecord {
   std::uint64_t gate_version = 0;
   std::uint64_t arrival_ns = 0;
   std::uint32_t ssrc = 0;
+  Codec codec = Codec::kUnknown;  // of a packet
 };
 
 class TapSink {

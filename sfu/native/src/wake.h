@@ -19,6 +19,9 @@ class Wake {
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] bool is_valid() const { return fd_.is_open(); }
 
+  // Once nobody can notify any more.
+  void close() { fd_.reset(); }
+
   // After the work was published.
   void notify() {
     if (!notified_.exchange(true)) {

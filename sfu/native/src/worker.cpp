@@ -45,6 +45,9 @@ Worker::Worker(const WorkerConfig& config, std::vector<std::unique_ptr<UdpSocket
       rtcp_(context_, fanout_, keyframes_),
       stun_guard_(config.seed) {
   registry_.watch(*this);
+  for (const auto& socket : sockets_) {
+    addresses_.push_back(socket->local());
+  }
 }
 
 Worker::~Worker() { stop(); }
@@ -88,6 +91,10 @@ void Worker::stop() {
   if (thread_.joinable()) {
     thread_.join();
   }
+  registry_.close_sinks();
+  sockets_.clear();
+  epoll_.reset();
+  wake_.close();
 }
 
 bool Worker::submit(Command&& command) {
@@ -96,14 +103,6 @@ bool Worker::submit(Command&& command) {
   }
   wake_.notify();
   return true;
-}
-
-std::vector<Endpoint> Worker::addresses() const {
-  std::vector<Endpoint> addresses;
-  for (const auto& socket : sockets_) {
-    addresses.push_back(socket->local());
-  }
-  return addresses;
 }
 
 void Worker::run() {

@@ -44,13 +44,14 @@ class Worker : private Registry::Watcher {
 
   // Why the thread could not be started; empty when it runs.
   std::string start(std::size_t index);
-  void stop();  // joins; idempotent
+  // Joins the thread and closes its sockets; the outbox can still be read. Idempotent.
+  void stop();
 
   // False when the queue is full.
   bool submit(Command&& command);
   [[nodiscard]] bool has_room() const { return !commands_.is_full(); }
   [[nodiscard]] EventOutbox& outbox() { return context_.events; }
-  [[nodiscard]] std::vector<Endpoint> addresses() const;
+  [[nodiscard]] const std::vector<Endpoint>& addresses() const { return addresses_; }
 
   // One datagram as if a socket had received it: the door for fuzzing. The thread must not run.
   void receive_for_test(std::uint32_t socket, const Endpoint& from, MutableBytes data, TimeNs now);
@@ -78,6 +79,7 @@ class Worker : private Registry::Watcher {
   void sink_added(Sink& sink) override;
 
   std::vector<std::unique_ptr<UdpSocket>> sockets_;
+  std::vector<Endpoint> addresses_;
   WorkerContext context_;
   Registry registry_;
   KeyframeRequests keyframes_;

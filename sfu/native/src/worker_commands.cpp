@@ -85,7 +85,7 @@ void Worker::execute(Command& command, TimeNs now) {
     // A new or resumed subscriber needs a picture to start from.
     Refusal ask_keyframe(std::uint32_t id, Refusal refusal) const {
       const Forward* forward = worker.registry_.forward(id);
-      if (refusal.empty() && forward != nullptr) {
+      if (refusal.empty() && forward != nullptr && forward->track != nullptr) {
         if (const auto awaited = forward->layers.awaited(); awaited && *awaited < forward->track->encodings.size()) {
           worker.keyframes_.request(*forward->track->encodings[*awaited], now);
         }

@@ -58,7 +58,7 @@ StatsMap track_stats(const Track& track) {
 
 StatsMap forward_stats(const Forward& forward) {
   return {{"forward", forward.id},
-          {"track", forward.track->id},
+          {"track", forward.track == nullptr ? 0 : forward.track->id},
           {"transport", forward.transport.id},
           {"packets", forward.packets},
           {"bytes", forward.bytes},
