@@ -1,5 +1,3 @@
-"""The native core's binding. `native.py` is its only caller; the contract is told in `api.py`."""
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,6 +1,6 @@
 """The four libsrtp functions that the core calls, taken from the pylibsrtp wheel and proved before use.
 
-The wheel carries libsrtp with OpenSSL (hardware AES) inside its extension module; only cffi knows the addresses.
+The wheel carries libsrtp with OpenSSL (hardware AES) inside its extension module; only cffi knows where.
 """
 
 from typing import Final, NamedTuple
@@ -14,7 +14,7 @@ _SIGNATURE: Final = "int (*)(void *, void *, int *)"
 _TRAILER: Final = 32
 _KEY: Final = bytes(range(16))
 _PACKET: Final = bytes.fromhex("8060123400aabbcc11223344") + b"parley known answer"
-# Computed with another implementation: key derivation of RFC 3711 section 4.3, then RFC 7714 and RFC 3711 section 4.
+# Computed with another implementation: keys by RFC 3711 section 4.3, packets by RFC 7714 and RFC 3711.
 _GCM_ANSWER: Final = bytes.fromhex(
     "8060123400aabbcc112233440bf032e3eae628f56bc403c7a1a5baa3d0f0531408257c5bae6afad3eba804ae6aeb9c"
 )
@@ -36,7 +36,7 @@ def load() -> SrtpTable:
     """The wheel's functions, after a known-answer check of both profiles through the very pointers.
 
     Raises:
-        EngineError: a function is missing or gives a wrong answer (another libsrtp than this code was written for).
+        EngineError: a function is missing or answers wrongly (another libsrtp than this was written for).
     """
     names = ("srtp_protect", "srtp_unprotect", "srtp_protect_rtcp", "srtp_unprotect_rtcp")
     try:
