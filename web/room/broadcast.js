@@ -34,7 +34,7 @@ export class Studio {
   /** Open the dialog to pick destinations, or to end what runs. */
   async open() {
     const list = el("div", { class: "studio" }, el("p", { class: "pulse" }, "Looking for the sites"));
-    const start = el("button", { class: "button button-primary", type: "submit", form: "studio-form", disabled: true }, "Go live");
+    const start = el("button", { class: "button button-primary", type: "submit", disabled: true }, "Go live");
     start.setAttribute("form", "studio-form");
     const dialog = open_dialog({ title: "Go live", body: list, actions: [start], kind: "studio-dialog" });
     try {

@@ -1,6 +1,6 @@
 import { announce, by_id, el, fill } from "../ui/dom.js";
 import { icon } from "../ui/icons.js";
-import { duration, site_names, use_words } from "../ui/text.js";
+import { duration, site_label, site_names, use_words } from "../ui/text.js";
 
 const WORDS = { record: "REC", live: "LIVE", replay: "REPLAY" };
 
@@ -46,9 +46,9 @@ export class Indicator {
       title: `${words.title}: ${site_names(sites)}. ${own}. Click to change.`,
     },
     el("span", { class: "pill-word" }, el("i", { class: "dot", aria_hidden: "true" }), WORDS[kind] ?? words.noun.toUpperCase()),
-    el("span", { class: "pill-sites" }, site_names(sites)),
+    el("span", { class: "pill-sites" }, site_label(sites)),
     el("span", { class: "pill-time", data_since: String(since_ms), aria_hidden: "true" }, duration(Date.now() - since_ms)),
-    el("span", { class: `pill-own${state === "granted" ? "" : " pill-own-out"}` }, icon("shield"), el("span", { class: "pill-own-words" }, state === "granted" ? "you are in" : "you are out")));
+    el("span", { class: `pill-own${state === "granted" ? "" : " pill-own-out"}` }, icon(state === "granted" ? "shield" : "shield_off"), el("span", { class: "pill-own-words" }, state === "granted" ? "you are in" : "you are out")));
   }
 
   #tick() {

@@ -1,14 +1,16 @@
 // PURE: how tiles share the stage.
 
 const WIDEST = 16 / 9;
-const NARROWEST = 4 / 5;
+const NARROWEST = 5 / 4;
+const NARROWEST_UPRIGHT = 4 / 5;
 
 /**
  * The number of columns and the tile size (px) that give `count` tiles in `width` x `height` the largest area.
  *
- * A tile is at most 16:9 wide and at least 4:5 narrow; a picture is cropped to it, never stretched.
+ * A tile is at most 16:9 wide and at least 5:4 narrow, 4:5 on an upright stage; a picture is cropped to it, never stretched.
  */
 export function fit_grid(count, width, height, gap) {
+  const narrowest = height > width ? NARROWEST_UPRIGHT : NARROWEST;
   let best = { columns: 1, width: 0, height: 0, area: -1 };
   for (let columns = 1; columns <= Math.max(1, count); columns++) {
     const rows = Math.ceil(count / columns);
@@ -16,7 +18,7 @@ export function fit_grid(count, width, height, gap) {
     const room_height = (height - gap * (rows - 1)) / rows;
     if (room_width <= 0 || room_height <= 0) continue;
     const tile_width = Math.min(room_width, room_height * WIDEST);
-    const tile_height = Math.min(room_height, tile_width / NARROWEST);
+    const tile_height = Math.min(room_height, tile_width / narrowest);
     const area = tile_width * tile_height;
     if (area > best.area) best = { columns, width: Math.floor(tile_width), height: Math.floor(tile_height), area };
   }

@@ -52,8 +52,8 @@ export class Notices {
       kind: "notice",
       dismissible: false,
       actions: [
-        el("button", { class: "button", type: "button", on_click: answer(false) }, "Leave me out"),
-        el("button", { class: "button button-primary", type: "button", on_click: answer(true) }, mode === "explicit" ? "I agree" : "Understood, I am in"),
+        el("button", { class: "button button-choice", type: "button", id: "notice-no", on_click: answer(false) }, "Leave me out"),
+        el("button", { class: "button button-choice", type: "button", id: "notice-yes", on_click: answer(true) }, mode === "explicit" ? "I agree" : "Understood, I am in"),
       ],
       on_close: () => {
         this.#open = null;

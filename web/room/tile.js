@@ -105,7 +105,7 @@ export class Tile {
     }
     if (left_out !== undefined) {
       this.#out.hidden = !left_out;
-      fill(this.#out, left_out ? [icon("shield"), el("span", { class: "visually-hidden" }, left_out)] : []);
+      fill(this.#out, left_out ? [icon("shield_off"), el("span", { class: "visually-hidden" }, left_out)] : []);
       this.#out.title = left_out ?? "";
     }
   }

@@ -59,7 +59,7 @@ export class Publisher extends Emitter {
       const taken = wanted.find(({ source }) => this.#sendings.has(source));
       if (taken) throw new ParleyError("conflict", `${taken.source} is already published`);
       this.#connection ??= this.#connect();
-      const added = wanted.map((one) => ({ options: {}, ...one, transceiver: null, track: null }));
+      const added = wanted.map(({ media, source, options = {} }) => ({ media, source, options, transceiver: null, track: null }));
       for (const sending of added) {
         this.#sendings.set(sending.source, sending);
         this.#attach(sending);

@@ -28,8 +28,9 @@ export function initials(name) {
 /** A hue (degrees) that stays the same for the same identity. */
 export function hue_of(identity) {
   let hash = 7;
-  for (const char of identity) hash = (hash * 31 + char.codePointAt(0)) % 3600;
-  return hash % 360;
+  for (const char of identity) hash = (hash * 31 + char.codePointAt(0)) % 1_000_003;
+  // Steps of the golden angle keep identities that differ in one letter apart.
+  return Math.round(hash * 137.5) % 360;
 }
 
 /** "Ada", "Ada and Bo", "Ada, Bo and Cy". */
@@ -64,7 +65,12 @@ export function use_words(use, terms = null) {
   return { ...known, title: titled?.title ?? known.title, media: titled?.media ?? ["audio", "video", "chat"], text: titled?.text ?? "" };
 }
 
-/** The names of an activity's or notice's sites. */
+/** The names of an activity's or notice's sites, within a sentence. */
 export function site_names(sites) {
-  return list_words(sites.map(({ name, site }) => (site === "here" ? name : `${name} (${site})`)));
+  return list_words(sites.map(({ name, site }) => (site === "here" ? "this server" : `${name} (${site})`)));
+}
+
+/** The same as a label of its own. */
+export function site_label(sites) {
+  return list_words(sites.map(({ name }) => name));
 }
