@@ -1,7 +1,7 @@
 """Rooms and recordings sent to other sites: programs, outputs, retries, within the broadcast terms.
 
-Floor 4. `RebroadcastService` is loaded when it is first asked for, so that the program process, whose code lies
-in `rebroadcast.worker`, carries none of the server with it.
+Floor 4. `RebroadcastService` is loaded when first asked for, so that the program process, whose code lies in
+`rebroadcast.worker`, carries none of the server with it.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -15,7 +15,7 @@ import uvloop
 
 from media.control import CONTROL_FD, ControlChannel, ControlError, WorkerStart, convert_config
 from media.gates import GatePage
-from rebroadcast.worker.encode import Encoders
+from rebroadcast.worker.encode import AudioEncoder
 from rebroadcast.worker.feed import Epoch, FeedItem, Output
 from rebroadcast.worker.hls_output import HlsOutput
 from rebroadcast.worker.messages import (
@@ -47,20 +47,14 @@ class Worker:
         self._channel = channel
         self._config = config
         self._loop = asyncio.get_running_loop()
-        self._encoders = Encoders(
-            width=config.width,
-            height=config.height,
-            fps=config.fps,
-            video_bps=config.video_bps,
-            audio_bps=config.audio_bps,
-        )
+        self._audio = AudioEncoder(bps=config.audio_bps)
         self._epoch = Epoch(page, config.epoch_slot)
         self._outputs: dict[str, Output] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group = asyncio.TaskGroup()
         self._program = Program(
             config,
-            self._encoders,
+            self._audio,
             page,
             sink,
             deliver=self._from_program(self._deliver),
@@ -78,7 +72,7 @@ class Worker:
             finally:
                 self._program.stop()
                 await asyncio.gather(*(self._remove(output) for output in list(self._outputs)))
-                self._encoders.close()
+                self._audio.close()
 
     async def _listen(self) -> None:
         decoder = msgspec.msgpack.Decoder(ToWorker)
@@ -98,7 +92,7 @@ class Worker:
         if config.id in self._outputs:
             return
         if config.kind == "hls":
-            self._outputs[config.id] = HlsOutput(config.id, self._encoders, self._epoch, self._send)
+            self._outputs[config.id] = HlsOutput(config.id, self._audio, self._epoch, self._send)
             return
         metadata: dict[str, Encodable] = {
             "width": float(self._config.width),
@@ -113,7 +107,7 @@ class Worker:
         try:
             output = RtmpOutput(
                 config,
-                self._encoders,
+                self._audio,
                 self._epoch,
                 self._send,
                 metadata=metadata,

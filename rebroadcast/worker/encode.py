@@ -1,14 +1,15 @@
-"""One H.264 and one AAC encoder for a program, made for live use: nothing that goes in is held back."""
+"""Encoders and muxing of a program, made for live use: nothing that goes in is held back."""
 
+import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
 import av
 import numpy as np
 from av.audio.stream import AudioStream
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
@@ -19,7 +20,41 @@ VIDEO_CLOCK: Final = 90_000
 AAC_FRAME_SAMPLES: Final = 1024
 _AAC_MEMORY_FRAMES: Final = 3
 """AAC windows overlap: so many frames after a sample may still hold some of it."""
-FRAGMENT_FLAGS: Final = "empty_moov+default_base_moof+frag_keyframe+skip_trailer"
+_FRAGMENT_FLAGS: Final = "empty_moov+default_base_moof+frag_keyframe+skip_trailer"
+
+
+class EncodeError(Exception):
+    """Parameters or a picture that H.264 cannot be made or muxed from."""
+
+    code = "cannot_encode"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoFormat:
+    """What a decoder must know before the first picture; frames of one format follow each other freely."""
+
+    parameters: bytes
+    """SPS and PPS in Annex B form."""
+    stream: VideoStream = field(repr=False)
+    """A stream that muxers copy."""
+    owner: InputContainer | OutputContainer = field(repr=False)
+    """Keeps the stream alive."""
+
+    @classmethod
+    def of_keyframe(cls, parameters: bytes, keyframe: bytes) -> "VideoFormat":
+        """The format of a stream that somebody else encoded, from its first picture.
+
+        Raises:
+            EncodeError: that is no H.264.
+        """
+        try:
+            container = av.open(io.BytesIO(parameters + keyframe), "r", format="h264")
+            stream = container.streams.video[0]
+        except (av.FFmpegError, IndexError) as error:
+            raise EncodeError("the publisher's keyframe is no H.264") from error
+        if not stream.width or not stream.height:
+            raise EncodeError("the publisher's parameter sets give no picture size")
+        return cls(parameters, stream, container)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +66,7 @@ class EncodedVideo:
     """In units of 1/VIDEO_CLOCK second since the program began."""
     duration: int
     is_keyframe: bool
+    format: VideoFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,69 +78,72 @@ class EncodedAudio:
     """In samples since the program began."""
 
 
-class Encoders:
-    """Both encoders. Their parameters never change, so every output can join at any keyframe.
+class VideoEncoder:
+    """H.264 without lookahead or B-frames. Used by one thread; encoding releases the GIL."""
 
-    Used by one thread; encoding releases the GIL.
-    """
-
-    def __init__(self, *, width: int, height: int, fps: int, video_bps: int, audio_bps: int) -> None:
+    def __init__(self, *, width: int, height: int, fps: int, bps: int, profile: str = "main") -> None:
         self._fps = fps
-        # The encoders belong to a container that writes nowhere: a stream is what other containers copy.
-        self._nowhere: OutputContainer = av.open(
-            _Discard(), "w", format="mp4", options={"movflags": FRAGMENT_FLAGS}
-        )
-        self.video_stream: VideoStream = self._nowhere.add_stream(
+        # The encoder belongs to a container that writes nowhere: a stream is what other containers copy.
+        self._nowhere = _nowhere()
+        self._stream: VideoStream = self._nowhere.add_stream(
             "libx264",
             rate=fps,
             options={
                 "preset": "veryfast",
                 "tune": "zerolatency",
-                "profile": "main",
+                "profile": profile,
                 "forced-idr": "1",
                 "bf": "0",
                 "sc_threshold": "0",
                 "g": str(fps * 60),  # keyframes come where they are asked for
-                "maxrate": str(video_bps),
-                "bufsize": str(video_bps),
+                "maxrate": str(bps),
+                "bufsize": str(bps),
             },
         )
-        context = self.video_stream.codec_context
+        context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
         context.time_base = Fraction(1, VIDEO_CLOCK)
         context.framerate = Fraction(fps, 1)
-        context.bit_rate = video_bps
+        context.bit_rate = bps
         context.thread_count = 1
-        self.audio_stream: AudioStream = self._nowhere.add_stream("aac", rate=SAMPLE_RATE)
-        self.audio_stream.codec_context.layout = "stereo"
-        self.audio_stream.codec_context.format = "fltp"
-        self.audio_stream.codec_context.bit_rate = audio_bps
         self._nowhere.start_encoding()
-        self._waiting: list[Samples] = []
-        self._waiting_samples = 0
-        self._audio_at = 0
-        self._audio_to_drop = 0
+        self.format = VideoFormat(bytes(context.extradata or b""), self._stream, self._nowhere)
+        """The one format of everything that this encoder makes."""
 
-    @property
-    def video_parameters(self) -> bytes:
-        """SPS and PPS in Annex B form."""
-        return bytes(self.video_stream.codec_context.extradata or b"")
-
-    @property
-    def audio_parameters(self) -> bytes:
-        """The AudioSpecificConfig."""
-        return bytes(self.audio_stream.codec_context.extradata or b"")
-
-    def video(self, frame: av.VideoFrame, index: int, *, is_keyframe: bool) -> Iterator[EncodedVideo]:
+    def encode(self, frame: av.VideoFrame, index: int, *, is_keyframe: bool) -> Iterator[EncodedVideo]:
         """Encodes the picture with number `index` since the program began, as an IDR when asked."""
         duration = VIDEO_CLOCK // self._fps
         frame.pts = index * VIDEO_CLOCK // self._fps
         frame.time_base = Fraction(1, VIDEO_CLOCK)
         frame.pict_type = PictureType.I if is_keyframe else PictureType.NONE
-        for packet in self.video_stream.encode(frame):
-            yield EncodedVideo(bytes(packet), packet.pts or 0, duration, packet.is_keyframe)
+        for packet in self._stream.encode(frame):
+            yield EncodedVideo(bytes(packet), packet.pts or 0, duration, packet.is_keyframe, self.format)
 
-    def audio(self, samples: Samples) -> Iterator[EncodedAudio]:
+    def close(self) -> None:
+        """Frees the encoder."""
+        self._nowhere.close()
+
+
+class AudioEncoder:
+    """AAC, 48 kHz stereo. Used by one thread; encoding releases the GIL."""
+
+    def __init__(self, *, bps: int) -> None:
+        self._nowhere = _nowhere()
+        self.stream: AudioStream = self._nowhere.add_stream("aac", rate=SAMPLE_RATE)
+        """A stream that muxers copy."""
+        context = self.stream.codec_context
+        context.layout = "stereo"
+        context.format = "fltp"
+        context.bit_rate = bps
+        self._nowhere.start_encoding()
+        self.parameters = bytes(context.extradata or b"")
+        """The AudioSpecificConfig."""
+        self._waiting: list[Samples] = []
+        self._waiting_samples = 0
+        self._at = 0
+        self._to_drop = 0
+
+    def encode(self, samples: Samples) -> Iterator[EncodedAudio]:
         """Encodes the next samples, shape (n, 2); they are gathered to whole AAC frames."""
         self._waiting.append(samples)
         self._waiting_samples += len(samples)
@@ -118,46 +157,48 @@ class Encoders:
             planes = np.ascontiguousarray(gathered[start : start + AAC_FRAME_SAMPLES].T)
             frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout="stereo")
             frame.sample_rate = SAMPLE_RATE
-            frame.pts = self._audio_at
+            frame.pts = self._at
             frame.time_base = Fraction(1, SAMPLE_RATE)
-            self._audio_at += AAC_FRAME_SAMPLES
-            for packet in self.audio_stream.encode(frame):
-                if (
-                    packet.pts is not None and packet.pts >= 0
-                ):  # the encoder's priming lies before the beginning
+            self._at += AAC_FRAME_SAMPLES
+            for packet in self.stream.encode(frame):
+                if self._to_drop:
+                    self._to_drop -= 1
+                elif packet.pts is not None and packet.pts >= 0:  # the encoder's priming comes before 0
                     yield EncodedAudio(bytes(packet), packet.pts)
 
-    def forget_audio(self) -> None:
+    def forget(self) -> None:
         """Takes back all sound that went in before a cut: what waits, and what the encoder still holds."""
         self._waiting = [np.zeros_like(samples) for samples in self._waiting]
-        self._audio_to_drop = _AAC_MEMORY_FRAMES
+        self._to_drop = _AAC_MEMORY_FRAMES
 
     def close(self) -> None:
-        """Frees the encoders."""
+        """Frees the encoder."""
         self._nowhere.close()
 
 
 class Fmp4Part:
-    """Fragmented MP4 from encoded frames: one initialisation segment, then a fragment per keyframe.
+    """Fragmented MP4 from encoded frames of one format: an initialisation segment, a fragment per keyframe.
 
-    A fragment is complete, and handed out, when the next keyframe arrives. A part that is cut is thrown away
-    and a new one started; times go on.
+    A fragment is complete, and handed out, soon after the next keyframe. A part that is cut is thrown away and
+    a new one started; times go on.
     """
 
-    def __init__(self, encoders: Encoders) -> None:
+    def __init__(self, video: VideoFormat, audio: AudioEncoder) -> None:
+        self.format = video
         self._sink = _BoxSink()
         self._container: OutputContainer = av.open(
             self._sink,
             "w",
             format="mp4",
             options={
-                "movflags": f"{FRAGMENT_FLAGS}+frag_discont",  # a later part begins at its own time, not at 0
+                # With frag_discont a later part begins at its own time, not at 0.
+                "movflags": f"{_FRAGMENT_FLAGS}+frag_discont",
                 "use_editlist": "0",
                 "avoid_negative_ts": "disabled",
             },
         )
-        self._video = self._container.add_stream_from_template(encoders.video_stream)
-        self._audio = self._container.add_stream_from_template(encoders.audio_stream, opaque=True)
+        self._video = self._container.add_stream_from_template(video.stream)
+        self._audio = self._container.add_stream_from_template(audio.stream, opaque=True)
         self._container.start_encoding()
         self.init: bytes = self._sink.take()
         """The initialisation segment: `ftyp` and `moov`."""
@@ -188,6 +229,10 @@ class Fmp4Part:
         """Closes the part; returns its last fragment."""
         self._container.close()
         return self._sink.take()
+
+
+def _nowhere() -> OutputContainer:
+    return av.open(_Discard(), "w", format="mp4", options={"movflags": _FRAGMENT_FLAGS})
 
 
 class _Discard:

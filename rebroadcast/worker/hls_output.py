@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from rebroadcast.worker.encode import VIDEO_CLOCK, EncodedVideo, Encoders, Fmp4Part
+from rebroadcast.worker.encode import VIDEO_CLOCK, AudioEncoder, EncodedVideo, Fmp4Part
 from rebroadcast.worker.feed import Epoch, FeedItem
 from rebroadcast.worker.messages import HLS_PIECE_BYTES, HlsPiece, HlsStart, OutputState
 
@@ -14,10 +14,10 @@ class HlsOutput:
     """Cuts the feed at its keyframes; the open segment lives here only, so a cut simply forgets it."""
 
     def __init__(
-        self, output_id: str, encoders: Encoders, epoch: Epoch, send: Callable[[msgspec.Struct], None]
+        self, output_id: str, audio: AudioEncoder, epoch: Epoch, send: Callable[[msgspec.Struct], None]
     ) -> None:
         self._id = output_id
-        self._encoders = encoders
+        self._audio = audio
         self._epoch = epoch
         self._send = send
         self._part: Fmp4Part | None = None
@@ -33,13 +33,19 @@ class HlsOutput:
         if item.epoch != self._epoch.now():
             self._drop_part()
             return
+        frame = item.frame
         if self._part is not None and self._part_epoch != item.epoch:
             self._drop_part()
+        if (
+            isinstance(frame, EncodedVideo)
+            and self._part is not None
+            and self._part.format is not frame.format
+        ):
+            self._finish_part(frame.pts)
         if self._part is None:
-            if not (isinstance(item.frame, EncodedVideo) and item.frame.is_keyframe):
+            if not (isinstance(frame, EncodedVideo) and frame.is_keyframe):
                 return
-            self._part = self._start_part(item)
-        frame = item.frame
+            self._part = self._start_part(frame, item.epoch)
         if isinstance(frame, EncodedVideo):
             if frame.is_keyframe and frame.pts > self._opened_at:
                 self._end_segment(frame.pts)
@@ -61,14 +67,26 @@ class HlsOutput:
         self._drop_part()
         self._send(OutputState(self._id, "stopped", "", self._sent_bytes))
 
-    def _start_part(self, item: FeedItem) -> Fmp4Part:
-        part = Fmp4Part(self._encoders)
-        self._part_epoch = item.epoch
-        self._opened_at = item.frame.pts
+    def _start_part(self, frame: EncodedVideo, epoch: int) -> Fmp4Part:
+        part = Fmp4Part(frame.format, self._audio)
+        self._part_epoch = epoch
+        self._opened_at = frame.pts
         self._persons = self._persons_before = frozenset()
         self._ended.clear()
-        self._send(HlsStart(self._id, part.init, item.epoch))
+        self._send(HlsStart(self._id, part.init, epoch))
         return part
+
+    def _finish_part(self, at: int) -> None:
+        """Another format begins: what is open is a segment of its own."""
+        if self._part is None:
+            return
+        self._end_segment(at)
+        duration_s = sum(duration_s for duration_s, _ in self._ended)
+        persons = frozenset[str]().union(*(persons for _, persons in self._ended))
+        fragments = self._part.finish()
+        self._part = None
+        if fragments:
+            self._send_segment(fragments, duration_s, persons)
 
     def _drop_part(self) -> None:
         if self._part is not None:

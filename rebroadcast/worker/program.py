@@ -16,7 +16,7 @@ from media.clock_map import SECOND_NS
 from media.gates import GatePage
 from media.mixer import SAMPLE_RATE, Mixer
 from media.tap_record import DATAGRAM_MAX_BYTES, LostRecord, TapRecordError, read_records
-from rebroadcast.worker.encode import Encoders
+from rebroadcast.worker.encode import AudioEncoder, VideoEncoder
 from rebroadcast.worker.feed import Epoch, FeedItem
 from rebroadcast.worker.messages import (
     ChatShown,
@@ -45,7 +45,7 @@ class Program:
     def __init__(
         self,
         config: ProgramConfig,
-        encoders: Encoders,
+        audio: AudioEncoder,
         page: GatePage,
         sink: socket.socket,
         *,
@@ -56,7 +56,10 @@ class Program:
     ) -> None:
         """The callbacks are called on the program's thread."""
         self._config = config
-        self._encoders = encoders
+        self._audio = audio
+        self._video = VideoEncoder(
+            width=config.width, height=config.height, fps=config.fps, bps=config.video_bps
+        )
         self._epoch = Epoch(page, config.epoch_slot)
         self._sink = sink
         self._deliver = deliver
@@ -90,6 +93,7 @@ class Program:
         self._is_stopping = True
         os.eventfd_write(self._wake_fd, 1)
         self._thread.join()
+        self._video.close()
         os.close(self._wake_fd)
 
     def _run(self) -> None:
@@ -130,7 +134,7 @@ class Program:
     def _take_news(self, news: News) -> None:
         if isinstance(news, CutPerson):
             self._scene.cut(news.person)
-            self._encoders.forget_audio()
+            self._audio.forget()
             self._next_key = -1
             self._cut_done(news)
         else:
@@ -170,13 +174,13 @@ class Program:
             is_key = epoch != self._encoded_epoch or self._next_key < 0 or index >= self._next_key
             if is_key:
                 self._next_key = index + max(round(self._config.segment_s * fps), 1)
-            video = self._encoders.video(self._canvas.to_frame(), index, is_keyframe=is_key)
+            video = self._video.encode(self._canvas.to_frame(), index, is_keyframe=is_key)
             items += [FeedItem(frame, epoch, persons) for frame in video]
             self._encoded_epoch = epoch
             self._pictures += 1
-        items += [FeedItem(frame, epoch, persons) for frame in self._encoders.audio(samples)]
+        items += [FeedItem(frame, epoch, persons) for frame in self._audio.encode(samples)]
         if self._epoch.now() != epoch:
-            self._encoders.forget_audio()
+            self._audio.forget()
             self._next_key = -1
             return
         if items:

@@ -10,7 +10,7 @@ import msgspec
 from media.mixer import SAMPLE_RATE
 from rebroadcast.worker import flv
 from rebroadcast.worker.destination import Connect, Destination, Disconnect, StateChanged
-from rebroadcast.worker.encode import VIDEO_CLOCK, EncodedVideo, Encoders
+from rebroadcast.worker.encode import VIDEO_CLOCK, AudioEncoder, EncodedVideo, VideoFormat
 from rebroadcast.worker.feed import Epoch, FeedItem
 from rebroadcast.worker.messages import OutputConfig, OutputState
 from rebroadcast.worker.rtmp import RtmpTarget
@@ -32,7 +32,7 @@ class RtmpOutput:
     def __init__(
         self,
         config: OutputConfig,
-        encoders: Encoders,
+        audio: AudioEncoder,
         epoch: Epoch,
         send: Callable[[msgspec.Struct], None],
         *,
@@ -47,8 +47,8 @@ class RtmpOutput:
         self._send = send
         self._metadata = metadata
         self._clock = clock
-        self._video_header = flv.avc_header(flv.avc_configuration(encoders.video_parameters))
-        self._audio_header = flv.aac_header(encoders.audio_parameters)
+        self._audio_header = flv.aac_header(audio.parameters)
+        self._format: VideoFormat | None = None
         self._machine = Destination(rng=rng)
         self._connection: RtmpConnection | None = None
         self._is_waiting_for_key = True
@@ -93,10 +93,15 @@ class RtmpOutput:
         at_ms = max(at_ms - self._base_ms, 0)
         try:
             if isinstance(frame, EncodedVideo):
+                if frame.format is not self._format:
+                    connection.send_video(
+                        flv.avc_header(flv.avc_configuration(frame.format.parameters)), at_ms
+                    )
+                    self._format = frame.format
                 connection.send_video(flv.avc_frame(frame.data, is_keyframe=frame.is_keyframe), at_ms)
             else:
                 connection.send_audio(flv.aac_frame(frame.data), at_ms)
-        except RtmpError:
+        except (RtmpError, flv.FlvError):
             self._connection = None  # `run` reads the end of the connection and reports it
 
     async def cut(self, epoch: int) -> None:
@@ -151,10 +156,10 @@ class RtmpOutput:
 
     def _begin(self, connection: RtmpConnection) -> None:
         connection.send_metadata(self._metadata)
-        connection.send_video(self._video_header, 0)
         connection.send_audio(self._audio_header, 0)
         self._is_waiting_for_key = True
         self._base_ms = None
+        self._format = None
         self._end_reason = ""
         self._media_from = connection.queued_bytes
         self._machine.opened(self._clock())

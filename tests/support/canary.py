@@ -1,6 +1,6 @@
 """Watches folders for bytes that must never be written to any file, open, renamed or deleted.
 
-inotify tells of each write; the file is then searched, also through the descriptors of the processes that hold
+inotify tells of each write; the file is then searched, also through the descriptors of processes that hold
 it, so that a file that was deleted while open is seen too.
 """
 
