@@ -1,0 +1,111 @@
+"""Real browsers see and hear each other through the native core, without signalling."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sfu import CodecPolicy, MediaConfig, MediaPlane, PeerFailed, Router, TrackId
+from tests.browser import chromium, firefox
+from tests.browser.page import BrowserPage, Capture, hears, is_silent, sees, until
+from tests.sfu.page_server import media_address, serve
+
+pytestmark = pytest.mark.browser
+
+RED, BLUE, GREEN = (200, 40, 40), (40, 60, 200), (40, 160, 60)
+
+
+@pytest.fixture
+async def router() -> AsyncIterator[Router]:
+    config = MediaConfig(addresses=(media_address(),), port=0, gate_slots=64)
+    plane = await MediaPlane.start(config)
+    yield plane.router("r", CodecPolicy())
+    await plane.close()
+
+
+async def meets(page: BrowserPage, url: str, owner: str) -> dict[str, TrackId]:
+    """Load the page and publish."""
+    await page.goto(url)
+    return await page.evaluate("(owner) => publish(owner)", owner)
+
+
+async def test_two_chromium_tabs_see_and_hear_each_other(router: Router) -> None:
+    async with serve(router) as url, chromium.launch() as browser:
+        one = await browser.page(Capture(RED, 500))
+        two = await browser.page(Capture(BLUE, 900))
+        first = await meets(one, url, "p_one")
+        second = await meets(two, url, "p_two")
+        await one.evaluate("(tracks) => subscribe('p_one', tracks)", list(second.values()))
+        await two.evaluate("(tracks) => subscribe('p_two', tracks)", list(first.values()))
+        await sees(one, "video", BLUE)
+        await sees(two, "video", RED)
+        await hears(one, "audio", 900)
+        await hears(two, "audio", 500)
+        assert one.messages == two.messages == []
+        await router.set_enabled(TrackId(first["audio"]), False)
+        await is_silent(two, "audio")
+        await router.set_enabled(TrackId(first["audio"]), True)
+        await hears(two, "audio", 500)
+
+
+async def test_chromium_and_firefox_see_and_hear_each_other(router: Router) -> None:
+    async with (
+        serve(router) as url,
+        chromium.launch() as browser,
+        firefox.launch(tone_hz=700) as other,
+    ):
+        one = await browser.page(Capture(RED, 500))
+        two = await other.page(Capture(GREEN, 700))
+        first = await meets(one, url, "p_one")
+        second = await meets(two, url, "p_two")
+        await one.evaluate("(tracks) => subscribe('p_one', tracks)", list(second.values()))
+        await two.evaluate("(tracks) => subscribe('p_two', tracks)", list(first.values()))
+        await sees(one, "video", GREEN)
+        await sees(two, "video", RED)
+        await hears(one, "audio", 700)
+        await hears(two, "audio", 500)
+
+
+async def test_a_simulcast_publisher_is_seen(router: Router) -> None:
+    async with serve(router) as url, chromium.launch() as browser:
+        one = await browser.page(Capture(RED, 500))
+        two = await browser.page(Capture(BLUE, 900))
+        await one.goto(url)
+        await two.goto(url)
+        encodings = [{"rid": "l", "scaleResolutionDownBy": 2}, {"rid": "h"}]
+        tracks = await one.evaluate("(encodings) => publish('p_one', encodings)", encodings)
+        await two.evaluate("(tracks) => subscribe('p_two', tracks)", list(tracks.values()))
+        await sees(two, "video", RED)
+        await until(
+            two, "async () => (await inbound(down)).some((s) => s.kind === 'video' && s.width === 320)"
+        )
+
+
+async def test_a_viewer_is_switched_between_publishers(router: Router) -> None:
+    async with serve(router) as url, chromium.launch() as browser:
+        one = await browser.page(Capture(RED, 500))
+        two = await browser.page(Capture(BLUE, 900))
+        viewer = await browser.page()
+        first = await meets(one, url, "p_one")
+        second = await meets(two, url, "p_two")
+        await viewer.goto(url)
+        answer = await viewer.evaluate("(tracks) => watch(tracks)", list(first.values()))
+        await sees(viewer, "video", RED)
+        await hears(viewer, "audio", 500)
+        kinds = {track: kind for kind, track in first.items()}
+        for mid, track in answer["tracks"]:
+            await router.set_source(answer["peer"], mid, TrackId(second[kinds[track]]))
+        await sees(viewer, "video", BLUE)
+        await hears(viewer, "audio", 900)
+
+
+async def test_a_closed_tab_is_noticed(router: Router) -> None:
+    async with serve(router) as url, chromium.launch() as browser:
+        one = await browser.page(Capture(RED, 500))
+        await meets(one, url, "p_one")
+        await until(one, "() => up.connectionState === 'connected'")
+        await one.evaluate("() => up.close()")
+        async with asyncio.timeout(20):
+            async for event in router.events:
+                if isinstance(event, PeerFailed):
+                    break
