@@ -43,7 +43,7 @@ class TapOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapClosed:
-    """No more records of `tap`: `revoked`, `suspended`, `unpublished`, `left`, `stopped`."""
+    """No more records of `tap`: the reason of the cut, or `unpublished`, `stopped`, `sink_lost`."""
 
     tap: TapId
     person: str
@@ -78,7 +78,7 @@ class Cut:
 
     `Activity.acknowledge(cut_id)` must come within 150 ms, else the consumer is killed and its sink closed.
     `reason`: `revoked`, `suspended`, `left`, `removed`, `banned`, `token_expired`, `terms_changed`, `partner_terms`,
-    `ledger_failed`, `stopped`.
+    `ledger_failed`, `settings_changed`.
     """
 
     cut_id: int
@@ -106,8 +106,15 @@ class SitesChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SinkLost:
+    """The sink and its taps are gone: `cut_timeout`, `consumer_gone`. `Activity.new_sink()` goes on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityEnded:
-    """The last event: `closed` by its owner, `room_closed`, `killed`, `overflow`, `shutting_down`."""
+    """The last event: `closed` by its owner, `room_closed`, `overflow`, `shutting_down`."""
 
     reason: str
 
@@ -121,5 +128,6 @@ ActivityEvent = (
     | Cut
     | Speakers
     | SitesChanged
+    | SinkLost
     | ActivityEnded
 )

@@ -1,0 +1,111 @@
+"""One place in a room: everything that outlives the session which holds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from policy import ConsentFacts, ConsentState, Permission, RoomFacts, Site, Use, consent_state
+from rooms.clock import Timer
+from rooms.events import RoomEvent
+from rooms.mailbox import Mailbox
+from rooms.tracks import Kind, Track
+from rooms.types import ParticipantInfo, State, Transport
+from sfu import PeerId, SubscriberId, TrackId
+
+
+class Session(Protocol):
+    """The handle that a session holds; a later session of the same place has another one."""
+
+    events: Mailbox[RoomEvent]
+
+
+@dataclass(slots=True, eq=False)
+class Viewing:
+    """The peer of a viewer (WHEP) and what its m-sections show."""
+
+    peer: PeerId
+    target: str | None
+    """Identity, or None for whoever speaks."""
+    sections: dict[str, Kind]
+    """mid -> kind."""
+    shown: dict[str, TrackId | None]
+    """mid -> track that feeds it now."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """mid -> gate version that was set with the track (external viewers)."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Member:
+    """State of one participant or viewer; changed by the rooms package only, on the event loop's thread."""
+
+    id: str
+    person: str
+    identity: str
+    identity_hash: str
+    address_hash: str
+    name: str
+    permissions: frozenset[Permission]
+    transport: Transport
+    is_external: bool
+    site: Site | None
+    joined_ms: int
+    facts: ConsentFacts
+    acknowledges_all: bool = False
+    """A vouched WHIP publisher: the token acknowledges every notice."""
+    state: State = State.ACTIVE
+    session: Session | None = None
+    resume_hash: bytes = b""
+    tracks: dict[TrackId, Track] = field(default_factory=dict)
+    enforced: set[Kind] = field(default_factory=set)
+    """Kinds that a moderator muted; later tracks of the kind are muted too."""
+    publish_peer: PeerId | None = None
+    publish_session: str = ""
+    is_negotiating: bool = False
+    subscriber: SubscriberId | None = None
+    is_subscriber_fresh: bool = False
+    is_offer_outstanding: bool = False
+    wants_restart: bool = False
+    viewing: Viewing | None = None
+    choice_generation: int = 0
+    """Counts refusals, so that an agreement that was under way when a refusal came does not take effect."""
+    chat_tokens: float = -1.0
+    chat_at: float = 0.0
+    grace: Timer | None = None
+    expiry: Timer | None = None
+
+    @property
+    def is_present(self) -> bool:
+        """Whether the place is still held (active or suspended)."""
+        return self.state is not State.LEFT
+
+    def tell(self, event: RoomEvent) -> None:
+        """Put an event into the session's mailbox; dropped while no session is attached."""
+        if self.session is not None and not self.is_external:
+            self.session.events.put(event)
+
+    def consent(self, room: RoomFacts, now_ms: int) -> Mapping[Use, ConsentState]:
+        """How the person stands towards every use of the terms in force."""
+        current = room.terms.current(now_ms)
+        uses = sorted({item.use for item in current.uses} | room.settings.uses) if current else ()
+        return {use: consent_state(self.facts, use, room, now_ms) for use in uses}
+
+    def info(self, room: RoomFacts, now_ms: int) -> ParticipantInfo:
+        """The participant as others see them."""
+        return ParticipantInfo(
+            id=self.id,
+            identity=self.identity,
+            name=self.name,
+            permissions=self.permissions,
+            state=self.state,
+            joined_ms=self.joined_ms,
+            tracks=tuple(track.info() for track in self.tracks.values()),
+            consent=self.consent(room, now_ms),
+            transport=self.transport,
+        )
+
+    def stop_timers(self) -> None:
+        """Unset the grace and expiry timers."""
+        for timer in (self.grace, self.expiry):
+            if timer is not None:
+                timer.cancel()
+        self.grace = self.expiry = None

@@ -1,0 +1,70 @@
+"""A look at an offer before it is negotiated: the same connection as before, and does it send anything new? PURE.
+
+Only a hint for admission: what counts is what negotiation accepts, and that is checked again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from rooms.tracks import Kind
+
+OFFER_BYTES: Final = 65_536
+_MAX_LINES: Final = 4_096
+_SILENT: Final = frozenset({"a=recvonly", "a=inactive"})
+_KINDS: Final[Mapping[str, Kind]] = {"m=audio": "audio", "m=video": "video"}
+
+
+@dataclass(frozen=True, slots=True)
+class OfferPeek:
+    """What the room needs to know of an offer."""
+
+    session: str
+    """Session id of the `o=` line: the same for every offer of one peer connection (RFC 9429 section 5.2.2)."""
+    sending: frozenset[str]
+    """Mids of sections that send; a section without a mid counts under its index."""
+    kinds: Mapping[str, Kind]
+    """Kind of every audio and video section, by mid."""
+
+
+@dataclass(slots=True)
+class _Section:
+    mid: str
+    kind: Kind | None
+    is_live: bool
+    is_silent: bool = False
+
+
+def peek(offer: str) -> OfferPeek:
+    """Read the lines that matter; never raises, whatever the text is."""
+    session = ""
+    sections: list[_Section] = []
+    for line in offer[:OFFER_BYTES].splitlines()[:_MAX_LINES]:
+        if line.startswith("o=") and not session:
+            fields = line.split(" ")
+            session = fields[1][:64] if len(fields) > 1 else ""
+        elif line.startswith("m="):
+            sections.append(_section(line, len(sections)))
+        elif sections:
+            _attribute(sections[-1], line.strip())
+    media = [section for section in sections if section.kind is not None]
+    return OfferPeek(
+        session,
+        frozenset(section.mid for section in media if section.is_live and not section.is_silent),
+        {section.mid: section.kind for section in media if section.kind is not None},
+    )
+
+
+def _section(line: str, index: int) -> _Section:
+    fields = line.split(" ")
+    # Port 0 rejects a section, unless it is bundle-only (RFC 9143 section 6).
+    return _Section(f"#{index}", _KINDS.get(fields[0]), len(fields) > 1 and fields[1] != "0")
+
+
+def _attribute(section: _Section, line: str) -> None:
+    if line.startswith("a=mid:"):
+        section.mid = line[6:70].strip()
+    elif line in _SILENT:
+        section.is_silent = True
+    elif line == "a=bundle-only":
+        section.is_live = True

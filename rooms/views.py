@@ -1,0 +1,152 @@
+"""Viewers by WHEP: what each m-section shows, and behind which gate when the viewer is outside the room."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from policy import Media
+from rooms.activity import Activity, Grant
+from rooms.errors import Code, Refused
+from rooms.events import Chat
+from rooms.member import Member, Viewing
+from rooms.offer import peek
+from rooms.plane_errors import plane_errors
+from rooms.room import Room
+from rooms.tracks import Kind, Track
+from rooms.types import ChatMessage, Source, TrackInfo, Viewed
+from sfu import Gate, SfuError
+
+_log = structlog.get_logger("rooms")
+_ORDER = {Source.SCREEN: 0, Source.CAMERA: 1, Source.MIC: 0, Source.SCREEN_AUDIO: 1}
+
+
+class Views:
+    """Keeps the viewers of one room in step with who publishes, who speaks and who is granted."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    async def start(
+        self, viewer: Member, offer: str, target: str | None, activity: Activity | None
+    ) -> Viewed:
+        """Answer a viewer's offer. `activity`: whose grants govern it, for viewers outside the room.
+
+        Raises: Refused.
+        """
+        if viewer.viewing is not None:
+            raise Refused(Code.CONFLICT, "this viewer watches already")
+        wanted = self._wanted(viewer, target, activity)
+        if viewer.is_external and target is not None and not wanted:
+            raise Refused(
+                Code.FORBIDDEN, "no_live_grant: this participant has not agreed to be shown outside"
+            )
+        tracks = [track.id for track, _ in wanted.values()]
+        gates = {track.id: gate for track, gate in wanted.values() if gate is not None}
+        with plane_errors():
+            answer = await self._room.router.whep(viewer.id, offer, tracks, gates=gates)
+        if not viewer.is_present or self._room.is_closed:
+            await self._room.router.remove_peer(answer.peer)
+            raise Refused(Code.CONFLICT, "the session has ended")
+        kinds = peek(offer).kinds
+        versions = {track.id: gate.version for track, gate in wanted.values() if gate is not None}
+        viewer.viewing = Viewing(
+            peer=answer.peer,
+            target=target,
+            sections={mid: kinds[mid] for mid, _ in answer.tracks if mid in kinds},
+            shown=dict(answer.tracks),
+            versions={mid: versions[track] for mid, track in answer.tracks if track in versions},
+        )
+        self.refresh_soon(viewer, activity)
+        return Viewed(sdp=answer.sdp, tracks=self._infos(viewer.viewing))
+
+    def refresh_soon(self, viewer: Member, activity: Activity | None) -> None:
+        """Something changed that this viewer may see."""
+        if viewer.viewing is not None:
+            self._room.house.scope.start(self._refresh(viewer, activity), "view")
+
+    def refresh_all(self) -> None:
+        """Something changed that any viewer may see."""
+        for viewer in [*self._room.members.values(), *self._room.viewers.values()]:
+            if viewer.viewing is not None:
+                self.refresh_soon(viewer, self.activity_of(viewer))
+
+    def activity_of(self, viewer: Member) -> Activity | None:
+        """The running `live` activity that governs an external viewer: one that names their site."""
+        site = viewer.site
+        if not viewer.is_external or site is None:
+            return None
+        return next(
+            (
+                activity
+                for activity in self._room.running()
+                if activity.use == "live" and any(known.id == site.id for known in activity.sites)
+            ),
+            None,
+        )
+
+    def tell_outside(self, author: Member, line: ChatMessage) -> None:
+        """Pass a chat line to the external viewers for whom its author is granted: by screen name alone."""
+        for viewer in list(self._room.viewers.values()):
+            grant = self._grant(author, self.activity_of(viewer))
+            if viewer.session is not None and grant is not None and Media.CHAT in grant.media:
+                outside = ChatMessage(
+                    id=line.id, at_ms=line.at_ms, participant="", identity="", name=line.name, text=line.text
+                )
+                viewer.session.events.put(Chat(outside))
+
+    def _wanted(
+        self, viewer: Member, target: str | None, activity: Activity | None
+    ) -> Mapping[Kind, tuple[Track, Gate | None]]:
+        """What the viewer should see and hear: at most one video and one audio track, with their gates."""
+        candidates = self._candidates(target)
+        wanted: dict[Kind, tuple[Track, Gate | None]] = {}
+        for member in candidates:
+            grant = self._grant(member, activity)
+            if viewer.is_external and grant is None:
+                continue
+            for track in sorted(member.tracks.values(), key=lambda item: (_ORDER[item.source], item.id)):
+                if viewer.is_external and (grant is None or Media(track.kind) not in grant.media):
+                    continue
+                wanted.setdefault(track.kind, (track, grant.gate if grant is not None else None))
+            if wanted:
+                break
+        return wanted
+
+    def _candidates(self, target: str | None) -> list[Member]:
+        if target is not None:
+            member = self._room.by_identity(target)
+            return [member] if member is not None else []
+        people = [member for member in self._room.people() if member.tracks]
+        speaking = self._room.speaker
+        # Whoever speaks first, then whoever has been here longest.
+        return sorted(people, key=lambda member: speaking not in member.tracks)
+
+    @staticmethod
+    def _grant(member: Member, activity: Activity | None) -> Grant | None:
+        grant = activity.grants.get(member.id) if activity is not None else None
+        return grant if grant is not None and grant.gate is not None else None
+
+    async def _refresh(self, viewer: Member, activity: Activity | None) -> None:
+        viewing = viewer.viewing
+        if viewing is None or not viewer.is_present:
+            return
+        wanted = self._wanted(viewer, viewing.target, activity)
+        for mid, kind in viewing.sections.items():
+            found = wanted.get(kind)
+            if found is None:
+                continue
+            track, gate = found
+            version = gate.version if gate is not None else 0
+            if viewing.shown.get(mid) == track.id and viewing.versions.get(mid, 0) == version:
+                continue
+            viewing.shown[mid] = track.id
+            viewing.versions[mid] = version
+            try:
+                await self._room.router.set_source(viewing.peer, mid, track.id, gate=gate)
+            except SfuError as error:
+                viewing.shown[mid] = None
+                _log.debug("view_switch_failed", room=self._room.id, mid=mid, code=error.code)
+
+    def _infos(self, viewing: Viewing) -> tuple[TrackInfo, ...]:
+        found = [self._room.find_track(track) for track in viewing.shown.values() if track is not None]
+        return tuple(item[1].info() for item in found if item is not None)
