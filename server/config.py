@@ -118,10 +118,10 @@ def check(config: Config) -> list[str]:
     server = config.server
     if (server.tls_cert is None) is not (server.tls_key is None):
         problems.append("server.tls_cert and server.tls_key come together: give both, or neither")
-    if not config.is_loopback and not config.keys:
+    if not config.is_loopback and not config.keys and not server.generate_key:
         problems.append(
             f"keys: a server that others can reach ({server.host}) needs an API key: add one under [[keys]],"
-            " or bind to 127.0.0.1"
+            " set server.generate_key, or bind to 127.0.0.1"
         )
     if not config.is_loopback and not config.has_certificate and not server.behind_proxy:
         problems.append(

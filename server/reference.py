@@ -14,17 +14,18 @@ _HEAD: Final = """\
 
 <!-- Made by `parley config reference`; a test compares. -->
 
-One TOML file (`--config`, or `PARLEY_CONFIG`), then `PARLEY_*` variables, then flags; the later wins. Lists in
-variables are separated by commas. An unknown name is refused, with the nearest one that exists; every problem
-is told at once. `parley config check` looks without serving, `parley config show` prints what is in force.
+One TOML file (`--config`, or `PARLEY_CONFIG`), then `PARLEY_*` variables, then flags; the later wins. Lists
+in variables are separated by commas. An unknown name is refused, with the nearest one that exists; every
+problem is told at once. `parley config check` looks without serving, `parley config show` prints what is in
+force.
 """
 
 _KEYS: Final = """\
 ## [[keys]]
 
-API keys, one table each. Tokens name theirs by `kid`; its algorithm is pinned. A server that only this machine
-can reach makes a key of its own when none is given (`dev-key.json` in the data folder); any other does not
-start.
+API keys, one table each. Tokens name theirs by `kid`; its algorithm is pinned. A server that only this
+machine can reach makes a key of its own when none is given (`dev-key.json` in the data folder); any other
+does not start, unless `server.generate_key` is set.
 
 | option | default | what |
 | --- | --- | --- |

@@ -52,6 +52,9 @@ class ServerSection:
     behind_proxy: tuple[str, ...] = option(
         (), "Addresses or networks of reverse proxies that terminate TLS and are believed", check=_networks
     )
+    generate_key: bool = option(
+        False, "Make and keep an API key when none is configured, even where others can reach the server"
+    )
     drain_s: float = option(5.0, "Seconds that clients get to leave when the server stops", low=0, high=300)
 
 

@@ -8,7 +8,7 @@ services that are injected.
 from signaling.app import create_app, drain, open_connections, server_options
 from signaling.config import Services, SignalingConfig
 from signaling.errors import Problem, SignalingError
-from signaling.limits import Rate
+from signaling.limits import Rate, address_key
 from signaling.rest.access import join_url
 from signaling.services import (
     BroadcastApi,
@@ -45,6 +45,7 @@ __all__ = [
     "SignalingError",
     "TokenError",
     "VouchedTerms",
+    "address_key",
     "create_app",
     "drain",
     "join_url",

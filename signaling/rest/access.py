@@ -74,7 +74,7 @@ async def _dev_token(call: Call) -> DevTokenView:
         or not origin_allowed(call.request, context.config)
     ):
         raise Problem("not_found", "There is nothing here")
-    identity = f"guest-{secrets.token_hex(4)}"
+    identity = body.identity or f"guest-{secrets.token_hex(4)}"
     permissions = _GUEST + (_HOST if body.moderator else ())
     try:
         token = mint(

@@ -123,6 +123,8 @@ class DevTokenBody(Struct, frozen=True):
     room: Annotated[str, Meta(min_length=1, max_length=256)]
     name: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
     moderator: bool = False
+    identity: Annotated[str, Meta(pattern="^guest-[0-9a-f]{8}$")] | None = None
+    """An identity that was handed out before, to renew its session."""
 
 
 class DevTokenView(Struct, frozen=True):

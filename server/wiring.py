@@ -1,0 +1,238 @@
+"""The composition root: builds every part from the configuration, in order, and takes down in reverse."""
+
+import asyncio
+import ipaddress
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from policy import Permission
+from rebroadcast import RebroadcastConfig, RebroadcastService
+from rooms import RoomsConfig, RoomService, SystemClock, TaskScope
+from server.addresses import machine_addresses, media_addresses
+from server.config import Config, is_loopback
+from server.devkey import load_or_create
+from server.listen import Doorkeeper, Listener
+from server.supervise import Supervisor
+from server.tls import Certificate, self_signed
+from sfu import MediaConfig, MediaPlane
+from signaling import (
+    ApiKey,
+    KeyRing,
+    Rate,
+    Services,
+    SignalingConfig,
+    create_app,
+    drain,
+    join_url,
+    mint,
+    open_connections,
+)
+from store import Store, StoreConfig
+from web import ROOT
+
+_LINK_TTL_S: Final = 12 * 3600
+_POLL_S: Final = 0.05
+_log = structlog.get_logger("server")
+
+
+class Server:
+    """One Parley server. `start`, then `stop`; both on the event loop's thread."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._stack = AsyncExitStack()
+        self._tasks = TaskScope("server")
+        self._app: web.Application | None = None
+        self._listener: Listener | None = None
+        self._certificate: Certificate | None = None
+        self._is_hurried = False
+        self.keys = KeyRing(())
+
+    async def start(self) -> None:
+        """Bring everything up; on failure nothing stays.
+
+        Raises:
+            OSError: an address or port cannot be bound.
+            StoreError, DevKeyError, TlsError, EngineError: each says what to do.
+        """
+        async with AsyncExitStack() as stack:
+            await self._build(stack)
+            self._stack = stack.pop_all()
+
+    async def _build(self, stack: AsyncExitStack) -> None:
+        config = self.config
+        await self._tasks.open()
+        stack.push_async_callback(self._tasks.close)
+        self.keys = self._key_ring()
+        self._certificate = self._tls()
+        store = await Store.open(StoreConfig(data_dir=config.server.data_dir))
+        stack.push_async_callback(store.close)
+        supervisor = Supervisor()
+        stack.push_async_callback(supervisor.close)
+        plane = await MediaPlane.start(self.media_config())
+        stack.push_async_callback(plane.close)
+        clock = SystemClock()
+        rooms = await RoomService.start(plane, store, self._rooms_config(), clock=clock)
+        stack.push_async_callback(rooms.close)
+        broadcasts = RebroadcastService(rooms, store, supervisor, self._rebroadcast_config(), clock)
+        await broadcasts.open()
+        stack.push_async_callback(broadcasts.close)
+
+        async def media_counters() -> dict[str, dict[str, int]]:
+            stats = await plane.stats()
+            groups = {f"worker{number}": dict(counters) for number, counters in enumerate(stats.workers)}
+            return groups | {"plane": dict(stats.plane)}
+
+        services = Services(
+            rooms=rooms,
+            keys=self.keys,
+            store=store,
+            broadcasts=broadcasts,
+            hls=broadcasts,
+            media_counters=media_counters,
+            missing=lambda: [] if store.ledger.is_verified else ["the consent ledger does not verify"],
+        )
+        self._app = create_app(services, self._signaling_config(store))
+        self._listener = await Listener.open(
+            self._app,
+            config.server.host,
+            config.server.port,
+            context=None if self._certificate is None else self._certificate.context,
+            doorkeeper=Doorkeeper(config.limits.connections, self._is_proxy),
+        )
+        stack.push_async_callback(self._listener.close)
+        if self._certificate is not None:
+            self._tasks.start(self._certificate.watch(), "certificate")
+        _log.info("server_started", address=config.server.host, port=self.port, workers=self.workers)
+
+    def hurry(self) -> None:
+        """Stop waiting for clients to leave."""
+        self._is_hurried = True
+
+    async def stop(self) -> None:
+        """Drain, then take everything down."""
+        if self._app is not None and self._listener is not None:
+            self._listener.stop_accepting()
+            drain(self._app)
+            waited = 0.0
+            while (
+                not self._is_hurried and open_connections(self._app) and waited < self.config.server.drain_s
+            ):
+                await asyncio.sleep(_POLL_S)
+                waited += _POLL_S
+        await self._stack.aclose()
+        _log.info("server_stopped")
+
+    # What is told.
+
+    @property
+    def port(self) -> int:
+        """The bound HTTP port."""
+        return self.config.server.port if self._listener is None else self._listener.port
+
+    @property
+    def workers(self) -> int:
+        """Native threads."""
+        return self.config.media.workers or max(1, (os.cpu_count() or 2) - 1)
+
+    def origin(self) -> str:
+        """`scheme://host:port` for people: a LAN address when bound to all."""
+        scheme = "https" if self._certificate is not None or self.config.server.behind_proxy else "http"
+        host = self.config.server.host
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return f"{scheme}://{host}:{self.port}"
+        if address.is_unspecified:
+            others = media_addresses(machine_addresses(), with_loopback=False)
+            host = others[0] if others else "127.0.0.1"
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
+
+    def join_link(self, room: str, identity: str) -> str | None:
+        """A link that lets its holder do everything in a room; None without a key that can make tokens."""
+        key = self.keys.signer()
+        if key is None:
+            return None
+        permissions = set(Permission) - {Permission.ADMIN}
+        now = SystemClock().wall_ms() / 1000
+        token = mint(key, identity=identity, room=room, permissions=permissions, now=now, ttl_s=_LINK_TTL_S)
+        return join_url(self.origin(), room, token)
+
+    # Parts from the configuration.
+
+    def media_config(self) -> MediaConfig:
+        """Where media is received."""
+        media = self.config.media
+        bind = media.bind or media_addresses(machine_addresses(), with_loopback=self.config.is_loopback)
+        return MediaConfig(
+            addresses=bind or ("127.0.0.1",),
+            port=media.port,
+            workers=self.workers,
+            announced=media.announce,
+            idle_ms=int(media.idle_s * 1000),
+        )
+
+    def _key_ring(self) -> KeyRing:
+        keys: list[ApiKey] = list(self.config.keys)
+        if not keys:
+            keys = [load_or_create(self.config.server.data_dir)]
+        return KeyRing(keys)
+
+    def _tls(self) -> Certificate | None:
+        server = self.config.server
+        if server.tls_cert is not None and server.tls_key is not None:
+            return Certificate(server.tls_cert, server.tls_key)
+        if server.tls == "self-signed":
+            names = media_addresses(machine_addresses(), with_loopback=True)
+            return self_signed(server.data_dir / "tls", [*names, "::1"])
+        return None
+
+    def _rooms_config(self) -> RoomsConfig:
+        section = self.config.rooms
+        return RoomsConfig(defaults=section.settings(), creates_on_join=section.create_on_join)
+
+    def _rebroadcast_config(self) -> RebroadcastConfig:
+        return RebroadcastConfig(allow_private_destinations=self.config.broadcast.allow_private)
+
+    def _signaling_config(self, store: Store) -> SignalingConfig:
+        config, limits, web_section = self.config, self.config.limits, self.config.web
+        ice: dict[str, object] = {"urls": list(config.ice.urls)}
+        if config.ice.username:
+            ice |= {"username": config.ice.username, "credential": config.ice.credential}
+        return SignalingConfig(
+            web_root=Path(ROOT),
+            site_name=web_section.name,
+            support=web_section.support,
+            privacy=web_section.privacy,
+            is_development=not config.keys and config.is_loopback,
+            hosts=web_section.hosts,
+            origins=web_section.origins,
+            frame_ancestors=web_section.frame_ancestors,
+            trusted_proxies=tuple(
+                ipaddress.ip_network(item, strict=False) for item in config.server.behind_proxy
+            ),
+            ice_servers=(ice,) if config.ice.urls else (),
+            hls_secret=store.derive_key("hls-link"),
+            hls_ttl_s=web_section.hls_link_s,
+            joins=Rate(limits.joins_per_s, limits.joins_burst),
+            requests=Rate(limits.requests_per_s, limits.requests_burst),
+            sockets=limits.websockets,
+        )
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        networks = self.config.server.behind_proxy
+        return any(parsed in ipaddress.ip_network(item, strict=False) for item in networks)
+
+
+def is_public(config: Config) -> bool:
+    """Whether other machines can reach HTTP."""
+    return not is_loopback(config.server.host)
