@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +95,11 @@ async def launch(
     *,
     colour: Colour | None = None,
     tone_hz: int | None = None,
-    arguments: Sequence[str] = (),
+    everyday: bool = False,
 ) -> AsyncIterator[Chromium]:
     """Run Chromium. With `colour` and `tone_hz` its camera and microphone play files written to `tmp_path`.
+
+    `everyday`: only the fake devices (and root's `--no-sandbox`) tell it from a person's browser.
 
     Raises:
         BrowserMissingError: Chromium is not installed or does not start.
@@ -109,12 +111,10 @@ async def launch(
         "--no-sandbox",
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream=device-count=2",
-        "--autoplay-policy=no-user-gesture-required",
-        "--allow-loopback-in-peer-connection",
-        "--auto-select-desktop-capture-source=Entire screen",
         "--disable-gpu",
-        *arguments,
     ]
+    if not everyday:
+        flags += ["--autoplay-policy=no-user-gesture-required", "--allow-loopback-in-peer-connection"]
     if colour is not None and tone_hz is not None:
         if tmp_path is None:
             raise ValueError("tmp_path is needed for the camera's and microphone's files")

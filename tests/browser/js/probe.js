@@ -83,3 +83,21 @@ globalThis.probe = {
     return best(rough.hz - 2, rough.hz + 2, 0.5);
   },
 };
+
+// Every WebSocket and RTCPeerConnection that the page makes, so that a test can cut the one and count the other.
+globalThis.sockets = [];
+globalThis.WebSocket = class extends WebSocket {
+  constructor(...parameters) {
+    super(...parameters);
+    sockets.push(this);
+  }
+};
+globalThis.connections = [];
+if (globalThis.RTCPeerConnection) {
+  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...parameters) {
+      super(...parameters);
+      connections.push(this);
+    }
+  };
+}

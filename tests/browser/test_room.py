@@ -1,0 +1,200 @@
+"""What people do in a room, in Chromium through the real server."""
+
+import asyncio
+
+import pytest
+
+from tests.browser.page import hears, is_silent, sees, until
+from tests.browser.people import show_room, tile
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+WHITE = (240, 240, 240)
+VIOLET = (120, 40, 160)
+MODERATOR = ("join", "publish", "subscribe", "chat", "moderate")
+
+
+async def test_chat_reaches_everyone_and_later_comers(join):
+    ada, bo = await join("ada"), await join("bo")
+    await ada.page.click("#control-chat")
+    await ada.page.fill("#chat-text", "See https://example.org/agenda, please")
+    await ada.page.press("Enter")
+    for person in (ada, bo):
+        await person.says_is_shown("See https://example.org/agenda, please")
+    link = "() => { const a = document.querySelector('.line-text a'); return [a.href, a.rel, a.target]; }"
+    assert await bo.page.evaluate(link) == [
+        "https://example.org/agenda",
+        "nofollow noopener noreferrer",
+        "_blank",
+    ]
+    late = await join("late")
+    await late.says_is_shown("See https://example.org/agenda, please")
+
+
+async def test_mute_is_heard_and_shown(join):
+    ada, bo = await join("ada"), await join("bo")
+    await bo.hears(ada)
+    await ada.page.click("#control-mic")
+    await is_silent(bo.page, tile(ada, "audio"))
+    await until(bo.page, "(s) => !document.querySelector(s).hidden", tile(ada, ".tile-mic"))
+    await ada.page.click("#control-mic")
+    await bo.hears(ada)
+    await until(bo.page, "(s) => document.querySelector(s).hidden", tile(ada, ".tile-mic"))
+
+
+async def test_camera_off_shows_initials_and_on_again_the_picture(join):
+    ada, bo = await join("ada"), await join("bo")
+    await bo.sees(ada)
+    await ada.page.click("#control-camera")
+    await until(bo.page, "(s) => document.querySelector(s).hidden", tile(ada, "video"))
+    await ada.page.click("#control-camera")
+    await bo.sees(ada)
+
+
+async def test_another_camera_is_seen_without_a_new_negotiation(join):
+    ada, bo = await join("ada"), await join("bo")
+    await bo.sees(ada)
+    count = await ada.page.evaluate("() => connections.length")
+    await ada.page.click("#control-settings")
+    await ada.page.page.select_option("#set-camera", label="Second camera")
+    await sees(bo.page, tile(ada, "video"), WHITE)
+    assert await ada.page.evaluate("() => connections.length") == count
+
+
+async def test_screen_share_is_shown_large_until_it_ends(join):
+    ada, bo = await join("ada"), await join("bo")
+    await ada.page.click("#control-share")
+    await sees(bo.page, "#spotlight video", VIOLET)
+    await bo.sees(ada)
+    await ada.page.evaluate("() => stopTestScreen()")
+    await until(bo.page, "() => document.getElementById('spotlight').hidden")
+    await ada.page.click("#control-share")
+    await sees(bo.page, "#spotlight video", VIOLET)
+    await ada.page.click("#control-share")
+    await until(bo.page, "() => document.getElementById('spotlight').hidden")
+    await bo.sees(ada)
+
+
+async def test_who_leaves_is_gone_for_the_others(join):
+    ada, bo = await join("ada"), await join("bo")
+    await bo.sees(ada)
+    await ada.page.click("#control-leave")
+    await until(bo.page, "(s) => !document.querySelector(s)", tile(ada))
+    assert await ada.text("#ended-title") == "You left the room"
+
+
+async def test_reload_takes_the_same_place_without_the_door(join):
+    ada, bo = await join("ada"), await join("bo")
+    await bo.meets(ada)
+    await ada.page.click("#control-mic")
+    await ada.page.page.reload()
+    await show_room(ada.page)
+    await bo.sees(ada)
+    await ada.sees(bo)
+    await until(bo.page, "(s) => !document.querySelector(s).hidden", tile(ada, ".tile-mic"))
+    assert await bo.page.evaluate("() => document.querySelectorAll('.tile:not([hidden])').length") == 2
+
+
+async def test_lost_signalling_is_resumed_and_the_media_goes_on(join):
+    ada, bo = await join("ada"), await join("bo")
+    await bo.meets(ada)
+    count = await ada.page.evaluate("() => connections.length")
+    await ada.page.evaluate("() => sockets.at(-1).close(4000)")
+    await until(ada.page, "() => document.querySelector('[data-key=connection]')")
+    await until(bo.page, "(s) => document.querySelector(s).classList.contains('suspended')", tile(ada))
+    await until(bo.page, "(s) => !document.querySelector(s).classList.contains('suspended')", tile(ada))
+    await until(ada.page, "() => !document.querySelector('[data-key=connection]')")
+    await bo.meets(ada)
+    assert await ada.page.evaluate("() => connections.length") == count
+
+
+async def test_a_moderator_mutes_and_unmutes(join):
+    ada, bo = await join("ada", grants=MODERATOR), await join("bo")
+    await ada.hears(bo)
+    await act(ada, bo, "Mute for everyone")
+    await is_silent(ada.page, tile(bo, "audio"))
+    await until(bo.page, "() => document.querySelector('[data-key=muted]')")
+    assert await bo.page.evaluate("() => document.getElementById('control-mic').disabled")
+    await act(ada, bo, "Allow to speak")
+    await until(bo.page, "() => !document.getElementById('control-mic').disabled")
+    await bo.page.click("#control-mic")
+    await ada.hears(bo)
+
+
+@pytest.mark.parametrize(
+    ("action", "title"),
+    [("Remove from the room", "You were removed"), ("Ban from the room", "You were banned")],
+)
+async def test_a_moderator_removes(join, action, title):
+    ada, bo = await join("ada", grants=MODERATOR), await join("bo")
+    await ada.sees(bo)
+    await act(ada, bo, action)
+    await ada.page.click("dialog .button-alarm")
+    await until(bo.page, "(t) => document.getElementById('ended-title').textContent === t", title)
+    await until(ada.page, "(s) => !document.querySelector(s)", tile(bo))
+
+
+async def test_nobody_without_the_permission_is_offered_moderation(join):
+    ada, bo = await join("ada"), await join("bo")
+    await ada.sees(bo)
+    await ada.page.page.hover(tile(bo))
+    await ada.page.click(tile(bo, ".tile-menu"))
+    items = await ada.page.evaluate(
+        "() => [...document.querySelectorAll('.menu-item')].map((i) => i.textContent)"
+    )
+    assert items == ["Show large", "Silence for me"]
+    for control in ("record", "live"):
+        assert await ada.page.evaluate("(id) => document.getElementById(id).hidden", f"control-{control}")
+
+
+async def test_names_and_chat_are_shown_as_text(join):
+    name = "<img src=x onerror=alert(1)>"
+    ada, bo = await join("ada", name=name), await join("bo")
+    await until(
+        bo.page, "([s, n]) => document.querySelector(s)?.textContent === n", [tile(ada, ".tile-name"), name]
+    )
+    lines = [
+        "<script>alert(1)</script>",
+        "javascript:alert(1)",
+        "https://x.example/\"onmouseover='alert(1)'",
+        "<a href=javascript:alert(1)>x</a>",
+    ]
+    await ada.page.click("#control-chat")
+    for line in lines:
+        await ada.page.fill("#chat-text", line)
+        await ada.page.press("Enter")
+        await bo.says_is_shown(line)
+    assert (
+        await bo.page.evaluate("() => document.querySelectorAll('#chat-lines :is(img, script)').length") == 0
+    )
+    hrefs = await bo.page.evaluate("() => [...document.querySelectorAll('.line-text a')].map((a) => a.href)")
+    assert hrefs == ["https://x.example/"]
+    # Violations of the content security policy and dialogs are looked at for every page when the test ends.
+
+
+async def test_tiles_beyond_the_stage_are_paused_and_counted(join):
+    ada, bo, cy = await join("ada", size=(330, 330)), await join("bo"), await join("cy")
+    await until(ada.page, "() => document.querySelectorAll('.tile:not([hidden])').length >= 2")
+    await ada.hears(bo)
+    await ada.hears(cy)
+
+
+async def test_somebody_may_just_watch(parley, browser, join, room):
+    ada = await join("ada")
+    page = await browser.page()
+    await page.goto(parley.link(room, "viewer", grants=("join", "subscribe")))
+    await until(page, "() => !document.getElementById('door').hidden")
+    assert await page.evaluate("() => document.querySelector('.door-preview').hidden")
+    await page.fill("#name", "Viewer")
+    await page.click("#join")
+    await show_room(page)
+    await sees(page, tile(ada, "video"), ada.colour)
+    await hears(page, tile(ada, "audio"), ada.tone_hz)
+    await page.page.context.close()
+
+
+async def act(moderator, other, action):
+    """Choose an action from the menu of the other's tile."""
+    await moderator.page.page.hover(tile(other))
+    await moderator.page.click(tile(other, ".tile-menu"))
+    await asyncio.wait_for(moderator.page.page.get_by_role("menuitem", name=action).click(), 10)
