@@ -1,0 +1,23 @@
+"""Fuzz target: AV1 payloads, one by one and as a frame."""
+
+from media.av1 import Av1Error, depayload, is_frame_start
+from tests.fuzz import harness
+
+
+def one_input(data: bytes) -> None:
+    payloads = list(harness.split(data))
+    for payload in payloads:
+        try:
+            is_frame_start(payload)
+        except Av1Error:
+            continue
+    try:
+        frame = depayload(payloads)
+    except Av1Error:
+        return
+    if not frame.data:
+        raise AssertionError("a frame without data")
+
+
+if __name__ == "__main__":
+    harness.run(one_input)
