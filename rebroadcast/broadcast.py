@@ -314,6 +314,7 @@ class Broadcast:
             "epoch_slot": self.activity.epoch_slot,
             "layout": self._layout,
             "mode": self.mode,
+            "publisher": self._publisher or "",
             "width": config.width,
             "height": config.height,
             "fps": config.fps,

@@ -87,6 +87,9 @@ class RebroadcastService:
         found = self._rooms.room(room)
         if found is None:
             raise BroadcastNotFound(f"no room {room[:64]!r} is open")
+        chosen_one = None if publisher is None else found.by_identity(publisher)
+        if publisher is not None and chosen_one is None:
+            raise BroadcastNotFound(f"nobody called {publisher[:64]!r} is in the room")
         running = [b for b in self._running.values() if b.activity.room == found.name]
         if len(running) >= self._config.broadcasts_per_room:
             raise BroadcastConflict(f"the room runs {len(running)} broadcasts already: stop one first")
@@ -100,16 +103,16 @@ class RebroadcastService:
                 for _, partner in chosen
             }.values()
         )
-        starter = next((p for p in found.participants() if p.id == started_by), None)
+        starter = found.members.get(started_by) if started_by is not None else None
         permissions = frozenset({Permission.BROADCAST}) if starter is None else starter.permissions
         broadcast_id = new_id("bc")
         activity = await self._rooms.open_activity(
             found.name,
             LIVE,
             sites,
-            started_by=starter,
+            started_by=started_by,
             permissions=permissions,
-            id=broadcast_id,
+            activity_id=broadcast_id,
             kill=lambda reason: self._kill(broadcast_id, reason),
         )
         broadcast = Broadcast(
@@ -118,7 +121,7 @@ class RebroadcastService:
             self._config,
             layout=layout,
             mode="passthrough" if mode == "passthrough" else "program",
-            publisher=publisher,
+            publisher=None if chosen_one is None else chosen_one.id,
             spawner=self._spawner,
             policy=self._policy,
             clock=self._clock,

@@ -280,19 +280,19 @@ class RoomService:
         sites: tuple[Site, ...] = (),
         *,
         permissions: frozenset[Permission],
-        started_by: Participant | None = None,
+        started_by: str | None = None,
         activity_id: str | None = None,
         kill: Kill | None = None,
     ) -> Activity:
         """Start a recording or broadcast of an open room: the notice goes out, people join it one by one.
 
-        `activity_id`: the id that people and the ledger see (a recording's or broadcast's); `kill`: ends the consumer
+        `started_by`: a participant id; `activity_id`: the id that people and the ledger see (a recording's or broadcast's); `kill`: ends the consumer
         at once when it does not acknowledge a cut.
 
         Raises: Refused (forbidden, not_found, conflict, invalid_request, unavailable).
         """
         found = self._open_room(room)
-        starter = found.members.get(started_by.id) if started_by is not None else None
+        starter = found.members.get(started_by) if started_by is not None else None
         return await self._desks.activities.open(
             found,
             use,

@@ -15,6 +15,7 @@ import uvloop
 
 from media.control import CONTROL_FD, ControlChannel, ControlError, WorkerStart, convert_config
 from media.gates import GatePage
+from rebroadcast.worker.composer import Composer
 from rebroadcast.worker.encode import AudioEncoder
 from rebroadcast.worker.feed import Epoch, FeedItem, Output
 from rebroadcast.worker.hls_output import HlsOutput
@@ -29,6 +30,7 @@ from rebroadcast.worker.messages import (
     Stop,
     ToWorker,
 )
+from rebroadcast.worker.passthrough import Passthrough
 from rebroadcast.worker.program import Program
 from rebroadcast.worker.rtmp.amf0 import Encodable
 from rebroadcast.worker.rtmp_output import RtmpOutput
@@ -52,11 +54,13 @@ class Worker:
         self._outputs: dict[str, Output] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group = asyncio.TaskGroup()
+        start_ns = time.monotonic_ns()
+        make = Passthrough if config.mode == "passthrough" else Composer
         self._program = Program(
             config,
-            self._audio,
-            page,
+            make(config, self._audio, page, start_ns=start_ns),
             sink,
+            start_ns=start_ns,
             deliver=self._from_program(self._deliver),
             keyframe_wanted=self._from_program(lambda tap: self._send(KeyframeWanted(tap))),
             cut_done=self._from_program(self._program_cut),

@@ -179,8 +179,8 @@ class AudioEncoder:
 class Fmp4Part:
     """Fragmented MP4 from encoded frames of one format: an initialisation segment, a fragment per keyframe.
 
-    A fragment is complete, and handed out, soon after the next keyframe. A part that is cut is thrown away and
-    a new one started; times go on.
+    A fragment is complete, and handed out, soon after the next keyframe. A part that is cut is thrown away,
+    and a new one started; times go on.
     """
 
     def __init__(self, video: VideoFormat, audio: AudioEncoder) -> None:

@@ -5,6 +5,10 @@ from typing import Protocol
 
 from media.gates import GatePage
 from rebroadcast.worker.encode import EncodedAudio, EncodedVideo
+from rebroadcast.worker.messages import ChatShown, CloseTap, MuteTap, OpenTap, Person, Speaking
+
+RoomNews = Person | OpenTap | CloseTap | MuteTap | ChatShown | Speaking
+"""What a maker is told of the room; a cut is not news but an order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class ProgramConfig(msgspec.Struct, frozen=True):
     epoch_slot: int
     layout: str = "grid"
     mode: Literal["program", "passthrough"] = "program"
+    publisher: str = ""
+    """Participant id; passthrough only."""
     width: int = 1280
     height: int = 720
     fps: int = 30
