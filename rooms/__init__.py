@@ -63,6 +63,7 @@ from rooms.types import (
     State,
     SubscribeOffer,
     TrackInfo,
+    Transport,
     Viewed,
 )
 
@@ -127,6 +128,7 @@ __all__ = [
     "TrackMuted",
     "TrackPublished",
     "TrackUnpublished",
+    "Transport",
     "Viewed",
     "Withdrawal",
 ]
