@@ -66,7 +66,8 @@ inline void copy_to(MutableBytes to, std::size_t offset, Bytes from) {
   return {static_cast<const std::uint8_t*>(static_cast<const void*>(text.data())), text.size()};
 }
 
-// Reads forward through a span. After a short read every further read gives zero and `ok()` stays false.
+// Reads forward through a span. After a short read every further read gives zero, `ok()` stays false and nothing
+// remains: a loop until `empty()` ends.
 class Reader {
  public:
   explicit Reader(Bytes data) : data_(data) {}
@@ -92,6 +93,7 @@ class Reader {
   bool claim(std::size_t size) {
     if (!ok_ || size > remaining()) {
       ok_ = false;
+      offset_ = data_.size();
       return false;
     }
     offset_ += size;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "bytes.h"
@@ -21,9 +22,18 @@ class EventOutbox {
 
   EventOutbox(Wake& wake, Counters& counters) : wake_(wake), counters_(counters) {}
 
+  // An eighth of the ring is kept for answers, so that news cannot crowd them out.
+  static constexpr std::size_t kAnswerReserve = kControlEvents / 8;
+
+  // A command's answer finds room here: the worker takes no command while this is false.
+  [[nodiscard]] bool has_room_for_answer() const { return control_.size() < kControlEvents; }
+
   template <typename Event>
   void post(Event&& event) {
-    ControlEvent* slot = control_.claim();
+    using Kind = std::remove_cvref_t<Event>;
+    constexpr bool kIsAnswer = std::is_same_v<Kind, AckEvent> || std::is_same_v<Kind, StatsEvent>;
+    const bool has_room = kIsAnswer || control_.size() < kControlEvents - kAnswerReserve;
+    ControlEvent* slot = has_room ? control_.claim() : nullptr;
     if (slot == nullptr) {
       counters_.add(Counter::drop_event_full);
       return;

@@ -111,14 +111,19 @@ void Worker::run() {
   }
 }
 
-TimeNs Worker::deadline() const {
-  return std::min({fanout_.deadline(), feedback_.deadline(), generators_.deadline()});
+TimeNs Worker::deadline(TimeNs now) const {
+  TimeNs earliest = std::min({fanout_.deadline(), feedback_.deadline(), generators_.deadline()});
+  if (!commands_.empty()) {
+    // More of them than one loop takes; or nobody reads the answers, then they wait for that.
+    earliest = std::min(earliest, context_.events.has_room_for_answer() ? now : now + kMillisecond);
+  }
+  return earliest;
 }
 
 void Worker::loop_once() {
   std::array<epoll_event, 64> events;
-  const TimeNs until = deadline();
   TimeNs now = monotonic_now();
+  const TimeNs until = deadline(now);
   timespec wait{};
   if (until != kNever) {
     const TimeNs left = std::max<TimeNs>(until - now, 0);

@@ -70,7 +70,7 @@ class Worker : private Registry::Watcher {
   void run_commands(TimeNs now);
   void execute(Command& command, TimeNs now);
   void tick(TimeNs now);
-  [[nodiscard]] TimeNs deadline() const;
+  [[nodiscard]] TimeNs deadline(TimeNs now) const;
   void sink_hung_up(std::uint32_t sink);
   [[nodiscard]] StatsEvent collect_stats(std::uint64_t ack);
 

@@ -9,16 +9,13 @@ void Worker::run_commands(TimeNs now) {
   }
   // Nothing gathered may outlive what it belongs to, and a fence finds every buffer empty.
   fanout_.flush(now);
-  for (std::size_t count = 0; count < kCommandsPerLoop; ++count) {
+  for (std::size_t count = 0; count < kCommandsPerLoop && context_.events.has_room_for_answer(); ++count) {
     auto command = commands_.pop();
     if (!command) {
       return;
     }
     context_.counters.add(Counter::commands);
     execute(*command, now);
-  }
-  if (!commands_.empty()) {
-    wake_.notify();
   }
 }
 
