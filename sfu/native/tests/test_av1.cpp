@@ -1,0 +1,144 @@
+#include "codec_peek/av1.h"
+
+#include <initializer_list>
+#include <utility>
+
+#include "builders.h"
+#include "check.h"
+
+using namespace parley;
+using test::Data;
+using test::hex;
+
+namespace {
+
+// (value, number of bits) ... as bytes.
+Data bits(std::initializer_list<std::pair<unsigned, unsigned>> fields) {
+  Data out;
+  unsigned used = 0;
+  for (const auto& [value, count] : fields) {
+    for (unsigned bit = count; bit > 0; --bit, ++used) {
+      if (used % 8 == 0) {
+        out.push_back(0);
+      }
+      out.back() = static_cast<std::uint8_t>(out.back() | (((value >> (bit - 1)) & 1U) << (7 - used % 8)));
+    }
+  }
+  return out;
+}
+
+// One spatial, two temporal layers: templates T0, T0 (delta), T1; decode targets 0 (T0) and 1 (T0 and T1).
+Data key_descriptor(unsigned id_offset = 0) {
+  return bits({{1, 1}, {0, 1}, {id_offset, 6}, {100, 16},          // start, not end, template, frame number
+               {1, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1},             // structure present
+               {id_offset, 6}, {1, 5},                             // two targets
+               {0, 2}, {1, 2}, {3, 2},                             // layers: same, next temporal, end
+               {2, 2}, {2, 2}, {3, 2}, {2, 2}, {0, 2}, {1, 2},     // indications
+               {0, 1}, {1, 1}, {1, 4}, {0, 1}, {1, 1}, {0, 4}, {0, 1},  // frame differences
+               {1, 2}, {0, 4}, {2, 4}, {1, 4},                     // one chain
+               {1, 1}, {639, 16}, {359, 16}});                     // resolution
+}
+
+Data delta_descriptor(unsigned template_id, bool start = true, bool end = true) {
+  return bits({{start ? 1U : 0U, 1}, {end ? 1U : 0U, 1}, {template_id, 6}, {101, 16}});
+}
+
+const Data kDeltaPayload = hex("10 32aabb");
+
+}  // namespace
+
+TEST(structure_is_read_and_kept) {
+  DependencyReader reader;
+  CHECK(!reader.read(delta_descriptor(0)).has_value());
+  const auto key = reader.read(key_descriptor());
+  CHECK(key.has_value());
+  CHECK(key->has_structure);
+  CHECK_EQ(key->frame_number, 100);
+  CHECK_EQ(reader.structure()->template_count, 3);
+  CHECK_EQ(reader.structure()->target_count, 2);
+  CHECK_EQ(reader.structure()->targets[0].temporal, 0);
+  CHECK_EQ(reader.structure()->targets[1].temporal, 1);
+  const auto upper = reader.read(delta_descriptor(2));
+  CHECK_EQ(upper->temporal, 1);
+  CHECK_EQ(upper->present_targets, 0b10U);
+  CHECK_EQ(reader.read(delta_descriptor(0))->temporal, 0);
+}
+
+TEST(template_ids_count_from_the_offset_and_wrap) {
+  DependencyReader reader;
+  CHECK(reader.read(key_descriptor(63)).has_value());
+  CHECK_EQ(reader.read(delta_descriptor(63))->temporal, 0);
+  CHECK_EQ(reader.read(delta_descriptor(1))->temporal, 1);
+  CHECK(!reader.read(delta_descriptor(2)).has_value());
+}
+
+TEST(custom_indications_replace_the_templates) {
+  DependencyReader reader;
+  reader.read(key_descriptor());
+  const auto custom = reader.read(bits({{1, 1}, {1, 1}, {2, 6}, {5, 16}, {0, 1}, {1, 1}, {1, 1}, {0, 1}, {0, 1},
+                                        {3, 2}, {0, 2}, {2, 2}}));
+  CHECK_EQ(custom->switch_targets, 0b10U);
+}
+
+TEST(every_truncation_of_the_structure_is_refused_and_changes_nothing) {
+  const auto key = key_descriptor();
+  for (std::size_t size = 0; size < key.size(); ++size) {
+    DependencyReader reader;
+    CHECK(!reader.read(Bytes(key).first(size)).has_value());
+    CHECK(reader.structure() == nullptr);
+  }
+}
+
+TEST(endless_templates_are_refused) {
+  Data endless = bits({{1, 1}, {0, 1}, {0, 6}, {0, 16}, {1, 1}, {0, 4}, {0, 6}, {0, 5}});
+  endless.resize(250, 0);
+  DependencyReader reader;
+  CHECK(!reader.read(endless).has_value());
+}
+
+TEST(descriptor_decides_over_the_payload) {
+  DependencyReader reader;
+  const auto key = peek_av1(hex("18 0a0b00"), false, key_descriptor(), reader);
+  CHECK(key.valid);
+  CHECK(key.keyframe_start);
+  CHECK(key.frame_start);
+  CHECK(!key.frame_end);
+  CHECK(key.switch_up);
+  const auto delta = peek_av1(kDeltaPayload, false, delta_descriptor(1, false, true), reader);
+  CHECK(!delta.keyframe_start);
+  CHECK(!delta.frame_start);
+  CHECK(delta.frame_end);
+  CHECK(!delta.temporal_sync);
+  const auto upper = peek_av1(kDeltaPayload, true, delta_descriptor(2), reader);
+  CHECK_EQ(upper.temporal, 1);
+  CHECK(!upper.temporal_sync);
+}
+
+TEST(without_a_descriptor_the_aggregation_header_decides) {
+  struct Row {
+    const char* payload;
+    bool valid;
+    bool keyframe;
+  };
+  for (const Row& row : {Row{"18 0a0b00", true, true},         // N
+                         Row{"10 32aabb", true, false},        // a frame OBU
+                         Row{"10 0a0b00", true, true},         // a sequence header
+                         Row{"98 0a0b00", true, false},        // N inside a fragment is malformed
+                         Row{"20 02 1200 0a0b", true, true},   // temporal delimiter, then sequence header
+                         Row{"00 02 1200 02 0a0b", true, true},
+                         Row{"00 ff", true, false},            // length without end
+                         Row{"00 7f 0a", true, false},         // length beyond the payload
+                         Row{"00 00 0a", true, false},         // an OBU of nothing
+                         Row{"18", false, false},
+                         Row{"", false, false}}) {
+    DependencyReader reader;
+    const auto info = peek_av1(hex(row.payload), false, {}, reader);
+    CHECK_EQ(info.valid, row.valid);
+    CHECK_EQ(info.keyframe_start, row.keyframe);
+  }
+}
+
+TEST(malformed_descriptor_falls_back_to_the_payload) {
+  DependencyReader reader;
+  CHECK(peek_av1(hex("18 0a0b00"), false, hex("80 00"), reader).keyframe_start);
+}
