@@ -58,14 +58,14 @@ class _Entrance(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the connection in, or cut it."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(transport)
-        if not self._doorkeeper.admits(transport):
-            transport.abort()
+        # uvloop's transports have the shape of asyncio's and not its class.
+        stream = cast("asyncio.Transport", transport)
+        if not self._doorkeeper.admits(stream):
+            stream.abort()
             return
         inner = self._make()
-        transport.set_protocol(inner)
-        inner.connection_made(transport)
+        stream.set_protocol(inner)
+        inner.connection_made(stream)
 
 
 class Listener:

@@ -1,6 +1,6 @@
 """Bodies of the REST API beside the views that it shares with the WebSocket."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -81,7 +81,7 @@ class ModerateBody(Struct, frozen=True):
     """What to do to a participant."""
 
     action: Literal["mute", "unmute", "remove", "ban"]
-    reason: Annotated[str, Meta(max_length=256)] = ""
+    ban_s: Annotated[float, Meta(gt=0, le=31_536_000)] | None = None
 
 
 class DoorView(Struct, frozen=True):
@@ -313,7 +313,7 @@ class TermsBody(Struct, frozen=True):
 class LedgerPage(Struct, frozen=True):
     """Rows of the consent ledger, oldest first."""
 
-    items: list[dict[str, object]]
+    items: list[dict[str, Any]]
     next: str | None = None
 
 
