@@ -1,0 +1,328 @@
+"""Any order of joining, agreeing, revoking, leaving, suspending, starting and stopping keeps the invariant:
+
+a gate is open in the shared page if and only if `policy.decide` allows it, judged by a model that knows only what was
+done; and once a revocation is through, no gate position that it revoked is ever open again (RELIABILITY row 41).
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from policy import (
+    DEFAULT_TERMS,
+    LIVE,
+    RECORD,
+    Acceptance,
+    ActivityFacts,
+    Allow,
+    ConsentFacts,
+    Hold,
+    Media,
+    PartnerTerms,
+    RoomFacts,
+    RoomMode,
+    RoomSettings,
+    Site,
+    TermsHistory,
+    decide,
+)
+from rooms import Code, Participant, Refused
+from tests.rooms.rig import ACCEPTED, EVERYTHING, PERSON, Consumer, Rig, rig, until
+
+T = TypeVar("T")
+NAMES = ("ada", "bob", "cleo")
+SITES = {RECORD: Site(id="here", name="Here"), LIVE: Site(id="tv", name="TV", partner="pt_tv")}
+people = st.sampled_from(NAMES)
+uses = st.sampled_from((RECORD, LIVE))
+
+
+@dataclass
+class Person:
+    """What the model knows of somebody inside."""
+
+    participant: Participant
+    facts: ConsentFacts
+    secret: str
+    suspended: bool = False
+
+
+@dataclass
+class Model:
+    """Everything that was done, and nothing of what the service made of it."""
+
+    mode: RoomMode
+    terms: TermsHistory = field(default_factory=lambda: TermsHistory((DEFAULT_TERMS,)))
+    partner: bool = True
+    people: dict[str, Person] = field(default_factory=dict)
+    running: dict[str, Consumer] = field(default_factory=dict)
+    revoked: set[tuple[int, int]] = field(default_factory=set)
+
+    def room(self) -> RoomFacts:
+        partners = {"pt_tv": PartnerTerms(partner="pt_tv", uses=frozenset({LIVE}))} if self.partner else {}
+        return RoomFacts(settings=RoomSettings(mode=self.mode), terms=self.terms, partners=partners)
+
+    def allows(self, name: str, consumer: Consumer, now_ms: int) -> bool:
+        person = self.people.get(name)
+        if person is None:
+            return False
+        activity = consumer.activity
+        facts = ActivityFacts(use=activity.use, notice_id=activity.notice_id, sites=(SITES[activity.use],))
+        return isinstance(decide(person.facts, facts, Media.VIDEO, self.room(), now_ms), Allow)
+
+
+class ConsentMachine(RuleBasedStateMachine):
+    """Drives one room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.context: AbstractAsyncContextManager[Rig] | None = None
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    @initialize(mode=st.sampled_from(RoomMode))
+    def open_house(self, mode: RoomMode) -> None:
+        self.model = Model(mode)
+        self.context = rig(settings=RoomSettings(mode=mode, grace_s=30))
+
+        async def enter() -> Rig:
+            assert self.context is not None
+            house = await self.context.__aenter__()
+            house.service.consent._partners = dict(self.model.room().partners)
+            house.service.consent.policy_changed()
+            return house
+
+        self.house = self.run(enter())
+
+    def teardown(self) -> None:
+        if self.context is not None:
+            self.run(self.context.__aexit__(None, None, None))
+        self.runner.close()
+
+    # What can happen
+
+    @rule(name=people, accepts=st.booleans())
+    def join(self, name: str, accepts: bool) -> None:
+        self.note_open(name)
+        accept = ACCEPTED if accepts else None
+        participant = self.run(self.house.join(name, accept=accept, permissions=PERSON))
+        facts = ConsentFacts(acceptance=self.newest() if accepts and self.serves(ACCEPTED) else None)
+        if accepts and self.serves(ACCEPTED):
+            facts = replace(facts, acceptance=ACCEPTED)
+        self.model.people[name] = Person(participant, facts, participant.resume_secret)
+
+    @rule(name=people)
+    def publish(self, name: str) -> None:
+        person = self.active(name)
+        if person is None:
+            return
+        pending = person.participant.pending_notices()
+        try:
+            self.run(self.house.publish(person.participant))
+            assert not pending
+        except Refused as refusal:
+            assert refusal.code in {Code.NOTICE_REQUIRED, Code.TERMS_REQUIRED}
+
+    @rule(name=people)
+    def accept(self, name: str) -> None:
+        person = self.active(name)
+        if person is None:
+            return
+        version = self.newest()
+        self.run(person.participant.accept_terms(version.terms_version, age_18=True))
+        person.facts = replace(person.facts, acceptance=version)
+
+    @rule(name=people, use=uses, agrees=st.booleans())
+    def choose(self, name: str, use: Any, agrees: bool) -> None:
+        person = self.active(name)
+        if person is None:
+            return
+        before = self.open_slots(name, use)
+        try:
+            self.run(person.participant.consent({use: agrees}))
+        except Refused as refusal:
+            assert agrees
+            assert refusal.code is Code.TERMS_REQUIRED
+            return
+        if not agrees:
+            self.model.revoked |= before
+        person.facts = person.facts.choosing({use: agrees})
+
+    @rule(name=people)
+    def revoke(self, name: str) -> None:
+        person = self.active(name)
+        if person is None:
+            return
+        before = self.open_slots(name)
+        self.run(person.participant.revoke())
+        self.model.revoked |= before
+        for use in self.house.service.consent.uses_of(person.participant.room):
+            person.facts = person.facts.choosing({use: False})
+
+    @rule(name=people)
+    def acknowledge(self, name: str) -> None:
+        person = self.active(name)
+        if person is None:
+            return
+        self.run(self.house.acknowledge(person.participant))
+        notices = {consumer.activity.notice_id for consumer in self.model.running.values()}
+        person.facts = replace(person.facts, acknowledged=person.facts.acknowledged | notices)
+
+    @rule(name=people)
+    def leave(self, name: str) -> None:
+        person = self.active(name)
+        if person is None:
+            return
+        self.note_open(name)
+        self.run(person.participant.leave())
+        del self.model.people[name]
+
+    @rule(name=people)
+    def suspend(self, name: str) -> None:
+        person = self.active(name)
+        if person is None:
+            return
+        self.note_open(name)
+        self.run(person.participant.suspend())
+        person.suspended = True
+        person.facts = person.facts.held(Hold.SIGNALLING, True)
+
+    @rule(name=people, kept=st.booleans())
+    def resume(self, name: str, kept: bool) -> None:
+        person = self.model.people.get(name)
+        if person is None or not person.suspended:
+            return
+        join = self.house.join(
+            name, accept=None, resume=person.secret, media="kept" if kept else "new", permissions=PERSON
+        )
+        participant = self.run(join)
+        assert participant.is_resumed
+        assert participant.id == person.participant.id
+        person.participant, person.secret, person.suspended = participant, participant.resume_secret, False
+        person.facts = person.facts.held(Hold.SIGNALLING, False)
+
+    @precondition(lambda self: len(self.model.running) < 3 and self.model.people)
+    @rule(use=uses)
+    def start(self, use: Any) -> None:
+        consumer = self.run(
+            self.house.start(use, (SITES[use],), room="demo", permissions=EVERYTHING)
+        )
+        self.model.running[consumer.activity.id] = consumer
+
+    @precondition(lambda self: self.model.running)
+    @rule(data=st.data())
+    def stop(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.sampled_from(sorted(self.model.running)))
+        consumer = self.model.running.pop(chosen)
+        for name in NAMES:
+            self.model.revoked |= self.slots_of(name, consumer)
+        self.run(consumer.activity.close())
+
+    @rule()
+    def grace_ends(self) -> None:
+        lost = [name for name, person in self.model.people.items() if person.suspended]
+        for name in lost:
+            self.note_open(name)
+            del self.model.people[name]
+
+        async def wait() -> None:
+            await self.house.clock.advance(31)
+            room = self.house.service.room("demo")
+            await until(lambda: room is None or not any(room.participant(name) for name in lost), "grace")
+
+        self.run(wait())
+
+    @rule()
+    def terms_change(self) -> None:
+        number = len(self.model.terms.documents) + 1
+        if number > 3:
+            return
+        document = replace(DEFAULT_TERMS, version=f"v{number}", number=number, is_material=number == 3)
+        for name in NAMES:
+            if document.is_material:
+                self.note_open(name)
+        self.run(self.house.service.consent.publish_terms(document))
+        self.model.terms = self.model.terms.publish(document)
+
+    @rule()
+    def partner_terms_flip(self) -> None:
+        self.model.partner = not self.model.partner
+        self.house.service.consent._partners = dict(self.model.room().partners)
+
+        async def change() -> None:
+            self.house.service.consent.policy_changed()
+
+        self.run(change())
+
+    # What must hold
+
+    @invariant()
+    def gates_are_open_exactly_where_policy_allows(self) -> None:
+        if self.context is None:
+            return
+        now_ms = self.house.clock.wall_ms()
+        for consumer in self.model.running.values():
+            for name in NAMES:
+                person = self.model.people.get(name)
+                is_open = person is not None and self.house.gate(consumer.activity, person.participant)
+                assert is_open == self.model.allows(name, consumer, now_ms), (name, consumer.activity.use)
+
+    @invariant()
+    def nothing_else_is_open(self) -> None:
+        if self.context is None:
+            return
+        page = self.house.plane.gates
+        room = self.house.service.room("demo")
+        epoch = room.epoch_slot if room is not None else 0
+        open_slots = {slot for slot in range(1, 200) if slot != epoch and page.value(slot) & 1}
+        known = {slot for name in NAMES for slot, _ in self.open_slots(name)}
+        assert open_slots == known
+
+    @invariant()
+    def what_was_revoked_never_opens_again(self) -> None:
+        for slot in self.model.revoked if self.context is not None else ():
+            assert not self.house.is_open(slot)
+
+    # Helpers
+
+    def active(self, name: str) -> Person | None:
+        person = self.model.people.get(name)
+        return None if person is None or person.suspended else person
+
+    def newest(self) -> Acceptance:
+        return Acceptance(terms_version=self.model.terms.documents[-1].version, age_18=True)
+
+    def serves(self, acceptance: Acceptance) -> bool:
+        return self.model.terms.serves(acceptance.terms_version, self.house.clock.wall_ms())
+
+    def slots_of(self, name: str, consumer: Consumer) -> set[tuple[int, int]]:
+        person = self.model.people.get(name)
+        grant = consumer.activity.grants.get(person.participant.id) if person is not None else None
+        return {(grant.gate.slot, grant.gate.version)} if grant is not None and grant.gate is not None else set()
+
+    def open_slots(self, name: str, use: Any = None) -> set[tuple[int, int]]:
+        return {
+            slot
+            for consumer in self.model.running.values()
+            if use is None or consumer.activity.use == use
+            for slot in self.slots_of(name, consumer)
+        }
+
+    def note_open(self, name: str) -> None:
+        self.model.revoked |= self.open_slots(name)
+
+
+TestConsent = ConsentMachine.TestCase
+TestConsent.settings = settings(
+    max_examples=60,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
