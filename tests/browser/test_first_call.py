@@ -8,7 +8,11 @@ from tests.browser import chromium, firefox
 from tests.browser.page import Capture
 from tests.browser.people import enter
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.shares("the module's server and browser"),
+]
 
 RED, GREEN = (200, 40, 40), (40, 150, 60)
 

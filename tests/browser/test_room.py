@@ -7,7 +7,11 @@ import pytest
 from tests.browser.page import hears, is_silent, sees, until
 from tests.browser.people import show_room, tile
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.shares("the module's server and browser"),
+]
 
 WHITE = (240, 240, 240)
 VIOLET = (120, 40, 160)
