@@ -271,7 +271,7 @@ def _tagged(description: SessionDescription) -> Media:
             return live[mid]
     for media in live.values():
         return media
-    raise NegotiationError("the description has no live section")
+    raise NegotiationError("every section is rejected, so that no transport is described")
 
 
 def _our_role(setup: Setup | None, role: DtlsRole | None, *, answered: bool) -> DtlsRole:

@@ -309,7 +309,8 @@ def _read_setup(into: _Builder, value: str, number: int) -> None:
 
 
 def _read_group(into: _Builder, value: str, number: int) -> None:
-    semantics, *mids = value.split(" ")
+    semantics, *words = value.split(" ")
+    mids = [word for word in words if word]
     if semantics != "BUNDLE" or into.bundle is not None:
         return
     if len(mids) > MAX_BUNDLE or len(set(mids)) != len(mids):

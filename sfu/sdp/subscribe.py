@@ -93,7 +93,8 @@ class SubscribeNegotiation:
     """What an answer settled.
 
     Attributes:
-        sections: every section with a track that was offered and is still wanted, accepted or not.
+        sections: every section with a track that was offered and is still wanted, accepted or not. One that
+            the client rejects is told once.
         extensions: header extension ids for `Engine.set_send_extensions`.
         remote: the subscriber's side of the transport.
         twcc, remb: which congestion feedback it gives.
@@ -183,12 +184,10 @@ class SubscribeSession:
             return None
         self._version += 1
         self._dirty = False
-        self._outstanding = tuple(slot.track for slot in self._slots)
-        tracks = tuple(
-            (slot.mid, slot.track)
-            for slot in self._slots
-            if slot.track is not None and slot.state is _State.LIVE
-        )
+        carried = tuple(slot.track if slot.state is _State.LIVE else None for slot in self._slots)
+        self._outstanding = carried
+        mids = (slot.mid for slot in self._slots)
+        tracks = tuple((mid, track) for mid, track in zip(mids, carried, strict=True) if track is not None)
         return ServerOffer(self._version, write(self._description()), tracks)
 
     def answer(self, version: int, sdp: str) -> SubscribeNegotiation:
