@@ -130,6 +130,8 @@ def check(config: Config) -> list[str]:
         )
     if config.media.announce and len(config.media.announce) != len(config.media.bind):
         problems.append("media.announce has one address for each of media.bind, in the same order")
+    if config.broadcast.width % 2 or config.broadcast.height % 2:
+        problems.append("broadcast.width and broadcast.height are even")
     try:
         config.rooms.settings()
     except (PolicyError, ValueError) as error:

@@ -194,14 +194,20 @@ async def _descriptors(_config: Config) -> Finding:
 
 
 async def _receive_buffer(_config: Config) -> Finding:
-    try:
-        size = int(Path("/proc/sys/net/core/rmem_max").read_text())
-    except (OSError, ValueError):
+    size = _kernel_limit("/proc/sys/net/core/rmem_max")
+    if size == 0:
         return Finding("note", "UDP buffer", "unknown")
     if size < _RECEIVE_BUFFER:
         advice = f"for many publishers: sysctl -w net.core.rmem_max={_RECEIVE_BUFFER}"
         return Finding("note", "UDP buffer", f"at most {size // 1024} KiB", advice)
     return Finding("good", "UDP buffer", f"at most {size // 1024} KiB")
+
+
+def _kernel_limit(path: str) -> int:
+    try:
+        return int(Path(path).read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 async def _clock(_config: Config) -> Finding:

@@ -30,7 +30,7 @@ does not start, unless `server.generate_key` is set.
 | option | default | what |
 | --- | --- | --- |
 | `id` | required | Name of the key, 1 to 64 characters |
-| `secret` | required, or `secret_file` | At least 32 bytes for HS*; a PEM public key for the others |
+| `secret` | required, or `secret_file` | For HS256 at least 32 bytes; a PEM public key for others than HS* |
 | `secret_file` | none | A file with the secret, relative to the configuration file |
 | `alg` | `HS256` | One of {algorithms} |
 

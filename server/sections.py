@@ -157,7 +157,12 @@ class BroadcastSection:
     allow_private: bool = option(
         False, "Whether destinations on loopback, private and link-local addresses are allowed"
     )
-    allow_plain: bool = option(True, "Whether unencrypted RTMP is allowed (each use is logged)")
+    width: int = option(1280, "Pixels of a program's picture, even", low=160, high=3840)
+    height: int = option(720, "Pixels of a program's picture, even", low=90, high=2160)
+    fps: int = option(30, "Pictures a second of a program", low=5, high=60)
+    video_kbps: int = option(2_500, "Kilobits a second of a program's picture", low=100, high=50_000)
+    audio_kbps: int = option(128, "Kilobits a second of a program's sound", low=32, high=512)
+    segment_s: float = option(2.0, "Seconds of an HLS segment", low=1, high=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

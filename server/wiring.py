@@ -40,6 +40,14 @@ _POLL_S: Final = 0.05
 _log = structlog.get_logger("server")
 
 
+class ServerClock(SystemClock):
+    """The machine's clocks and timers, for every part that takes time as a parameter."""
+
+    async def sleep(self, s: float) -> None:
+        """Wait `s` seconds."""
+        await asyncio.sleep(s)
+
+
 class Server:
     """One Parley server. `start`, then `stop`; both on the event loop's thread."""
 
@@ -76,7 +84,7 @@ class Server:
         stack.push_async_callback(supervisor.close)
         plane = await MediaPlane.start(self.media_config())
         stack.push_async_callback(plane.close)
-        clock = SystemClock()
+        clock = ServerClock()
         rooms = await RoomService.start(plane, store, self._rooms_config(), clock=clock)
         stack.push_async_callback(rooms.close)
         broadcasts = RebroadcastService(rooms, store, supervisor, self._rebroadcast_config(), clock)
@@ -197,7 +205,16 @@ class Server:
         return RoomsConfig(defaults=section.settings(), creates_on_join=section.create_on_join)
 
     def _rebroadcast_config(self) -> RebroadcastConfig:
-        return RebroadcastConfig(allow_private_destinations=self.config.broadcast.allow_private)
+        section = self.config.broadcast
+        return RebroadcastConfig(
+            width=section.width,
+            height=section.height,
+            fps=section.fps,
+            video_bps=section.video_kbps * 1000,
+            audio_bps=section.audio_kbps * 1000,
+            segment_s=section.segment_s,
+            allow_private_destinations=section.allow_private,
+        )
 
     def _signaling_config(self, store: Store) -> SignalingConfig:
         config, limits, web_section = self.config, self.config.limits, self.config.web

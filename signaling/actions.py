@@ -128,7 +128,7 @@ async def act(context: Context, participant: Participant, request: Act) -> Struc
         case Subscription():
             await participant.subscription(
                 TrackId(request.track),
-                enabled=request.enabled,
+                is_enabled=request.enabled,
                 spatial=request.spatial,
                 temporal=request.temporal,
             )
@@ -145,7 +145,7 @@ async def act(context: Context, participant: Participant, request: Act) -> Struc
         case Acknowledge():
             await participant.acknowledge(request.notice)
         case Moderate():
-            await participant.moderate(Action(request.action), request.identity, reason=request.reason or "")
+            await participant.moderate(Action(request.action), request.identity, ban_s=request.ban_s)
         case RecordStart():
             recorder = _recorder(context, participant)
             recording = await recorder.start(participant.room.name, started_by=participant.id)

@@ -124,7 +124,7 @@ class Moderate(Struct, frozen=True):
 
     action: Literal["mute", "unmute", "remove", "ban"]
     identity: ShortText
-    reason: Annotated[str, Meta(max_length=256)] | None = None
+    ban_s: Annotated[float, Meta(gt=0, le=31_536_000)] | None = None
 
 
 class RecordStart(Struct, frozen=True):

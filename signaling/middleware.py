@@ -58,8 +58,9 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     route = request.match_info.route.resource
     label = "unmatched" if route is None else route.canonical
     context.metrics.requests.labels(label, str(response.status)).inc()
-    size = response.body_length if response.prepared else (response.content_length or 0)
-    accesslog.write(request, response.status, time.monotonic() - started, size)
+    if request.path not in _UNLIMITED:
+        size = response.body_length if response.prepared else (response.content_length or 0)
+        accesslog.write(request, response.status, time.monotonic() - started, size)
     return response
 
 
@@ -139,7 +140,7 @@ def _secure(request: web.Request, response: web.StreamResponse, config: Signalin
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("Content-Security-Policy", _API_CSP)
     headers.setdefault("Cache-Control", "no-store")
-    headers.popall("Server", None)
+    headers["Server"] = "Parley"
     if own_origin(request, config).startswith("https://"):
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     origin = _listed_origin(request, config)

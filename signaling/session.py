@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, TypeGuard
 
 import msgspec
 
@@ -261,7 +261,7 @@ class Session:
             self._bad(None, INVALID_REQUEST, "Not a JSON-RPC 2.0 request")
             return
         request = value.get("id")
-        if not _is_id(request):
+        if request is None or not _is_id(request):
             self._bad(
                 None, INVALID_REQUEST, "A request has an integer or a string of at most 64 characters as id"
             )
@@ -342,7 +342,7 @@ class Session:
         self._join_deadline = self._warn_at = self._expires_at = None
 
 
-def _is_id(value: object) -> bool:
+def _is_id(value: object) -> TypeGuard[Id]:
     if isinstance(value, bool):
         return False
     return isinstance(value, int) or (isinstance(value, str) and len(value) <= 64)

@@ -34,7 +34,8 @@ ALGORITHMS: Final = frozenset({"HS256", "HS384", "HS512", "RS256", "PS256", "ES2
 
 MAX_TOKEN_BYTES: Final = 8_192
 MAX_LIFETIME_S: Final = 24 * 3600
-MIN_SECRET_BYTES: Final = 32
+MIN_SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""A shared secret is at least as long as its hash (RFC 7518 section 3.2)."""
 LEEWAY_S: Final = 30
 MAX_USES: Final = 32
 
@@ -74,7 +75,7 @@ class KeyRefused(SignalingError):
 class ApiKey:
     """One key that signs tokens, pinned to one algorithm.
 
-    `secret` is a shared secret of at least 32 bytes for HS*, a PEM public key for the others (then this
+    `secret` is a shared secret of at least 32 bytes for HS256, a PEM public key for the others (then this
     server can
     check tokens of that key, not make them).
 
@@ -95,8 +96,9 @@ class ApiKey:
         if self.is_shared:
             if "-----BEGIN" in self.secret:
                 raise KeyRefused(self.id, f"a PEM key cannot be the shared secret of {self.alg}")
-            if len(self.secret.encode()) < MIN_SECRET_BYTES:
-                raise KeyRefused(self.id, f"the secret is shorter than {MIN_SECRET_BYTES} bytes")
+            least = MIN_SECRET_BYTES[self.alg]
+            if len(self.secret.encode()) < least:
+                raise KeyRefused(self.id, f"the secret is shorter than {least} bytes")
             return
         try:
             public = load_pem_public_key(self.secret.encode())

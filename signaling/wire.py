@@ -134,7 +134,6 @@ def _decode_msgpack(data: bytes) -> object:
             data,
             raw=False,
             strict_map_key=True,
-            max_buffer_size=MAX_MESSAGE_BYTES,
             max_str_len=MAX_STRING_BYTES,
             max_bin_len=0,
             max_array_len=MAX_ARRAY,

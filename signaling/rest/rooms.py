@@ -123,15 +123,15 @@ async def _participants(call: Call) -> ParticipantPage:
     room = call.context.services.rooms.room(_permitted_room(call))
     if room is None:
         raise Problem("not_found", "The room is not open")
-    return ParticipantPage([participant_view(person.info()) for person in room.participants()])
+    return ParticipantPage([participant_view(person) for person in room.participants()])
 
 
 async def _participant(call: Call) -> ParticipantView:
     room = call.context.services.rooms.room(_permitted_room(call))
-    person = None if room is None else room.by_identity(call.part("identity"))
+    person = None if room is None else room.participant(call.part("identity"))
     if person is None:
         raise Problem("not_found", "Nobody of that identity is in the room")
-    return participant_view(person.info())
+    return participant_view(person)
 
 
 async def _moderate(call: Call) -> None:
@@ -139,7 +139,7 @@ async def _moderate(call: Call) -> None:
     claims = call.require(Permission.MODERATE, name)
     body: ModerateBody = call.body
     await call.context.services.rooms.moderate(
-        name, Action(body.action), call.part("identity"), permissions=claims.permissions, reason=body.reason
+        name, Action(body.action), call.part("identity"), permissions=claims.permissions, ban_s=body.ban_s
     )
 
 
