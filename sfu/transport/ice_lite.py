@@ -162,6 +162,11 @@ class IceLite:
         return tuple(self._seen)
 
     @property
+    def heard_at(self) -> float:
+        """When the last authentic check came."""
+        return self._heard
+
+    @property
     def ufrags(self) -> tuple[str, ...]:
         """Our live username fragments: two while a restart is under way."""
         return tuple(self._generations)
@@ -183,7 +188,7 @@ class IceLite:
         try:
             check = parse_stun(data)
             path = Path(socket, normalise_ip(ip), port)
-        except StunError:
+        except (StunError, ValueError):
             self.dropped["malformed"] += 1
             return
         ufrag = check.username.partition(":")[0]

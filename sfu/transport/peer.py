@@ -55,6 +55,9 @@ _CHECKS_BURST: Final = 200
 _HANDSHAKE_PER_S: Final = 20.0
 _HANDSHAKE_BURST: Final = 100
 _RETRY_S: Final = 0.02
+_ALERT: Final = 21
+# Browsers repeat their checks every 2.5 s (Chromium) to 6 s (Firefox): one that really went sends none.
+_FAREWELL_S: Final = 8.0
 
 TransportEvent = events.Stun | events.Dtls | events.Proven | events.Idle | events.Active
 
@@ -124,6 +127,7 @@ class Peer:
         self._remote: RemoteTransport | None = None
         self._sessions: SrtpSessions | None = None
         self._join_by: float | None = None
+        self._farewell_by: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._checks = Budget(per_s=_CHECKS_PER_S, burst=_CHECKS_BURST, now=now)
         self._handshake = Budget(per_s=_HANDSHAKE_PER_S, burst=_HANDSHAKE_BURST, now=now)
@@ -230,9 +234,7 @@ class Peer:
                     self._run()
             case events.Dtls():
                 if self._handshake.allow(now):
-                    self._dtls_path = (event.socket, event.ip, event.port)
-                    self._begin_dtls(now).receive(event.data, now)
-                    self._run()
+                    self._receive_dtls(event, now)
             case events.Proven():
                 if self._dtls is not None:
                     self._dtls.proven()
@@ -242,6 +244,17 @@ class Peer:
                 self._listener.on_active(self.id)
             case _ as never:
                 assert_never(never)
+
+    def _receive_dtls(self, event: events.Dtls, now: float) -> None:
+        self._dtls_path = (event.socket, event.ip, event.port)
+        dtls = self._begin_dtls(now)
+        is_alert = event.data[:1] == bytes([_ALERT])
+        if self.is_connected and dtls.is_freed and is_alert and self._farewell_by is None:
+            # Most likely a close_notify, but the keys that could tell are gone: whoever is still there shows
+            # it by its next check.
+            self._farewell_by = now + _FAREWELL_S
+        dtls.receive(event.data, now)
+        self._run()
 
     def _begin_dtls(self, now: float) -> Dtls:
         if self._dtls is None:
@@ -368,6 +381,11 @@ class Peer:
         if self._join_by is not None and now >= self._join_by:
             self.fail("join_timeout")
             return
+        if self._farewell_by is not None and now >= self._farewell_by:
+            if self.begin().heard_at <= self._farewell_by - _FAREWELL_S:
+                self.fail("closed_by_peer")
+                return
+            self._farewell_by = None
         try:
             for machine in (self._ice, self._dtls):
                 if machine is not None:

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sfu import CodecPolicy, MediaConfig, MediaPlane, PeerFailed, Router, TrackId
+from sfu import CodecPolicy, MediaConfig, MediaPlane, PeerFailed, Router, SubscriberId, TrackId
 from tests.browser import chromium, firefox
 from tests.browser.page import BrowserPage, Capture, hears, is_silent, sees, until
 from tests.sfu.page_server import media_address, serve
 
 pytestmark = pytest.mark.browser
 
+_WIDTH = "async (width) => (await inbound(down)).some((s) => s.kind === 'video' && s.width === width)"
 RED, BLUE, GREEN = (200, 40, 40), (40, 60, 200), (40, 160, 60)
 
 
@@ -66,19 +67,22 @@ async def test_chromium_and_firefox_see_and_hear_each_other(router: Router) -> N
         await hears(two, "audio", 500)
 
 
-async def test_a_simulcast_publisher_is_seen(router: Router) -> None:
+async def test_a_subscriber_of_a_simulcast_track_gets_the_layer_that_it_asks_for(router: Router) -> None:
     async with serve(router) as url, chromium.launch() as browser:
-        one = await browser.page(Capture(RED, 500))
-        two = await browser.page(Capture(BLUE, 900))
+        # The browser's own fake camera: simulcast needs a larger picture than the capture hook's.
+        one = await browser.page()
+        two = await browser.page()
         await one.goto(url)
         await two.goto(url)
         encodings = [{"rid": "l", "scaleResolutionDownBy": 2}, {"rid": "h"}]
         tracks = await one.evaluate("(encodings) => publish('p_one', encodings)", encodings)
         await two.evaluate("(tracks) => subscribe('p_two', tracks)", list(tracks.values()))
-        await sees(two, "video", RED)
-        await until(
-            two, "async () => (await inbound(down)).some((s) => s.kind === 'video' && s.width === 320)"
-        )
+        sub = SubscriberId(await two.evaluate("() => sub"))
+        await until(two, _WIDTH, 640)
+        await router.set_layer(sub, TrackId(tracks["video"]), spatial=0)
+        await until(two, _WIDTH, 320)
+        await router.set_layer(sub, TrackId(tracks["video"]))
+        await until(two, _WIDTH, 640)
 
 
 async def test_a_viewer_is_switched_between_publishers(router: Router) -> None:
@@ -105,7 +109,13 @@ async def test_a_closed_tab_is_noticed(router: Router) -> None:
         await meets(one, url, "p_one")
         await until(one, "() => up.connectionState === 'connected'")
         await one.evaluate("() => up.close()")
-        async with asyncio.timeout(20):
-            async for event in router.events:
-                if isinstance(event, PeerFailed):
-                    break
+        reasons = [event.reason for event in await _events_until_failure(router)]
+        assert reasons == ["closed_by_peer"]
+
+
+async def _events_until_failure(router: Router) -> list[PeerFailed]:
+    async with asyncio.timeout(20):
+        async for event in router.events:
+            if isinstance(event, PeerFailed):
+                return [event]
+    return []
