@@ -15,6 +15,7 @@ class Engine:
         coalesce_us: int = 1000,
         idle_ms: int = 10_000,
         secret_seed: bytes = b"",
+        gro: bool = True,
     ) -> None: ...
     @property
     def event_fd(self) -> int: ...

@@ -41,7 +41,9 @@ class NativeEngine:
         EngineError: libsrtp is not the one that the core was written for, or an address cannot be bound.
     """
 
-    def __init__(self, config: MediaConfig, gates: GatePage, *, coalesce_us: int = 1000) -> None:
+    def __init__(
+        self, config: MediaConfig, gates: GatePage, *, coalesce_us: int = 1000, gro: bool = True
+    ) -> None:
         self.workers = config.workers
         self.unheeded_errors = 0
         """Commands that the core refused while nobody awaited the answer."""
@@ -63,6 +65,7 @@ class NativeEngine:
                 srtp=tuple(table),
                 coalesce_us=coalesce_us,
                 idle_ms=config.idle_ms,
+                gro=gro,
             )
         except (RuntimeError, ValueError) as error:
             raise EngineError(str(error)) from error

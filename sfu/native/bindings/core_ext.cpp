@@ -161,7 +161,7 @@ class PyEngine {
  public:
   PyEngine(std::size_t workers, const std::vector<AddressList>& sockets, int gate_fd, std::uint32_t gate_slots,
            const std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t, std::uintptr_t>& srtp,
-           std::uint32_t coalesce_us, std::uint32_t idle_ms, const nb::bytes& secret_seed) {
+           std::uint32_t coalesce_us, std::uint32_t idle_ms, const nb::bytes& secret_seed, bool gro) {
     if (workers != sockets.size()) {
       throw nb::value_error("sockets must name the addresses of each worker");
     }
@@ -171,6 +171,7 @@ class PyEngine {
     config.gate_slots = gate_slots;
     config.srtp = SrtpTable::from_addresses(std::get<0>(srtp), std::get<1>(srtp), std::get<2>(srtp),
                                             std::get<3>(srtp));
+    config.gro = gro;
     config.coalesce_us = coalesce_us;
     config.idle_ms = idle_ms;
     config.seed = seed_from(secret_seed);
@@ -311,10 +312,10 @@ NB_MODULE(_core, m) {
   nb::class_<PyEngine>(m, "Engine")
       .def(nb::init<std::size_t, const std::vector<AddressList>&, int, std::uint32_t,
                     const std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t, std::uintptr_t>&, std::uint32_t,
-                    std::uint32_t, const nb::bytes&>(),
+                    std::uint32_t, const nb::bytes&, bool>(),
            nb::kw_only(), nb::arg("workers"), nb::arg("sockets"), nb::arg("gate_fd"), nb::arg("gate_slots"),
            nb::arg("srtp"), nb::arg("coalesce_us") = 1000, nb::arg("idle_ms") = 10'000,
-           nb::arg("secret_seed") = nb::bytes("", 0))
+           nb::arg("secret_seed") = nb::bytes("", 0), nb::arg("gro") = true)
       .def_prop_ro("event_fd", &PyEngine::event_fd)
       .def("poll", &PyEngine::poll, nb::arg("limit") = 1024)
       .def("addresses", &PyEngine::addresses, nb::arg("worker"))

@@ -57,6 +57,13 @@ inline void copy_to(MutableBytes to, std::size_t offset, Bytes from) {
   }
 }
 
+// Copies exactly `Size` bytes between places that have them: a few moves instead of a call. For the hot path, where what
+// is copied too much is overwritten next.
+template <std::size_t Size>
+inline void copy_block(MutableBytes to, std::size_t offset, Bytes from) {
+  std::memcpy(to.subspan(offset, Size).data(), from.first(Size).data(), Size);
+}
+
 // The same bytes seen as text, without a copy.
 [[nodiscard]] inline std::string_view as_text(Bytes data) {
   return {static_cast<const char*>(static_cast<const void*>(data.data())), data.size()};
@@ -190,7 +197,7 @@ class BitReader {
     }
     std::uint32_t value = 0;
     for (; count > 0; --count, ++position_) {
-      value = (value << 1) | ((data_[position_ / 8] >> (7 - position_ % 8)) & 1U);
+      value = (value << 1) | ((static_cast<unsigned>(data_[position_ / 8]) >> (7 - position_ % 8)) & 1U);
     }
     return value;
   }

@@ -43,6 +43,13 @@ void LatencyHistogram::add(TimeNs latency) {
   ++count_;
 }
 
+void LatencyHistogram::add(const LatencyHistogram& other) {
+  for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
+    buckets_[bucket] += other.buckets_[bucket];
+  }
+  count_ += other.count_;
+}
+
 TimeNs LatencyHistogram::quantile(double q) const {
   const auto wanted = static_cast<std::uint64_t>(q * static_cast<double>(count_));
   std::uint64_t seen = 0;

@@ -38,6 +38,7 @@ struct SendStamp {
 class LatencyHistogram {
  public:
   void add(TimeNs latency);
+  void add(const LatencyHistogram& other);
   [[nodiscard]] TimeNs quantile(double q) const;  // 0 when empty
   [[nodiscard]] std::uint64_t count() const { return count_; }
   void reset() { *this = LatencyHistogram{}; }

@@ -6,6 +6,13 @@
 
 namespace parley {
 
+namespace {
+
+// A server has one per local address; client mode has one per transport.
+constexpr std::size_t kMaxSockets = 4096;
+
+}  // namespace
+
 std::unique_ptr<Engine> Engine::start(EngineConfig config, std::string& error) {
   if (!config.srtp.is_complete()) {
     error = "the SRTP table is incomplete";
@@ -29,13 +36,13 @@ std::unique_ptr<Engine> Engine::start(EngineConfig config, std::string& error) {
                              .idle = static_cast<TimeNs>(config.idle_ms) * kMillisecond,
                              .seed = config.seed};
   for (const auto& bindings : config.sockets) {
-    if (bindings.empty() || bindings.size() > 64) {
-      error = "a worker needs 1 to 64 sockets";
+    if (bindings.empty() || bindings.size() > kMaxSockets) {
+      error = "a worker needs 1 to 4096 sockets";
       return nullptr;
     }
     std::vector<std::unique_ptr<UdpSocket>> sockets;
     for (const auto& [ip, port] : bindings) {
-      auto socket = UdpSocket::open(ip, port, error);
+      auto socket = UdpSocket::open(ip, port, config.gro, error);
       if (socket == nullptr) {
         return nullptr;
       }

@@ -35,36 +35,52 @@ std::size_t append_element(Writer& out, bool two_byte, std::uint8_t id, Bytes va
   return out.ok() ? offset : 0;
 }
 
-// The fixed header and the extension block. `payload_size` counts all that follows. Returns the payload's offset, or 0
-// when the packet does not fit.
-std::size_t write_header(const HeaderTemplate::Form& form, bool two_byte, Bytes elements, const RtpRewrite& rewrite,
+// Copies own and passed-on elements behind each other. Where there is room (the payload is written later, over what is
+// copied too much), in blocks of fixed size.
+void copy_elements(MutableBytes to, const HeaderTemplate::Form& form, const ExtensionPlan& plan) {
+  const Bytes elements = plan.elements();
+  if (to.size() >= HeaderTemplate::Form::kCapacity + ExtensionPlan::kBlock &&
+      elements.size() <= ExtensionPlan::kBlock) {
+    copy_block<HeaderTemplate::Form::kCapacity>(to, 0, form.bytes);
+    copy_block<ExtensionPlan::kBlock>(to, form.size, plan.block());
+  } else {
+    copy_to(to, 0, Bytes(form.bytes).first(form.size));
+    copy_to(to, form.size, elements);
+  }
+}
+
+// The fixed header and the extension block. `payload_size` counts all that follows and is written after. Returns the
+// payload's offset, or 0 when the packet does not fit.
+std::size_t write_header(const HeaderTemplate& header, const ExtensionPlan& plan, const RtpRewrite& rewrite,
                          bool has_padding, std::size_t payload_size, MutableBytes out) {
-  const std::size_t block = form.size + elements.size();
-  const std::size_t words = (block + 3) / 4;
-  const std::size_t offset = kRtpHeaderSize + (block == 0 ? 0 : 4 + words * 4);
+  const HeaderTemplate::Form& form = header.form(plan.is_two_byte());
+  const std::size_t size = form.size + plan.elements().size();
+  const std::size_t words = (size + 3) / 4;
+  const std::size_t elements_at = kRtpHeaderSize + 4;
+  const std::size_t offset = size == 0 ? kRtpHeaderSize : elements_at + words * 4;
   if (offset + payload_size > out.size()) {
     return 0;
   }
-  out[0] = static_cast<std::uint8_t>(0x80U | (has_padding ? 0x20U : 0U) | (block == 0 ? 0U : 0x10U));
+  out[0] = static_cast<std::uint8_t>(0x80U | (has_padding ? 0x20U : 0U) | (size == 0 ? 0U : 0x10U));
   out[1] = static_cast<std::uint8_t>((rewrite.marker ? 0x80U : 0U) | (rewrite.pt & 0x7FU));
   store_u16(out, 2, rewrite.seq);
   store_u32(out, 4, rewrite.timestamp);
   store_u32(out, 8, rewrite.ssrc);
-  if (block == 0) {
+  if (size == 0) {
     return offset;
   }
-  const MutableBytes extension = out.subspan(kRtpHeaderSize, 4 + words * 4);
-  store_u32(extension, extension.size() - 4, 0);  // the padding, before what overwrites the rest of its word
-  store_u16(extension, 0, two_byte ? kTwoByteProfile : kOneByteProfile);
-  store_u16(extension, 2, static_cast<std::uint16_t>(words));
-  copy_to(extension, 4, Bytes(form.bytes).first(form.size));
+  store_u16(out, kRtpHeaderSize, plan.is_two_byte() ? kTwoByteProfile : kOneByteProfile);
+  store_u16(out, kRtpHeaderSize + 2, static_cast<std::uint16_t>(words));
+  copy_elements(out.subspan(elements_at), form, plan);
   if (form.twcc_offset != 0) {
-    store_u16(extension, 4U + form.twcc_offset, rewrite.twcc_seq);
+    store_u16(out, elements_at + form.twcc_offset, rewrite.twcc_seq);
   }
   if (form.abs_send_time_offset != 0) {
-    store_u24(extension, 4U + form.abs_send_time_offset, rewrite.abs_send_time);
+    store_u24(out, elements_at + form.abs_send_time_offset, rewrite.abs_send_time);
   }
-  copy_to(extension, 4U + form.size, elements);
+  for (std::size_t at = elements_at + size; at < offset; ++at) {
+    out[at] = 0;  // padding to the word
+  }
   return offset;
 }
 
@@ -138,8 +154,7 @@ std::size_t write_rtp(const Packet& source, const HeaderTemplate& header, const 
   const bool is_rtx = rewrite.original_seq >= 0;
   const Bytes rest = payload.subspan(patch.skip);
   const std::size_t payload_size = (is_rtx ? 2U : 0U) + patch.size + rest.size();
-  std::size_t offset = write_header(header.form(plan.is_two_byte()), plan.is_two_byte(), plan.elements(), rewrite,
-                                    false, payload_size, out);
+  std::size_t offset = write_header(header, plan, rewrite, false, payload_size, out);
   if (offset == 0) {
     return 0;
   }
@@ -147,18 +162,24 @@ std::size_t write_rtp(const Packet& source, const HeaderTemplate& header, const 
     store_u16(out, offset, static_cast<std::uint16_t>(rewrite.original_seq));
     offset += 2;
   }
-  copy_to(out, offset, Bytes(patch.bytes).first(patch.size));
-  offset += patch.size;
+  if (patch.size > 0) {
+    if (out.size() - offset >= patch.bytes.size()) {
+      copy_block<sizeof(patch.bytes)>(out, offset, patch.bytes);
+    } else {
+      copy_to(out, offset, Bytes(patch.bytes).first(patch.size));
+    }
+    offset += patch.size;
+  }
   copy_to(out, offset, rest);
   return offset + rest.size();
 }
 
-std::size_t write_padding(const HeaderTemplate& header, bool two_byte, const RtpRewrite& rewrite,
+std::size_t write_padding(const HeaderTemplate& header, const ExtensionPlan& plan, const RtpRewrite& rewrite,
                           std::uint8_t padding_size, MutableBytes out) {
   if (padding_size == 0) {
     return 0;
   }
-  const std::size_t offset = write_header(header.form(two_byte), two_byte, {}, rewrite, true, padding_size, out);
+  const std::size_t offset = write_header(header, plan, rewrite, true, padding_size, out);
   if (offset == 0) {
     return 0;
   }

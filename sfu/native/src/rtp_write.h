@@ -20,7 +20,8 @@ inline constexpr std::size_t kMaxMidSize = 16;
 class HeaderTemplate {
  public:
   struct Form {
-    std::array<std::uint8_t, 32> bytes{};
+    static constexpr std::size_t kCapacity = 32;
+    std::array<std::uint8_t, kCapacity> bytes{};
     std::uint8_t size = 0;
     std::uint8_t twcc_offset = 0;           // 0: absent
     std::uint8_t abs_send_time_offset = 0;  // 0: absent
@@ -43,14 +44,17 @@ class HeaderTemplate {
 class ExtensionPlan {
  public:
   static constexpr std::size_t kCapacity = 320;
+  static constexpr std::size_t kBlock = 32;  // what is copied at once; nearly every plan is shorter
 
   void build(const Packet& packet, const ExtensionIds& send_ids);
 
   [[nodiscard]] bool is_two_byte() const { return two_byte_; }
   [[nodiscard]] Bytes elements() const { return Bytes(bytes_).first(size_); }
+  // The elements and whatever lies behind them, for copy_block.
+  [[nodiscard]] Bytes block() const { return Bytes(bytes_).first(kBlock); }
 
  private:
-  std::array<std::uint8_t, kCapacity> bytes_;
+  std::array<std::uint8_t, kCapacity> bytes_{};
   std::uint16_t size_ = 0;
   bool two_byte_ = false;
 };

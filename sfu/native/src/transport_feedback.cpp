@@ -18,7 +18,7 @@ std::uint16_t symbols_in(std::uint16_t chunk) {
 }
 
 // `left`: symbols not yet read of this chunk.
-std::uint8_t symbol_at(std::uint16_t chunk, std::uint16_t left) {
+std::uint8_t symbol_at(unsigned chunk, unsigned left) {
   if ((chunk & 0x8000U) == 0) {
     return static_cast<std::uint8_t>((chunk >> 13) & 3U);
   }

@@ -58,7 +58,7 @@ ReceiveBatch::ReceiveBatch() : buffers_(new std::uint8_t[kMessages * kBufferByte
   }
 }
 
-std::unique_ptr<UdpSocket> UdpSocket::open(const std::string& ip, std::uint16_t port, std::string& error) {
+std::unique_ptr<UdpSocket> UdpSocket::open(const std::string& ip, std::uint16_t port, bool gro, std::string& error) {
   const auto endpoint = Endpoint::parse(ip, port);
   if (!endpoint) {
     error = "not an IP address: " + ip;
@@ -76,7 +76,9 @@ std::unique_ptr<UdpSocket> UdpSocket::open(const std::string& ip, std::uint16_t 
     (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   }
   grow_buffers(fd);
-  (void)setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on);
+  if (gro) {
+    (void)setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on);
+  }
   sockaddr_storage name{};
   const socklen_t length = endpoint->write(name);
   if (bind(fd, as_sockaddr(&name), length) != 0) {

@@ -69,7 +69,8 @@ class UdpSocket {
   static constexpr std::size_t kMaxTrains = 64;  // in one sendmmsg
 
   // Binds to an address; port 0 = any. Null with the reason in `error`.
-  static std::unique_ptr<UdpSocket> open(const std::string& ip, std::uint16_t port, std::string& error);
+  // `gro`: take trains whole. Only a receiver that measures the kernel's plain path says no.
+  static std::unique_ptr<UdpSocket> open(const std::string& ip, std::uint16_t port, bool gro, std::string& error);
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] const Endpoint& local() const { return local_; }

@@ -24,8 +24,6 @@ StatsMap transport_stats(const Transport& transport) {
     map.emplace_back("client_checked", whole(transport.client->checked()));
     map.emplace_back("client_lost", transport.client->lost());
     map.emplace_back("client_first_ns", transport.client->first_packet());
-    map.emplace_back("client_latency_p50_us", transport.client->latency().quantile(0.5) / kMicrosecond);
-    map.emplace_back("client_latency_p99_us", transport.client->latency().quantile(0.99) / kMicrosecond);
   }
   return map;
 }
@@ -90,8 +88,18 @@ StatsEvent Worker::collect_stats(std::uint64_t ack) {
   for (std::size_t index = 0; index < kCounters; ++index) {
     event.worker.emplace_back(kCounterNames[index], whole(context_.counters.values()[index]));
   }
+  LatencyHistogram latency;  // of all client transports, since the last look
   for (const auto& [id, transport] : registry_.transports()) {
     event.transports.push_back(transport_stats(*transport));
+    if (transport->client != nullptr) {
+      latency.add(transport->client->latency());
+      transport->client->latency().reset();
+    }
+  }
+  if (latency.count() != 0) {
+    event.worker.emplace_back("client_latency_p50_us", latency.quantile(0.5) / kMicrosecond);
+    event.worker.emplace_back("client_latency_p99_us", latency.quantile(0.99) / kMicrosecond);
+    event.worker.emplace_back("client_latency_count", whole(latency.count()));
   }
   for (const auto& [id, track] : registry_.tracks()) {
     event.tracks.push_back(track_stats(*track));
