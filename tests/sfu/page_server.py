@@ -1,4 +1,4 @@
-"""A page that publishes to a router and subscribes from it with plain HTTP calls; for browsers before signalling."""
+"""A page that publishes to a router and subscribes from it with plain HTTP calls."""
 
 import contextlib
 import json
@@ -17,8 +17,8 @@ globalThis.publish = async (owner, encodings) => {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
   const pc = globalThis.up = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   pc.addTransceiver(stream.getAudioTracks()[0], { direction: "sendonly", streams: [stream] });
-  pc.addTransceiver(stream.getVideoTracks()[0],
-                    { direction: "sendonly", streams: [stream], ...(encodings ? { sendEncodings: encodings } : {}) });
+  const layers = encodings ? { sendEncodings: encodings } : {};
+  pc.addTransceiver(stream.getVideoTracks()[0], { direction: "sendonly", streams: [stream], ...layers });
   await pc.setLocalDescription();
   const answer = await post("/publish", { owner, sdp: pc.localDescription.sdp });
   await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
@@ -56,9 +56,7 @@ globalThis.watch = async (tracks) => {
   return answer;
 };
 globalThis.inbound = async (pc) => [...(await pc.getStats()).values()].filter((s) => s.type === "inbound-rtp")
-  .map((s) => ({ kind: s.kind, frames: s.framesDecoded ?? 0, packets: s.packetsReceived, width: s.frameWidth ?? 0,
-                 lost: s.packetsLost, freezes: s.freezeCount ?? 0, nack: s.nackCount ?? 0, pli: s.pliCount ?? 0,
-                 jitter_ms: 1000 * s.jitterBufferDelay / (s.jitterBufferEmittedCount || 1) }));
+  .map((s) => ({ kind: s.kind, width: s.frameWidth ?? 0 }));
 </script>"""
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sfu import CodecPolicy, MediaConfig, MediaPlane, PeerFailed, Router, SubscriberId, TrackId
+from sfu import CodecPolicy, MediaConfig, MediaPlane, PeerFailed, Router
 from tests.sfu.aiortc_client import Colour, Peer
 from tests.sfu.page_server import media_address
 from tests.sfu.wires import until
