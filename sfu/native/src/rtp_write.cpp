@@ -52,7 +52,7 @@ void copy_elements(MutableBytes to, const HeaderTemplate::Form& form, const Exte
 // The fixed header and the extension block. `payload_size` counts all that follows and is written after. Returns the
 // payload's offset, or 0 when the packet does not fit.
 std::size_t write_header(const HeaderTemplate& header, const ExtensionPlan& plan, const RtpRewrite& rewrite,
-                         bool has_padding, std::size_t payload_size, MutableBytes out) {
+                         std::size_t payload_size, MutableBytes out) {
   const HeaderTemplate::Form& form = header.form(plan.is_two_byte());
   const std::size_t size = form.size + plan.elements().size();
   const std::size_t words = (size + 3) / 4;
@@ -61,7 +61,7 @@ std::size_t write_header(const HeaderTemplate& header, const ExtensionPlan& plan
   if (offset + payload_size > out.size()) {
     return 0;
   }
-  out[0] = static_cast<std::uint8_t>(0x80U | (has_padding ? 0x20U : 0U) | (size == 0 ? 0U : 0x10U));
+  out[0] = static_cast<std::uint8_t>(size == 0 ? 0x80U : 0x90U);
   out[1] = static_cast<std::uint8_t>((rewrite.marker ? 0x80U : 0U) | (rewrite.pt & 0x7FU));
   store_u16(out, 2, rewrite.seq);
   store_u32(out, 4, rewrite.timestamp);
@@ -154,7 +154,7 @@ std::size_t write_rtp(const Packet& source, const HeaderTemplate& header, const 
   const bool is_rtx = rewrite.original_seq >= 0;
   const Bytes rest = payload.subspan(patch.skip);
   const std::size_t payload_size = (is_rtx ? 2U : 0U) + patch.size + rest.size();
-  std::size_t offset = write_header(header, plan, rewrite, false, payload_size, out);
+  std::size_t offset = write_header(header, plan, rewrite, payload_size, out);
   if (offset == 0) {
     return 0;
   }
@@ -172,21 +172,6 @@ std::size_t write_rtp(const Packet& source, const HeaderTemplate& header, const 
   }
   copy_to(out, offset, rest);
   return offset + rest.size();
-}
-
-std::size_t write_padding(const HeaderTemplate& header, const ExtensionPlan& plan, const RtpRewrite& rewrite,
-                          std::uint8_t padding_size, MutableBytes out) {
-  if (padding_size == 0) {
-    return 0;
-  }
-  const std::size_t offset = write_header(header, plan, rewrite, true, padding_size, out);
-  if (offset == 0) {
-    return 0;
-  }
-  const MutableBytes padding = out.subspan(offset, padding_size);
-  std::ranges::fill(padding, std::uint8_t{0});
-  padding[padding.size() - 1] = padding_size;
-  return offset + padding_size;
 }
 
 }  // namespace parley

@@ -98,13 +98,10 @@ struct RtpRewrite {
   bool marker = false;
 };
 
-// Returns the packet's size, or 0 when `out` is too small. Padding and CSRCs of the source are dropped.
+// Returns the packet's size, or 0 when `out` is too small (and nothing is written). Padding and CSRCs of the source are
+// dropped. What `out` holds behind the returned size is undefined.
 [[nodiscard]] std::size_t write_rtp(const Packet& source, const HeaderTemplate& header, const ExtensionPlan& plan,
                                     const RtpRewrite& rewrite, const PayloadPatch& patch, MutableBytes out);
-
-// A packet of `padding_size` (1..255) bytes of padding only, for probing. Returns its size, or 0.
-[[nodiscard]] std::size_t write_padding(const HeaderTemplate& header, bool two_byte, const RtpRewrite& rewrite,
-                                        std::uint8_t padding_size, MutableBytes out);
 
 // 24 bits of `now` as abs-send-time. Source: webrtc.org abs-send-time (6.18 fixed point).
 [[nodiscard]] constexpr std::uint32_t to_abs_send_time(TimeNs now) {

@@ -35,7 +35,7 @@ Data key_descriptor(unsigned id_offset = 0) {
                {0, 2}, {1, 2}, {3, 2},                             // layers: same, next temporal, end
                {2, 2}, {2, 2}, {3, 2}, {2, 2}, {0, 2}, {1, 2},     // indications
                {0, 1}, {1, 1}, {1, 4}, {0, 1}, {1, 1}, {0, 4}, {0, 1},  // frame differences
-               {1, 2}, {0, 4}, {2, 4}, {1, 4},                     // one chain
+               {2, 2}, {0, 4}, {2, 4}, {1, 4},                     // one chain
                {1, 1}, {639, 16}, {359, 16}});                     // resolution
 }
 

@@ -203,18 +203,6 @@ TEST(planner_shares_a_plan_between_equal_mappings) {
   CHECK_EQ(planner.plan(a).elements()[0] >> 4, a.id(Extension::kAudioLevel));
 }
 
-TEST(padding_packets_are_padding_only) {
-  std::array<std::uint8_t, 300> out{};
-  const HeaderTemplate header(send_ids(), "1");
-  const auto size = write_padding(header, false, kRewrite, 255, out);
-  const auto view = parse_rtp(Bytes(out).first(size));
-  CHECK(view.has_value());
-  CHECK_EQ(view->payload_size, 0);
-  CHECK_EQ(view->padding_size, 255);
-  CHECK_EQ(write_padding(header, false, kRewrite, 0, out), 0U);
-  CHECK_EQ(write_padding(header, false, kRewrite, 255, MutableBytes(out).first(100)), 0U);
-}
-
 TEST(abs_send_time_is_6_18_fixed_point) {
   CHECK_EQ(to_abs_send_time(0), 0U);
   CHECK_EQ(to_abs_send_time(kSecond), 1U << 18);
