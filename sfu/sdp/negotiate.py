@@ -199,12 +199,11 @@ def bundled_answer(
     remote: RemoteTransport,
     version: int,
 ) -> SessionDescription:
-    """Answer sections put into one bundle, whose first live one carries the candidates."""
+    """Answer sections put into one bundle, with our side of the transport."""
     media = list(sections)
-    first = next((place for place, section in enumerate(media) if section.port), None)
     for place, section in enumerate(media):
         if section.port:
-            media[place] = on_transport(section, local, setup_of(remote.dtls_role), first=place == first)
+            media[place] = on_transport(section, local, setup_of(remote.dtls_role))
     live = {section.mid for section in media if section.port}
     return SessionDescription(
         session_id=local.session_id,
@@ -217,16 +216,20 @@ def bundled_answer(
     )
 
 
-def on_transport(section: Media, local: LocalTransport, setup: Setup, *, first: bool) -> Media:
-    """A section with our side of the transport; the first of a bundle lists the candidates."""
+def on_transport(section: Media, local: LocalTransport, setup: Setup) -> Media:
+    """A section with our side of the transport.
+
+    Every section lists the candidates, though the first of a bundle would do (RFC 8843 section 10.1): aiortc
+    reads those of the last.
+    """
     return replace(
         section,
         ice_ufrag=local.ufrag,
         ice_pwd=local.pwd,
         fingerprints=(local.fingerprint,),
         setup=setup,
-        candidates=local.candidates if first else (),
-        end_of_candidates=first,
+        candidates=local.candidates,
+        end_of_candidates=True,
     )
 
 

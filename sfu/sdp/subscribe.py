@@ -234,13 +234,11 @@ class SubscribeSession:
 
     def _description(self) -> SessionDescription:
         media = []
-        first = True
         for slot in self._slots:
             section = self._section(slot)
             if section.port:
                 # RFC 8842 section 5.2: an offer, also a later one, leaves the choice to the answerer.
-                section = on_transport(section, self._local, Setup.ACTPASS, first=first)
-                first = False
+                section = on_transport(section, self._local, Setup.ACTPASS)
             media.append(section)
         return SessionDescription(
             session_id=self._local.session_id,

@@ -116,7 +116,7 @@ async def test_strangers_datagrams_do_no_harm(plane: MediaPlane, router: Router)
             stranger.setblocking(False)
             with pytest.raises(BlockingIOError):
                 stranger.recv(100)
-    assert not [event for event in await _waiting(router) if isinstance(event, PeerFailed)]
+        assert not [event for event in await _waiting(router) if isinstance(event, PeerFailed)]
 
 
 def _hello() -> bytes:
