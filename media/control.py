@@ -10,7 +10,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Mapping
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -91,7 +91,11 @@ def decode_frame(frame: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
         raise ControlError(f"a message that does not fit: {error}") from error
 
 
-def convert_config(config: Mapping[str, Any], to: type[T]) -> T:
+@overload
+def convert_config(config: Mapping[str, Any], to: type[T]) -> T: ...
+@overload
+def convert_config(config: Mapping[str, Any], to: Any) -> Any: ...
+def convert_config(config: Mapping[str, Any], to: Any) -> Any:
     """Turn `WorkerStart.config` into the worker's own type. Raises: ControlError."""
     try:
         return msgspec.convert(config, to)

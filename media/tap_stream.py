@@ -156,7 +156,8 @@ class TapStream:
     @property
     def clock(self) -> TrackClock | None:
         """The clock of the encoding in use."""
-        encoding = None if self._choice.selected is None else self._encodings.get(self._choice.selected)
+        index = 0 if self._kind == "audio" else self._choice.selected
+        encoding = None if index is None else self._encodings.get(index)
         return None if encoding is None else encoding.clock
 
     def _clock(self, ssrc: int) -> TrackClock:

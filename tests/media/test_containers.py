@@ -8,7 +8,7 @@ import pytest
 from media.clock_map import SECOND_NS, ParticipantClock
 from media.containers import open_muxer, whole_end
 from media.mux import MuxError, Sample, TrackFormat
-from media.remux import remux
+from media.remux import probe, remux
 from media.tap_stream import TapStream
 from tests.media import encoded
 from tests.media.tapped import TapWriter
@@ -73,23 +73,26 @@ def test_a_finished_file_has_a_duration_and_the_same_frames_at_the_same_times(co
     extension, parts = fragments(codec)
     source, target = tmp_path / f"a.{extension}", tmp_path / f"b.{extension}"
     source.write_bytes(b"".join(parts))
-    remux(source, target)
+    copied = remux(source, target, extension)
     assert times(str(target)) == pytest.approx(times(str(source)), abs=0.002)
     with av.open(str(target)) as container:
         assert container.duration is not None
+    assert copied == probe(source, extension)
+    assert copied.start_ms == 3000
+    assert copied.frames >= 50
 
 
 def test_a_file_without_frames_is_not_finished(tmp_path):
     extension, parts = fragments("vp8")
     (tmp_path / "a.webm").write_bytes(parts[0])
     with pytest.raises(MuxError):
-        remux(tmp_path / "a.webm", tmp_path / f"b.{extension}")
+        remux(tmp_path / "a.webm", tmp_path / f"b.{extension}", extension)
 
 
 def test_bytes_that_are_no_file_are_not_finished(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"nothing of the kind" * 50)
     with pytest.raises(MuxError):
-        remux(tmp_path / "a.mp4", tmp_path / "b.mp4")
+        remux(tmp_path / "a.mp4", tmp_path / "b.mp4", "mp4")
 
 
 def test_a_full_disk_is_an_os_error(tmp_path):
@@ -97,7 +100,7 @@ def test_a_full_disk_is_an_os_error(tmp_path):
     (tmp_path / "a.webm").write_bytes(b"".join(parts))
     (tmp_path / f"b.{extension}").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
-        remux(tmp_path / "a.webm", tmp_path / f"b.{extension}")
+        remux(tmp_path / "a.webm", tmp_path / f"b.{extension}", extension)
 
 
 @pytest.mark.parametrize("codec", ["h264", "av1"])

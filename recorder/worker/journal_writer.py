@@ -1,0 +1,38 @@
+"""Writes `events.jsonl` and `chat.jsonl` of one recording."""
+
+import time
+from typing import Any, Final
+
+from media.gates import Gate
+from recorder import names
+from recorder.journal import LINE_MAX_BYTES, encode_line
+from recorder.worker.disk import Disk
+
+_MS_NS: Final = 1_000_000
+
+
+class JournalWriter:
+    """Lines on the recording's time line; each stands behind the gate of the person it is about."""
+
+    def __init__(self, disk: Disk, origin_mono_ns: int, origin_unix_ms: int) -> None:
+        self._disk = disk
+        self._origin_mono_ns = origin_mono_ns
+        self._origin_unix_ms = origin_unix_ms
+
+    def at_ms(self, mono_ns: int | None = None) -> int:
+        """An instant (default: now) on the time line, in milliseconds."""
+        now_ns = time.monotonic_ns() if mono_ns is None else mono_ns
+        return (now_ns - self._origin_mono_ns) // _MS_NS
+
+    def event(self, event: str, *, gate: Gate | None = None, at_ms: int | None = None, **fields: Any) -> None:
+        """Note what happened; with a gate it is about a person's media, and goes only while that is open."""
+        line = encode_line(self.at_ms() if at_ms is None else at_ms, event, fields)
+        if len(line) <= LINE_MAX_BYTES:
+            self._disk.append(names.EVENTS, line, gate, is_essential=True)
+
+    def chat(self, gate: Gate, *, line_id: str, person: str, name: str, text: str, unix_ms: int) -> None:
+        """Keep a chat line."""
+        fields = {"id": line_id, "unix_ms": unix_ms, "person": person, "name": name, "text": text}
+        line = encode_line(unix_ms - self._origin_unix_ms, "chat", fields)
+        if len(line) <= LINE_MAX_BYTES:
+            self._disk.append(names.CHAT, line, gate)
