@@ -27,19 +27,19 @@ class NegotiationError(SfuError):
     code = "negotiation_failed"
 
 
-class UnsupportedCodec(NegotiationError):  # noqa: N818 - the field's word for it
+class UnsupportedCodec(NegotiationError):
     """An offer in which no section has a codec that the room allows."""
 
     code = "unsupported_codec"
 
 
-class UnknownPeer(SfuError):  # noqa: N818 - the field's word for it
+class UnknownPeer(SfuError):
     """A peer, subscriber or viewer id that is not (or no longer) in this router."""
 
     code = "not_found"
 
 
-class UnknownTrack(SfuError):  # noqa: N818 - the field's word for it
+class UnknownTrack(SfuError):
     """A track id that is not (or no longer) in this router."""
 
     code = "not_found"
@@ -51,19 +51,19 @@ class EngineError(SfuError):
     code = "engine_error"
 
 
-class QueueFull(EngineError):  # noqa: N818 - the field's word for it
+class QueueFull(EngineError):
     """A command that found the worker's bounded queue full."""
 
     code = "engine_busy"
 
 
-class RouterClosed(SfuError):  # noqa: N818 - the field's word for it
+class RouterClosed(SfuError):
     """A call on a router, or a plane, that is closed."""
 
     code = "room_closed"
 
 
-class TooManyPeers(SfuError):  # noqa: N818 - the field's word for it
+class TooManyPeers(SfuError):
     """A configured limit of peers, tracks or subscriptions is reached."""
 
     code = "room_full"

@@ -435,9 +435,16 @@ def _matches(certificate: x509.Certificate, fingerprints: Sequence[Fingerprint])
     return False
 
 
+_HINTS: Final = {
+    "wrong curve": "the peer's certificate is on an unusual curve: give it an ECDSA certificate on P-256 "
+    "(FFmpeg with GnuTLS: the options cert_file and key_file)",
+}
+
+
 def _describe(error: SSL.Error) -> str:
-    """OpenSSL's words for what went wrong."""
+    """OpenSSL's words for what went wrong, with what helps where we know it."""
     try:
-        return ", ".join(reason for _, _, reason in error.args[0]) or "unknown"
+        reasons = [reason for _, _, reason in error.args[0]]
     except (IndexError, TypeError, ValueError):
         return type(error).__name__
+    return ", ".join(_HINTS.get(reason, reason) for reason in reasons) or "unknown"
