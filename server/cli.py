@@ -32,7 +32,12 @@ from store import Store, StoreConfig, StoreError
 
 T = TypeVar("T")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Parley: a real-time media server.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="Parley: a real-time media server.",
+)
 rooms_app = typer.Typer(no_args_is_help=True, help="Rooms of a running server.")
 recordings_app = typer.Typer(no_args_is_help=True, help="Recordings of a running server.")
 record_app = typer.Typer(no_args_is_help=True, help="Record a room of a running server.")

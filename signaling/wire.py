@@ -19,7 +19,8 @@ MAX_DEPTH: Final = 16
 MAX_VALUES: Final = 8_192
 MAX_ARRAY: Final = 1_024
 MAX_MAP: Final = 256
-MAX_STRING_BYTES: Final = 65_536
+MAX_STRING_BYTES: Final = MAX_MESSAGE_BYTES
+"""Fields have limits of their own; one that is over its limit is told by name, and ends nothing."""
 _INT_LIMIT: Final = 1 << 63
 
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]

@@ -132,6 +132,7 @@ class Connection:
         self._changed = asyncio.Event()
         self._close: CloseCode | None = None
         self._participant: Participant | None = None
+        self._is_leaving = False
         self._claims: Claims | None = None
         self._group: asyncio.TaskGroup | None = None
         self._pumps: list[asyncio.Task[None]] = []
@@ -228,7 +229,9 @@ class Connection:
                 elif isinstance(told, RevocationDone):
                     self._context.metrics.revocation_seconds.observe(told.latency_ms / 1000)
                 elif isinstance(told, Removed):
-                    self._session.removed(told.reason)
+                    # The room's echo of the client's own `leave`, whose answer comes first.
+                    if not self._is_leaving:
+                        self._session.removed(told.reason)
                 elif isinstance(told, RoomClosed):
                     self._session.room_closed(told.reason)
             except Exception as error:  # noqa: BLE001 - one peer's fault ends that peer only
@@ -272,6 +275,7 @@ class Connection:
                 self._session.answer(call.id, {"now_ms": time.time_ns() // 1_000_000})
             case Leave():
                 if self._participant is not None:
+                    self._is_leaving = True
                     await self._participant.leave("left")
                     self._participant = None
                 self._session.left(call.id)

@@ -65,7 +65,6 @@ JSON_BOMBS: dict[str, bytes] = {
     "nothing": b"",
     "cut short": b'{"a": ',
     "too long": b'"' + b"x" * MAX_MESSAGE_BYTES + b'"',
-    "a long string": b'"' + b"x" * 70_000 + b'"',
     "a byte order mark": b"\xef\xbb\xbf{}",
 }
 
