@@ -51,11 +51,11 @@ def _run(config: WorkerConfig, control: BlockingControl, fds: dict[str, int]) ->
         case FinishConfig():
             from recorder.worker.finish import finish_folder  # noqa: PLC0415 - loads PyAV, recording does not need it
 
-            return finish_folder(Path(config.folder), control)
+            return finish_folder(Path(config.folder), control.send)
         case EraseConfig():
             from recorder.worker.erase import erase_person  # noqa: PLC0415 - as above
 
-            return erase_person(Path(config.folder), config.person, control)
+            return erase_person(Path(config.folder), config.person, control.send)
         case _:
             assert_never(config)
 
