@@ -41,7 +41,7 @@ class MediaPlane:
         self._host = host
         self._registry = Registry()
         self._routers: set[Router] = set()
-        self._counters: Counter[str] = Counter()
+        self._counters = host.counters
         self._is_closed = False
 
     @classmethod
@@ -118,8 +118,7 @@ class MediaPlane:
         if self._is_closed:
             return
         self._is_closed = True
-        for router in list(self._routers):
-            await router.close()
+        await asyncio.gather(*(router.close() for router in list(self._routers)))
         await self._host.tasks.close(patience_s=_CLOSE_PATIENCE_S)
         await self.engine.close()
         # The engine's threads are gone: nobody uses a session that it never let go of.

@@ -6,7 +6,7 @@ once. Nothing here waits for the remote: what it sends or leaves out moves this 
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final, Protocol, assert_never
@@ -93,6 +93,8 @@ class PeerHost:
     """SDP candidate values for each worker."""
     rng: random.Random
     tasks: Tasks
+    counters: Counter[str] = field(default_factory=Counter)
+    """What Python dropped, by reason."""
     kept: deque[SrtpSessions] = field(default_factory=deque)
     """Sessions whose removal the engine never acknowledged: kept for ever rather than freed under it."""
 
@@ -196,6 +198,9 @@ class Peer:
             # The hello may arrive before the answer: the fingerprint is compared when both are there.
             self._dtls.set_fingerprints(remote.fingerprints)
             self._run()
+        elif remote.dtls_role == "client" and self._ice is not None and self._ice.selected is not None:
+            self._begin_dtls(_now())
+            self._run()
 
     def is_remote_generation(self, ufrag: str) -> bool:
         """Whether the remote's present ICE generation goes by this ufrag."""
@@ -229,11 +234,15 @@ class Peer:
     def _receive(self, event: TransportEvent, now: float) -> None:
         match event:
             case events.Stun():
-                if self._checks.allow(now):
+                if not self._checks.allow(now):
+                    self._host.counters["stun_over_budget"] += 1
+                else:
                     self.begin().receive(event.data, event.socket, event.ip, event.port, now)
                     self._run()
             case events.Dtls():
-                if self._handshake.allow(now):
+                if not self._handshake.allow(now):
+                    self._host.counters["dtls_over_budget"] += 1
+                else:
                     self._receive_dtls(event, now)
             case events.Proven():
                 if self._dtls is not None:
@@ -330,7 +339,7 @@ class Peer:
         try:
             self._host.engine.send(self.worker, socket, ip, port, data)
         except QueueFull:
-            _log.debug("peer_datagram_dropped", peer=self.id)
+            self._host.counters["datagram_not_sent"] += 1
 
     async def _secure(self, sessions: SrtpSessions) -> None:
         try:
@@ -356,11 +365,11 @@ class Peer:
         self._listener.on_failed(self.id, reason)
 
     def _arm(self) -> None:
-        deadlines = [
-            self._ice.deadline(),
-            self._join_by,
-            None if self._dtls is None else self._dtls.deadline(),
-        ]
+        deadlines = [self._join_by, self._farewell_by]
+        if self._ice is not None:
+            deadlines.append(self._ice.deadline())
+        if self._dtls is not None:
+            deadlines.append(self._dtls.deadline())
         due = min((d for d in deadlines if d is not None), default=None)
         if self._timer is not None:
             if due is not None and self._timer.when() == due:
@@ -402,6 +411,9 @@ class Peer:
         self.state = PeerState.CLOSED
         self._disarm()
         self._goodbye()
+        if self._ice is not None:
+            for reason, count in self._ice.dropped.items():
+                self._host.counters[f"stun_{reason}"] += count
         sessions, self._sessions, self._dtls = self._sessions, None, None
         is_removed = False
         try:

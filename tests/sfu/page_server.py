@@ -22,8 +22,22 @@ globalThis.publish = async (owner, encodings) => {
   await pc.setLocalDescription();
   const answer = await post("/publish", { owner, sdp: pc.localDescription.sdp });
   await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+  globalThis.upPeer = answer.peer;
   return answer.tracks;
 };
+globalThis.renegotiate = async (owner) => {
+  await up.setLocalDescription();
+  const answer = await post("/publish", { owner, sdp: up.localDescription.sdp, peer: globalThis.upPeer });
+  await up.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+  return answer.tracks;
+};
+globalThis.restartDown = async () => {
+  const offer = await post("/offer", { sub, restart: true });
+  await down.setRemoteDescription({ type: "offer", sdp: offer.sdp });
+  await down.setLocalDescription();
+  await post("/answer", { sub, version: offer.version, sdp: down.localDescription.sdp });
+};
+globalThis.localUfrag = (pc) => /a=ice-ufrag:(.*)/.exec(pc.localDescription.sdp)[1].trim();
 globalThis.subscribe = async (owner, tracks) => {
   globalThis.sub ??= (await post("/subscriber", { owner })).sub;
   await post("/subscribe", { sub, tracks });
@@ -78,8 +92,10 @@ async def serve(router: Router) -> AsyncIterator[str]:
 
     async def publish(request: web.Request) -> web.Response:
         body = json.loads(await request.text())
-        answer = await router.publish(body["owner"], body["sdp"])
-        tracks = {track.kind: track.track for track in answer.tracks}
+        answer = await router.publish(body["owner"], body["sdp"], peer=body.get("peer"))
+        tracks = {
+            f"{track.kind}{track.mid if track.mid > '1' else ''}": track.track for track in answer.tracks
+        }
         return web.json_response({"sdp": answer.sdp, "peer": answer.peer, "tracks": tracks})
 
     async def subscriber(request: web.Request) -> web.Response:
@@ -94,7 +110,7 @@ async def serve(router: Router) -> AsyncIterator[str]:
 
     async def offer(request: web.Request) -> web.Response:
         body = json.loads(await request.text())
-        made = await router.offer(SubscriberId(body["sub"]))
+        made = await router.offer(SubscriberId(body["sub"]), restart=body.get("restart", False))
         assert made is not None
         return web.json_response({"sdp": made.sdp, "version": made.version, "tracks": made.tracks})
 

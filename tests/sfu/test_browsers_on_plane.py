@@ -103,6 +103,51 @@ async def test_a_viewer_is_switched_between_publishers(router: Router) -> None:
         await hears(viewer, "audio", 900)
 
 
+async def test_ice_restarts_on_both_connections_and_media_goes_on(router: Router) -> None:
+    async with serve(router) as url, chromium.launch() as browser:
+        one = await browser.page(Capture(RED, 500))
+        two = await browser.page(Capture(BLUE, 900))
+        first = await meets(one, url, "p_one")
+        await two.goto(url)
+        await two.evaluate("(tracks) => subscribe('p_two', tracks)", list(first.values()))
+        await sees(two, "video", RED)
+        before = await one.evaluate("() => localUfrag(up)"), await two.evaluate("() => localUfrag(down)")
+        await one.evaluate("() => up.restartIce()")
+        again = await one.evaluate("() => renegotiate('p_one')")
+        await two.evaluate("() => restartDown()")
+        after = await one.evaluate("() => localUfrag(up)"), await two.evaluate("() => localUfrag(down)")
+        assert again == first
+        assert before[0] != after[0]
+        assert before[1] != after[1]
+        await sees(two, "video", RED)
+        await until(one, "() => up.connectionState === 'connected' && up.iceConnectionState !== 'checking'")
+        await hears(two, "audio", 500)
+
+
+async def test_a_screen_is_added_and_taken_away_while_the_camera_goes_on(router: Router) -> None:
+    async with serve(router) as url, chromium.launch() as browser:
+        one = await browser.page(Capture(RED, 500, screen=GREEN))
+        two = await browser.page(Capture(BLUE, 900))
+        first = await meets(one, url, "p_one")
+        await two.goto(url)
+        await two.evaluate("(tracks) => subscribe('p_two', tracks)", list(first.values()))
+        await sees(two, "video", RED)
+        await one.evaluate("""async () => {
+          const screen = await navigator.mediaDevices.getDisplayMedia({ video: true });
+          globalThis.screenSender = up.addTransceiver(screen.getTracks()[0], { direction: "sendonly" });
+        }""")
+        second = await one.evaluate("() => renegotiate('p_one')")
+        assert {kind: second[kind] for kind in first} == first
+        screen = next(track for kind, track in second.items() if kind not in first)
+        await two.evaluate("(tracks) => subscribe('p_two', tracks)", [screen])
+        await sees(two, "video", GREEN)
+        await sees(two, "video", RED)
+        await one.evaluate("() => { screenSender.stop(); }")
+        third = await one.evaluate("() => renegotiate('p_one')")
+        assert third == first
+        await sees(two, "video", RED)
+
+
 async def test_a_closed_tab_is_noticed(router: Router) -> None:
     async with serve(router) as url, chromium.launch() as browser:
         one = await browser.page(Capture(RED, 500))
