@@ -27,7 +27,9 @@ from sfu.engine.fake import FakeEngine
 from store import Store, StoreConfig
 
 CAPTURES = Path(__file__).parent.parent / "fixtures" / "sdp"
-MEDIA = MediaConfig(addresses=("127.0.0.1",), port=0, gate_slots=4096, join_timeout_s=600, answer_timeout_s=600)
+MEDIA = MediaConfig(
+    addresses=("127.0.0.1",), port=0, gate_slots=4096, join_timeout_s=600, answer_timeout_s=600
+)
 EVERYTHING = frozenset(Permission) - {Permission.ADMIN}
 PERSON = frozenset({Permission.JOIN, Permission.PUBLISH, Permission.SUBSCRIBE, Permission.CHAT})
 ACCEPTED = Acceptance(terms_version=DEFAULT_TERMS.version, age_18=True)
@@ -164,7 +166,9 @@ class Rig:
         """Start a live broadcast with a consumer."""
         return await self.start(LIVE, sites or (PARTNER_SITE,), room=room, **fields)
 
-    async def start(self, use: Any, sites: Any, *, room: str, acknowledges: bool = True, **fields: Any) -> Consumer:
+    async def start(
+        self, use: Any, sites: Any, *, room: str, acknowledges: bool = True, **fields: Any
+    ) -> Consumer:
         fields.setdefault("permissions", EVERYTHING)
         activity = await self.service.open_activity(room, use, sites, kill=self.killed.append, **fields)
         consumer = Consumer(activity, acknowledges=acknowledges)

@@ -113,7 +113,9 @@ async def test_gates_are_closed_before_the_first_await_of_a_revocation(house: Ri
     await pending
 
 
-async def test_a_consumer_that_does_not_acknowledge_in_150_ms_is_killed_and_its_sink_closed(house: Rig) -> None:
+async def test_a_consumer_that_does_not_acknowledge_in_150_ms_is_killed_and_its_sink_closed(
+    house: Rig,
+) -> None:
     ada = await house.join("ada")
     consumer = await house.record(acknowledges=False)
     await house.acknowledge(ada)
@@ -180,7 +182,9 @@ async def test_each_notice_counts_for_its_own_activity(house: Rig) -> None:
     assert not house.gate(second.activity, ada)
 
 
-async def test_a_whip_publisher_with_a_vouched_claim_is_tapped_without_a_notice_of_its_own(house: Rig) -> None:
+async def test_a_whip_publisher_with_a_vouched_claim_is_tapped_without_a_notice_of_its_own(
+    house: Rig,
+) -> None:
     dora = await house.join("dora", transport="whip", accept=VOUCHED, choices={RECORD: True})
     await house.publish(dora)
     consumer = await house.record()
@@ -197,7 +201,9 @@ async def test_a_vouched_claim_covers_only_the_uses_it_names(house: Rig) -> None
     assert not house.gate(broadcast.activity, dora)
 
 
-async def test_a_whip_publisher_without_terms_comes_in_while_nothing_runs_and_is_never_used(house: Rig) -> None:
+async def test_a_whip_publisher_without_terms_comes_in_while_nothing_runs_and_is_never_used(
+    house: Rig,
+) -> None:
     eve = await house.join("eve", transport="whip", accept=None)
     await house.publish(eve)
     consumer = await house.record()

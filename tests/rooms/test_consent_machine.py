@@ -101,6 +101,12 @@ class ConsentMachine(RuleBasedStateMachine):
 
         self.house = self.run(enter())
 
+        for name in NAMES:
+            self.do_join(name, accepts=True)
+        self.do_start(RECORD)
+        for name in NAMES[:2]:
+            self.do_agree(name)
+
     def teardown(self) -> None:
         if self.context is not None:
             self.run(self.context.__aexit__(None, None, None))
@@ -110,19 +116,22 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule(name=people, accepts=st.booleans())
     def join(self, name: str, accepts: bool) -> None:
+        """Also of somebody who is inside: the newest join wins."""
+        self.do_join(name, accepts=accepts)
+
+    def do_join(self, name: str, *, accepts: bool) -> None:
         self.note_open(name)
         accept = ACCEPTED if accepts else None
         participant = self.run(self.house.join(name, accept=accept, permissions=PERSON))
-        facts = ConsentFacts(acceptance=self.newest() if accepts and self.serves(ACCEPTED) else None)
-        if accepts and self.serves(ACCEPTED):
-            facts = replace(facts, acceptance=ACCEPTED)
+        facts = ConsentFacts(acceptance=ACCEPTED if accepts and self.serves(ACCEPTED) else None)
         self.model.people[name] = Person(participant, facts, participant.resume_secret)
 
-    @rule(name=people)
-    def publish(self, name: str) -> None:
-        person = self.active(name)
-        if person is None:
+    @rule(data=st.data())
+    def publish(self, data: st.DataObject) -> None:
+        name = self.draw_active(data)
+        if name is None:
             return
+        person = self.model.people[name]
         pending = person.participant.pending_notices()
         try:
             self.run(self.house.publish(person.participant))
@@ -130,20 +139,22 @@ class ConsentMachine(RuleBasedStateMachine):
         except Refused as refusal:
             assert refusal.code in {Code.NOTICE_REQUIRED, Code.TERMS_REQUIRED}
 
-    @rule(name=people)
-    def accept(self, name: str) -> None:
-        person = self.active(name)
-        if person is None:
+    @rule(data=st.data())
+    def accept(self, data: st.DataObject) -> None:
+        name = self.draw_active(data)
+        if name is None:
             return
+        person = self.model.people[name]
         version = self.newest()
         self.run(person.participant.accept_terms(version.terms_version, age_18=True))
         person.facts = replace(person.facts, acceptance=version)
 
-    @rule(name=people, use=uses, agrees=st.booleans())
-    def choose(self, name: str, use: Any, agrees: bool) -> None:
-        person = self.active(name)
-        if person is None:
+    @rule(data=st.data(), use=uses, agrees=st.booleans())
+    def choose(self, data: st.DataObject, use: Any, agrees: bool) -> None:
+        name = self.draw_active(data)
+        if name is None:
             return
+        person = self.model.people[name]
         before = self.open_slots(name, use)
         try:
             self.run(person.participant.consent({use: agrees}))
@@ -155,50 +166,55 @@ class ConsentMachine(RuleBasedStateMachine):
             self.model.revoked |= before
         person.facts = person.facts.choosing({use: agrees})
 
-    @rule(name=people)
-    def revoke(self, name: str) -> None:
-        person = self.active(name)
-        if person is None:
+    @rule(data=st.data())
+    def revoke(self, data: st.DataObject) -> None:
+        name = self.draw_active(data)
+        if name is None:
             return
+        person = self.model.people[name]
         before = self.open_slots(name)
         self.run(person.participant.revoke())
         self.model.revoked |= before
         for use in self.house.service.consent.uses_of(person.participant.room):
             person.facts = person.facts.choosing({use: False})
 
-    @rule(name=people)
-    def acknowledge(self, name: str) -> None:
-        person = self.active(name)
-        if person is None:
+    @rule(data=st.data())
+    def acknowledge(self, data: st.DataObject) -> None:
+        name = self.draw_active(data)
+        if name is None:
             return
+        person = self.model.people[name]
         self.run(self.house.acknowledge(person.participant))
         notices = {consumer.activity.notice_id for consumer in self.model.running.values()}
         person.facts = replace(person.facts, acknowledged=person.facts.acknowledged | notices)
 
-    @rule(name=people)
-    def leave(self, name: str) -> None:
-        person = self.active(name)
-        if person is None:
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        name = self.draw_active(data)
+        if name is None:
             return
+        person = self.model.people[name]
         self.note_open(name)
         self.run(person.participant.leave())
         del self.model.people[name]
 
-    @rule(name=people)
-    def suspend(self, name: str) -> None:
-        person = self.active(name)
-        if person is None:
+    @rule(data=st.data())
+    def suspend(self, data: st.DataObject) -> None:
+        name = self.draw_active(data)
+        if name is None:
             return
+        person = self.model.people[name]
         self.note_open(name)
         self.run(person.participant.suspend())
         person.suspended = True
         person.facts = person.facts.held(Hold.SIGNALLING, True)
 
-    @rule(name=people, kept=st.booleans())
-    def resume(self, name: str, kept: bool) -> None:
-        person = self.model.people.get(name)
-        if person is None or not person.suspended:
-            return
+    @precondition(lambda self: any(person.suspended for person in self.model.people.values()))
+    @rule(data=st.data(), kept=st.booleans())
+    def resume(self, data: st.DataObject, kept: bool) -> None:
+        lost = [name for name, person in self.model.people.items() if person.suspended]
+        name = data.draw(st.sampled_from(lost))
+        person = self.model.people[name]
         join = self.house.join(
             name, accept=None, resume=person.secret, media="kept" if kept else "new", permissions=PERSON
         )
@@ -208,15 +224,32 @@ class ConsentMachine(RuleBasedStateMachine):
         person.participant, person.secret, person.suspended = participant, participant.resume_secret, False
         person.facts = person.facts.held(Hold.SIGNALLING, False)
 
+    @rule(data=st.data())
+    def agree_fully(self, data: st.DataObject) -> None:
+        name = self.draw_active(data)
+        if name is not None:
+            self.do_agree(name)
+
+    def do_agree(self, name: str) -> None:
+        person = self.model.people[name]
+        version = self.newest()
+        self.run(person.participant.accept_terms(version.terms_version, age_18=True))
+        self.run(person.participant.consent({RECORD: True, LIVE: True}))
+        person.facts = replace(person.facts, acceptance=version).choosing({RECORD: True, LIVE: True})
+        self.run(self.house.acknowledge(person.participant))
+        notices = {consumer.activity.notice_id for consumer in self.model.running.values()}
+        person.facts = replace(person.facts, acknowledged=person.facts.acknowledged | notices)
+
     @precondition(lambda self: len(self.model.running) < 3 and self.model.people)
     @rule(use=uses)
     def start(self, use: Any) -> None:
-        consumer = self.run(
-            self.house.start(use, (SITES[use],), room="demo", permissions=EVERYTHING)
-        )
+        self.do_start(use)
+
+    def do_start(self, use: Any) -> None:
+        consumer = self.run(self.house.start(use, (SITES[use],), room="demo", permissions=EVERYTHING))
         self.model.running[consumer.activity.id] = consumer
 
-    @precondition(lambda self: self.model.running)
+    @precondition(lambda self: len(self.model.running) > 1)
     @rule(data=st.data())
     def stop(self, data: st.DataObject) -> None:
         chosen = data.draw(st.sampled_from(sorted(self.model.running)))
@@ -225,6 +258,7 @@ class ConsentMachine(RuleBasedStateMachine):
             self.model.revoked |= self.slots_of(name, consumer)
         self.run(consumer.activity.close())
 
+    @precondition(lambda self: any(person.suspended for person in self.model.people.values()))
     @rule()
     def grace_ends(self) -> None:
         lost = [name for name, person in self.model.people.items() if person.suspended]
@@ -239,11 +273,10 @@ class ConsentMachine(RuleBasedStateMachine):
 
         self.run(wait())
 
+    @precondition(lambda self: len(self.model.terms.documents) < 3)
     @rule()
     def terms_change(self) -> None:
         number = len(self.model.terms.documents) + 1
-        if number > 3:
-            return
         document = replace(DEFAULT_TERMS, version=f"v{number}", number=number, is_material=number == 3)
         for name in NAMES:
             if document.is_material:
@@ -292,9 +325,9 @@ class ConsentMachine(RuleBasedStateMachine):
 
     # Helpers
 
-    def active(self, name: str) -> Person | None:
-        person = self.model.people.get(name)
-        return None if person is None or person.suspended else person
+    def draw_active(self, data: st.DataObject) -> str | None:
+        active = [name for name, person in self.model.people.items() if not person.suspended]
+        return data.draw(st.sampled_from(active)) if active else None
 
     def newest(self) -> Acceptance:
         return Acceptance(terms_version=self.model.terms.documents[-1].version, age_18=True)
@@ -305,7 +338,9 @@ class ConsentMachine(RuleBasedStateMachine):
     def slots_of(self, name: str, consumer: Consumer) -> set[tuple[int, int]]:
         person = self.model.people.get(name)
         grant = consumer.activity.grants.get(person.participant.id) if person is not None else None
-        return {(grant.gate.slot, grant.gate.version)} if grant is not None and grant.gate is not None else set()
+        return (
+            {(grant.gate.slot, grant.gate.version)} if grant is not None and grant.gate is not None else set()
+        )
 
     def open_slots(self, name: str, use: Any = None) -> set[tuple[int, int]]:
         return {
@@ -321,8 +356,8 @@ class ConsentMachine(RuleBasedStateMachine):
 
 TestConsent = ConsentMachine.TestCase
 TestConsent.settings = settings(
-    max_examples=60,
-    stateful_step_count=30,
+    max_examples=50,
+    stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
