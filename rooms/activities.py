@@ -222,9 +222,28 @@ class Activities:
         self._consent.queue_activity(room, activity, LedgerKind.ACTIVITY_STOPPED, reason)
         if not room.is_closed:
             room.tell_activities()
+            self._watch_on(room, activity)
         sink, activity.sink = activity.sink, None
         if sink is not None:
             await self._consent.desk(room).taps.close_sink(sink)
+
+    def _watch_on(self, room: Room, ended: Activity) -> None:
+        """Viewers outside that watched under the ended activity go on under one of their own, with its own notice."""
+        ended_sites = {site.id for site in ended.sites}
+        sites = {
+            viewer.site.id: viewer.site
+            for viewer in room.viewers.values()
+            if viewer.site is not None and viewer.site.id in ended_sites
+        }
+        for site in sites.values() if ended.use == LIVE else ():
+            self._house.scope.start(self._watch_again(room, site), "viewing")
+
+    async def _watch_again(self, room: Room, site: Site) -> None:
+        try:
+            await self.watch(room, site)
+        except Refused:
+            # The room is closing, or full of activities: they stay in the dark.
+            return
 
     def overflowed(self, activity: Activity) -> None:
         """The consumer did not read its events: it was killed, the activity ends."""

@@ -287,7 +287,10 @@ class ConsentService:
                 vouched=member.acknowledges_all,
             )
             await self._note(entry)
-        member.facts = replace(member.facts, acknowledged=member.facts.acknowledged | {notice_id})
+        # What is over needs no acknowledgement any more: the set stays as small as what runs.
+        running = frozenset(room.notice_ids())
+        known = (member.facts.acknowledged & running) | {notice_id}
+        member.facts = replace(member.facts, acknowledged=known)
         self.settle(room, "resumed", members=[member])
 
     def chat_written(self, room: Room, author: Member, line: ChatMessage) -> None:
@@ -386,7 +389,7 @@ class ConsentService:
             grant = activity.grants.pop(member.id, None)
             if grant is not None:
                 self._release(grant)
-            if not activity.is_viewing:
+            if not activity.is_viewing and member.transport != "whep":
                 activity.events.put(person_of(member, None))
 
     def close_gates(self, room: Room, activity: Activity) -> None:

@@ -12,7 +12,8 @@ class Mailbox(Generic[E]):
     """Events in order, for one consumer on the event loop's thread.
 
     Overflow rule: an event of a `replaceable` type takes the place of its waiting twin, so those never pile up; one
-    more event than `limit` closes the mailbox for good and calls `on_overflow` once: the owner ends the consumer.
+    more event than `limit` closes the mailbox for good, with `overflow_event` as its last, and calls `on_overflow` once:
+    the owner ends the consumer.
     """
 
     def __init__(
@@ -20,10 +21,12 @@ class Mailbox(Generic[E]):
         limit: int,
         *,
         replaceable: tuple[type, ...] = (),
+        overflow_event: E | None = None,
         on_overflow: Callable[[], None] | None = None,
     ) -> None:
         self._limit = limit
         self._replaceable = replaceable
+        self._overflow_event = overflow_event
         self._on_overflow = on_overflow
         self._waiting: deque[list[E]] = deque()
         self._twins: dict[type, list[E]] = {}
@@ -48,7 +51,7 @@ class Mailbox(Generic[E]):
             twin[0] = event
             return
         if len(self._waiting) >= self._limit:
-            self.close()
+            self.close(self._overflow_event)
             if self._on_overflow is not None:
                 self._on_overflow()
             return

@@ -21,6 +21,7 @@ from rooms.events import (
     ActivitiesChanged,
     Chat,
     NoticeRaised,
+    Removed,
     RoomEvent,
     SpeakersChanged,
     SubscribeOfferReady,
@@ -85,6 +86,7 @@ class Participant:
         self.events: Mailbox[RoomEvent] = Mailbox(
             desks.house.limits.events_waiting,
             replaceable=(SpeakersChanged, SubscribeOfferReady, ActivitiesChanged),
+            overflow_event=Removed("slow_reader"),
             on_overflow=self._overflow,
         )
         """For one consumer; ends after `Removed` or `RoomClosed`."""
@@ -382,5 +384,4 @@ class Participant:
         self._desks.house.scope.start(self._cut_off(), "slow_reader")
 
     async def _cut_off(self) -> None:
-        if self.is_attached:
-            await self._desks.leaving.leave(self.room, self._member, "slow_reader")
+        await self.suspend()

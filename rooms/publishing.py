@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from policy import Deny, Permission, may_publish
+from policy import Deny, Hold, Permission, may_publish
 from rooms.consent import ConsentService
 from rooms.errors import Code, Refused
 from rooms.events import PeerClosed, TrackMuted, TrackPublished, TrackUnpublished
@@ -103,6 +103,7 @@ class Publishing:
         if member.publish_peer == peer:
             member.publish_peer, member.publish_session = None, ""
         self.forget_tracks(room, member, [track.id for track in member.tracks.values()], reason)
+        self._lift_media_hold(room, member)
         try:
             await room.router.remove_peer(peer)
         except SfuError as error:
@@ -126,7 +127,13 @@ class Publishing:
         """The engine closed the publish connection."""
         member.publish_peer, member.publish_session = None, ""
         self.forget_tracks(room, member, list(member.tracks), reason)
+        self._lift_media_hold(room, member)
         member.tell(PeerClosed("publish", reason))
+
+    def _lift_media_hold(self, room: Room, member: Member) -> None:
+        # The silent connection is gone: what the next one sends is governed by the grants as they stand.
+        if Hold.MEDIA in member.facts.holds and member.is_present:
+            self._house.scope.start(self._consent.resume(room, member, Hold.MEDIA), "resume")
 
     def track_added(
         self, room: Room, member: Member, published: PublishedTrack, source: Source | None

@@ -103,7 +103,7 @@ class RoomService:
     ) -> Self:
         """Read terms, partners and kept rooms, and be ready; the caller closes the service before plane and store.
 
-        Raises: StoreUnavailable when the store cannot be read.
+        Raises: StoreUnavailable when the store cannot be read; Refused when a kept room cannot be opened.
         """
         clock = clock or SystemClock()
         config = config or RoomsConfig()
@@ -128,6 +128,12 @@ class RoomService:
         service._kept = {row.name: row for row in await store.rooms.kept()}
         await scope.open()
         service.consent.policy_changed()
+        try:
+            for name in service._kept:
+                await service._obtain(name)
+        except Refused:
+            await service.close()
+            raise
         await service._beat()
         return service
 
