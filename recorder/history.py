@@ -157,8 +157,11 @@ def build(
 ) -> Manifest:
     """Put a manifest together. Raises: ManifestInvalid when the events do not even say what was recorded."""
     builder = _Builder()
-    for line in events:
-        builder.read(line)
+    try:
+        for line in events:
+            builder.read(line)
+    except (TypeError, ValueError) as error:
+        raise ManifestInvalid(f"an event cannot be read: {error}") from error
     start = builder.start
     if not isinstance(start.get("recording"), str) or not isinstance(start.get("origin_unix_ms"), int):
         raise ManifestInvalid("the events do not begin with the recording's start")

@@ -10,6 +10,8 @@ MANIFEST: Final = "manifest.json"
 DRAFT: Final = "manifest.draft.json"
 RESERVE: Final = "reserve.tmp"
 QUARANTINE: Final = "quarantine"
+ERASE: Final = "erase."
+"""How the request to erase a person begins; their id follows."""
 TEMPORARY: Final = ".tmp"
 """How every temporary file ends; what a crash left of them is removed."""
 PARTS_MAX: Final = 999

@@ -44,6 +44,7 @@ from store.media import (
     Recordings,
     RecordingState,
 )
+from store.paging import cursor as page_cursor
 from store.people import Persons
 from store.rooms import Bans, RoomRow, Rooms
 from store.secret import Secret
@@ -100,5 +101,6 @@ __all__ = [
     "digest",
     "is_id",
     "new_id",
+    "page_cursor",
     "standing_of",
 ]

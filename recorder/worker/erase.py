@@ -8,6 +8,7 @@ import msgspec
 
 from recorder import names
 from recorder.errors import ManifestInvalid
+from recorder.files import replace_file
 from recorder.journal import Line, read_lines
 from recorder.manifest import SignedManifest
 from recorder.worker.finish import Finisher
@@ -30,7 +31,7 @@ def erase_person(folder: Path, person: str, send: Callable[[msgspec.Struct], Non
     _remove_files(folder, finisher, person)
     for name in (names.CHAT, names.EVENTS):
         kept = [line for line in read_lines(finisher.read(name)) if not _is_about(line, person, tracks)]
-        finisher.write(name, b"".join(msgspec.json.encode(line) + b"\n" for line in kept))
+        replace_file(folder / name, b"".join(msgspec.json.encode(line) + b"\n" for line in kept))
     finisher.tidy()
     try:
         manifest = finisher.whole(lambda done, total: send(FinishProgress(done, total)))

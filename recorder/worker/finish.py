@@ -4,7 +4,6 @@ Runs after a recording stopped and after any crash, and may itself be killed at 
 noted before it takes effect, so that the next run goes on from there.
 """
 
-import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from media.mux import MuxError
 from media.remux import Remuxed, probe, remux
 from recorder import names
 from recorder.errors import ManifestInvalid
+from recorder.files import replace_file, sha256_of, sync_path
 from recorder.history import build
 from recorder.journal import encode_line, read_lines, whole_lines
 from recorder.manifest import Manifest, OtherEntry, PartFacts
@@ -63,7 +63,7 @@ class Finisher:
         """Make one file plain; None when nothing whole is in it and it is gone (removed or put aside)."""
         path = self._folder / str(part)
         known = self._known.get(str(part))
-        if known is not None and _sha256(path) == known.sha256:
+        if known is not None and sha256_of(path) == known.sha256:
             return known
         with path.open("rb+") as file:
             end = whole_end(file, part.extension)
@@ -84,12 +84,12 @@ class Finisher:
             temporary.unlink(missing_ok=True)
             content, is_plain = probe(path, part.extension), False
         shown = temporary if is_plain else path
-        _sync(shown)
+        sync_path(shown)
         facts = self._facts(part, content, shown, is_plain=is_plain)
         self._note("file_finished", facts=msgspec.to_builtins(facts))
         if is_plain:
             temporary.replace(path)
-        _sync(self._folder)
+        sync_path(self._folder)
         return facts
 
     def whole(self, report: Callable[[int, int], None]) -> Manifest:
@@ -105,24 +105,15 @@ class Finisher:
         for name in (names.CHAT, names.EVENTS):
             path = self._folder / name
             if path.is_file():
-                others.append(OtherEntry(name=name, size_bytes=path.stat().st_size, sha256=_sha256(path)))
+                others.append(OtherEntry(name=name, size_bytes=path.stat().st_size, sha256=sha256_of(path)))
         events, chat = self.read(names.EVENTS), self.read(names.CHAT)
         return build(read_lines(events), read_lines(chat), finished, others)
 
     def write_draft(self, manifest: Manifest) -> int:
         """Leave the manifest to be signed; bytes of the recording's files."""
-        self.write(names.DRAFT, msgspec.json.encode(manifest))
+        replace_file(self._folder / names.DRAFT, msgspec.json.encode(manifest))
         sizes = [file.size_bytes for file in manifest.files] + [file.size_bytes for file in manifest.others]
         return sum(sizes)
-
-    def write(self, name: str, data: bytes) -> None:
-        """Replace a file atomically."""
-        path = self._folder / name
-        temporary = path.with_name(name + names.TEMPORARY)
-        temporary.write_bytes(data)
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(self._folder)
 
     def _facts(self, part: names.PartName, content: Remuxed, path: Path, *, is_plain: bool) -> PartFacts:
         kind: Literal["audio", "video"] = "audio" if part.kind == "audio" else "video"
@@ -135,7 +126,7 @@ class Finisher:
             start_ms=content.start_ms,
             end_ms=content.end_ms,
             size_bytes=path.stat().st_size,
-            sha256=_sha256(path),
+            sha256=sha256_of(path),
             is_plain=is_plain,
         )
 
@@ -175,16 +166,3 @@ def finish_folder(folder: Path, send: Callable[[msgspec.Struct], None]) -> bool:
         return False
     send(Finished(finisher.write_draft(manifest), len(manifest.quarantined)))
     return True
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -1,0 +1,31 @@
+"""Files of a recording's folder: replaced whole or not at all, known by their hash. Blocks on the disk."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from recorder import names
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file anew: after a crash there is the old one or the new one. Raises: OSError."""
+    temporary = path.with_name(path.name + names.TEMPORARY)
+    temporary.write_bytes(data)
+    sync_path(temporary)
+    temporary.replace(path)
+    sync_path(path.parent)
+
+
+def sync_path(path: Path) -> None:
+    """Wait until a file (or a folder's list of names) is on the disk. Raises: OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's content. Raises: OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,250 @@
+"""The books of recordings: each stopped or crashed one is finished, or put aside; erasures are carried out.
+
+One job at a time, in its own process, beside whatever runs live. What is to be done is on the disk before it is
+begun, so a crash at any point only means that the next start does it.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+import structlog
+
+from recorder import names
+from recorder.errors import RecorderUnavailable
+from recorder.finishing import FinishFailed, Signer
+from recorder.manifest import Manifest
+from recorder.recording import Clock
+from store import NotFound, RecordingRow, RecordingState, Store, StoreError, page_cursor
+
+JOBS_MAX: Final = 10_000
+CRASHED: Final = "the server ended while it ran"
+_ATTEMPTS: Final = 2
+_PLAIN_ENDS: Final = frozenset({"stopped", "room_closed", "shutting_down", "closed"})
+_READABLE: Final = frozenset({RecordingState.FINISHED, RecordingState.INTERRUPTED})
+_PAGE: Final = 200
+_log = structlog.get_logger("recorder")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    kind: Literal["finish", "erase"]
+    recording: str
+    person: str = ""
+
+
+class Books:
+    """Does the jobs of one node. Belongs to one event loop; `disk` runs what blocks on the disk."""
+
+    def __init__(self, store: Store, signer: Signer, disk: Executor, clock: Clock) -> None:
+        self._store = store
+        self._signer = signer
+        self._disk = disk
+        self._clock = clock
+        self._jobs: asyncio.Queue[_Job] = asyncio.Queue(JOBS_MAX)
+        self._waiting: dict[str, asyncio.Event] = {}
+
+    async def recover(self) -> None:
+        """Queue what a crash left, before anything new begins. Raises: StoreError, OSError."""
+        rows = await self._store.recordings.in_states(RecordingState.RECORDING, RecordingState.FINISHING)
+        for row in rows:
+            if row.state == RecordingState.RECORDING:
+                await self._store.recordings.change(
+                    row.id,
+                    state=RecordingState.FINISHING,
+                    reason=CRASHED,
+                    stopped_at_ms=self._clock.wall_ms(),
+                )
+            self._queue(_Job("finish", row.id))
+        for folder in await self._blocking(self._folders):
+            try:
+                row = await self._store.recordings.get(folder.name)
+            except NotFound:
+                await self._put_aside(folder)
+                continue
+            if row.state in _READABLE:
+                await self._queue_erasures(row.id)
+
+    async def work(self) -> None:
+        """Do jobs until cancelled; one that fails is logged, costs no other, and is tried at the next start."""
+        while True:
+            job = await self._jobs.get()
+            try:
+                if job.kind == "finish":
+                    await self._finish(job.recording)
+                else:
+                    await self._erase(job.recording, job.person)
+            except NotFound:
+                _log.info("recording_gone", recording=job.recording)
+            except (StoreError, OSError, FinishFailed) as error:
+                _log.error("recording_job_failed", recording=job.recording, reason=str(error))
+            finally:
+                self._jobs.task_done()
+                if job.kind == "finish":
+                    self._waiting.pop(job.recording, asyncio.Event()).set()
+
+    async def stopped(self, recording: str, reason: str, size_bytes: int) -> None:
+        """A recording's worker is gone: finish the folder. Raises: StoreError."""
+        await self._store.recordings.change(
+            recording,
+            state=RecordingState.FINISHING,
+            reason=reason,
+            stopped_at_ms=self._clock.wall_ms(),
+            size_bytes=size_bytes,
+        )
+        self._queue(_Job("finish", recording))
+
+    async def wait_for(self, recording: str, patience_s: float) -> None:
+        """Wait until a stopped recording is finished, at most `patience_s`; another is not waited for."""
+        waiting = self._waiting.get(recording)
+        if waiting is None:
+            return
+        try:
+            async with asyncio.timeout(patience_s):
+                await waiting.wait()
+        except TimeoutError:
+            _log.info("recording_still_finishing", recording=recording)
+
+    async def drain(self, patience_s: float) -> None:
+        """Wait until no job is left, at most `patience_s`."""
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._jobs.join()
+        except TimeoutError:
+            _log.info("recording_jobs_left", count=self._jobs.qsize())
+
+    # Erasure: the request is a file in the recording's folder until it is carried out.
+
+    async def note_erasure(self, row: RecordingRow, person: str) -> None:
+        """Keep the request on disk; carried out when the recording is finished. Raises: OSError."""
+        if not names.is_person(person):
+            return
+        request = self._folder(row.id) / f"{names.ERASE}{person}"
+        await self._blocking(request.touch)
+        if row.state in _READABLE:
+            self._queue(_Job("erase", row.id, person))
+
+    async def withdraw(self, person: str, room: str, recording: str) -> None:
+        """Note the erasure for every recording that may hold the person. Raises: StoreError."""
+        after: str | None = None
+        while True:
+            rows, _ = await self._store.recordings.page(limit=_PAGE, after=after)
+            for row in rows:
+                is_meant = (not room or row.room == room) and (not recording or row.id == recording)
+                if is_meant and self._may_hold(row, person):
+                    await self._note_or_log(row, person)
+            if len(rows) < _PAGE:
+                return
+            after = page_cursor(rows[-1].started_at_ms, rows[-1].id)
+
+    async def _note_or_log(self, row: RecordingRow, person: str) -> None:
+        try:
+            await self.note_erasure(row, person)
+        except OSError as error:
+            _log.error("erasure_not_noted", recording=row.id, reason=str(error))
+
+    @staticmethod
+    def _may_hold(row: RecordingRow, person: str) -> bool:
+        people = row.details.get("people")
+        return row.state != RecordingState.FAILED and (not isinstance(people, list) or person in people)
+
+    async def _queue_erasures(self, recording: str) -> None:
+        folder = self._folder(recording)
+        for name in await self._blocking(
+            lambda: sorted(path.name for path in folder.glob(f"{names.ERASE}*"))
+        ):
+            self._queue(_Job("erase", recording, name.removeprefix(names.ERASE)))
+
+    # Jobs
+
+    async def _finish(self, recording: str) -> None:
+        row = await self._store.recordings.get(recording)
+        folder = self._folder(recording)
+        for attempt in range(_ATTEMPTS):
+            try:
+                manifest = await self._signer.finish(folder)
+                break
+            except FinishFailed as error:
+                _log.warning("finish_failed", recording=recording, reason=str(error), count=attempt + 1)
+                failure = str(error)
+        else:
+            await self._put_aside(folder)
+            await self._store.recordings.change(
+                recording, state=RecordingState.FAILED, reason=f"put aside: {failure}"
+            )
+            return
+        reason = row.reason or manifest.reason
+        is_whole = manifest.state == "finished" and reason in _PLAIN_ENDS
+        await self._keep(
+            recording,
+            manifest,
+            state=RecordingState.FINISHED if is_whole else RecordingState.INTERRUPTED,
+            reason="" if reason == "stopped" else reason,
+        )
+        _log.info("recording_finished", recording=recording, count=len(manifest.files), reason=reason)
+        await self._queue_erasures(recording)
+
+    async def _erase(self, recording: str, person: str) -> None:
+        folder = self._folder(recording)
+        manifest = await self._signer.erase(folder, person)
+        await self._keep(recording, manifest)
+        await self._blocking(lambda: (folder / f"{names.ERASE}{person}").unlink(missing_ok=True))
+        _log.info("recording_person_erased", recording=recording)
+
+    async def _keep(
+        self,
+        recording: str,
+        manifest: Manifest,
+        *,
+        state: RecordingState | None = None,
+        reason: str | None = None,
+    ) -> None:
+        sizes = [file.size_bytes for file in manifest.files] + [file.size_bytes for file in manifest.others]
+        await self._store.recordings.change(
+            recording,
+            state=state,
+            reason=reason,
+            size_bytes=sum(sizes),
+            details={"people": [entry.person for entry in manifest.people]},
+        )
+
+    async def _put_aside(self, folder: Path) -> None:
+        """Move a folder out of the way, for an operator to look at."""
+
+        def move() -> None:
+            if not folder.is_dir():
+                return
+            aside = folder.parent.parent / names.QUARANTINE
+            aside.mkdir(mode=0o700, exist_ok=True)
+            shutil.move(folder, aside / f"{folder.name}.{self._clock.wall_ms()}")
+
+        await self._blocking(move)
+        _log.error("recording_put_aside", recording=folder.name)
+
+    def _queue(self, job: _Job) -> None:
+        if job.kind == "finish":
+            self._waiting.setdefault(job.recording, asyncio.Event())
+        try:
+            self._jobs.put_nowait(job)
+        except asyncio.QueueFull:
+            # The rows say what is left to do: the next start does it.
+            _log.error("recording_jobs_full", recording=job.recording)
+
+    def _folder(self, recording: str) -> Path:
+        if self._store.blobs is None:
+            raise RecorderUnavailable("this server keeps nothing on disk")
+        return self._store.blobs.path("recordings", recording)
+
+    def _folders(self) -> list[Path]:
+        root = self._store.blobs.root / "recordings" if self._store.blobs is not None else None
+        if root is None or not root.is_dir():
+            return []
+        return [path for path in root.iterdir() if path.is_dir() and not path.is_symlink()]
+
+    async def _blocking(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._disk, work)
