@@ -1,6 +1,7 @@
 """What every handler shares: the application's state, and questions about a request."""
 
 import asyncio
+import base64
 import ipaddress
 import math
 import time
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import msgspec
-from aiohttp import BasicAuth, web
+from aiohttp import web
 
 from policy import Permission
 from signaling.config import Services, SignalingConfig
@@ -51,7 +52,7 @@ class Context:
         if scheme.lower() == "bearer" and credentials:
             return self.accept(credentials.strip(), address)
         if scheme.lower() == "basic" and credentials:
-            return self._key_holder(request.headers["Authorization"], address)
+            return self._key_holder(credentials.strip(), address)
         raise Problem("unauthorized", "Send a token: Authorization: Bearer <token>")
 
     def accept(self, token: str, address: str) -> Claims:
@@ -66,20 +67,18 @@ class Context:
             self._failed(address)
             raise Problem("unauthorized", error.reason) from error
 
-    def _key_holder(self, header: str, address: str) -> Claims:
+    def _key_holder(self, credentials: str, address: str) -> Claims:
         try:
-            basic = BasicAuth.decode(header, encoding="utf-8")
-        except (ValueError, UnicodeDecodeError) as error:
-            raise Problem(
-                "unauthorized", "The Authorization header does not hold a key id and secret"
-            ) from error
-        if not self.services.keys.is_secret(basic.login, basic.password):
+            key_id, _, secret = base64.b64decode(credentials, validate=True).decode().partition(":")
+        except ValueError as error:
+            raise Problem("unauthorized", "The Authorization header holds no key id and secret") from error
+        if not self.services.keys.is_secret(key_id, secret):
             self._failed(address)
             raise Problem("unauthorized", "The key id or secret is not known here")
         now = int(time.time())
         return Claims(
-            key=basic.login,
-            identity=f"key:{basic.login}",
+            key=key_id,
+            identity=f"key:{key_id}",
             name=None,
             room=None,
             not_before=now,
