@@ -126,7 +126,7 @@ class Recording:
         self._scope.start(self._keep_running(), "worker")
 
     async def stop(self, reason: str) -> None:
-        """Have the last bytes written and synced, then end the activity; a second call waits for the first."""
+        """Have the last bytes written and synced, end the activity; a second call waits for the first."""
         if self._is_stopping:
             await self._is_over.wait()
             return

@@ -1,7 +1,7 @@
 """The books of recordings: each stopped or crashed one is finished, or put aside; erasures are carried out.
 
-One job at a time, in its own process, beside whatever runs live. What is to be done is on the disk before it is
-begun, so a crash at any point only means that the next start does it.
+One job at a time, in its own process, beside whatever runs live. What is to be done is on the disk before it
+is begun, so a crash at any point only means that the next start does it.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class Books:
                 await self._queue_erasures(row.id)
 
     async def work(self) -> None:
-        """Do jobs until cancelled; one that fails is logged, costs no other, and is tried at the next start."""
+        """Do jobs until cancelled; one that fails is logged and tried again at the next start."""
         while True:
             job = await self._jobs.get()
             try:
@@ -155,10 +155,8 @@ class Books:
 
     async def _queue_erasures(self, recording: str) -> None:
         folder = self._folder(recording)
-        for name in await self._blocking(
-            lambda: sorted(path.name for path in folder.glob(f"{names.ERASE}*"))
-        ):
-            self._queue(_Job("erase", recording, name.removeprefix(names.ERASE)))
+        for request in await self._blocking(lambda: sorted(folder.glob(f"{names.ERASE}*"))):
+            self._queue(_Job("erase", recording, request.name.removeprefix(names.ERASE)))
 
     # Jobs
 

@@ -56,6 +56,7 @@ class RecorderService:
         self._config = config
         self._clock = clock
         self._running: dict[str, Recording] = {}
+        self._ending: dict[str, asyncio.Event] = {}
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder-disk")
         key = Ed25519PrivateKey.from_private_bytes(store.derive_key(SIGNING_PURPOSE))
         self._signer = Signer(spawner, key, self._disk)
@@ -178,8 +179,7 @@ class RecorderService:
         if name == names.MANIFEST:
             return folder / name
         manifest = await self._manifest(row)
-        is_listed = any(file.name == name for file in (*manifest.files, *manifest.others))
-        return folder / name if is_listed else None
+        return folder / name if any(file.name == name for file in _files(manifest)) else None
 
     async def delete(self, recording: str) -> None:
         """Remove a finished recording from disk and index. Raises: RecordingNotFound, RecordingConflict."""
@@ -200,10 +200,19 @@ class RecorderService:
     # Inside
 
     async def _stop(self, recording: Recording, reason: str) -> None:
-        await recording.stop(reason)
-        if self._running.pop(recording.activity.id, None) is None:
+        """Stop it and have it finished; a second call waits for the first. Raises: StoreError."""
+        recording_id = recording.activity.id
+        ending = self._ending.get(recording_id)
+        if ending is not None:
+            await ending.wait()
             return
-        await self._books.stopped(recording.activity.id, recording.reason or reason, recording.size_bytes)
+        ending = self._ending[recording_id] = asyncio.Event()
+        try:
+            await recording.stop(reason)
+            await self._books.stopped(recording_id, recording.reason or reason, recording.size_bytes)
+        finally:
+            del self._running[recording_id], self._ending[recording_id]
+            ending.set()
 
     def _ended(self, recording: Recording, reason: str) -> None:
         self._scope.start(self._stop(recording, reason), "stop")
