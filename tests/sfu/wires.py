@@ -78,12 +78,13 @@ class FakeWire:
 class UdpWire:
     """A remote of an engine that has real sockets."""
 
-    def __init__(self, engine: Engine, worker: int = 0) -> None:
-        self._target = engine.addresses(worker)[0]
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+    def __init__(self, engine: Engine, worker: int = 0, index: int = 0) -> None:
+        self._target = engine.addresses(worker)[index]
+        family = socket.AF_INET6 if ":" in self._target[0] else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.bind((self._target[0], 0))
         self._socket.setblocking(False)
-        self.ip, self.port = self._socket.getsockname()
+        self.ip, self.port = self._socket.getsockname()[:2]
 
     def send(self, data: bytes) -> None:
         self._socket.sendto(data, self._target)
