@@ -22,7 +22,7 @@ from rooms import (
     TapOpened,
 )
 from rooms.member import Member
-from sfu import MediaConfig, MediaPlane
+from sfu import MediaConfig, MediaPlane, TrackId
 from sfu.engine.fake import FakeEngine
 from store import Store, StoreConfig
 
@@ -193,6 +193,12 @@ class Rig:
 
     def is_open(self, slot: tuple[int, int]) -> bool:
         return self.plane.gates.is_open(*slot)
+
+    def is_enabled(self, track: int) -> bool:
+        """Whether the engine lets the track's packets through."""
+        engine = self.plane.engine
+        assert isinstance(engine, FakeEngine)
+        return engine._tracks[TrackId(track)].is_enabled
 
     def drain(self, participant: Participant) -> list[RoomEvent]:
         """Every event that waits for a participant."""
