@@ -1,7 +1,8 @@
 """One m-section towards a peer, and the engine's forward that feeds it.
 
-The forward lives as long as the m-section, whatever track is its source: the m-section's ssrc, its sequence
-numbers and its SRTP index go on when the source changes.
+The forward lives as long as the m-section has its ssrc, whatever track is its source: sequence numbers and
+SRTP index go on when the source changes. An m-section that is used again for another track gets another ssrc,
+and with it another forward.
 """
 
 from dataclasses import dataclass, field
@@ -62,6 +63,19 @@ class Outlet:
             paused=choose([feed.wish])[0].is_paused,
         )
         return [added, *self.steer(engine)]
+
+    def renew(self, engine: Engine, section: ForwardSection, feed: Feed) -> list[Ack]:
+        """Let a track through the m-section's new ssrc; the forward of the old one ends, its id serves again.
+
+        Raises:
+            QueueFull: the engine is too busy; the peer is of no more use.
+        """
+        self.section = section
+        if self.forward is None:
+            return []
+        removed, forward = engine.remove_forward(self.forward), self.forward
+        self.forward = None
+        return [removed, *self.attach(engine, feed, forward)]
 
     def detach(self, engine: Engine) -> list[Ack]:
         """Stop what goes through, at once; the forward stays for the next source."""

@@ -118,6 +118,8 @@ class Subscriber:
             return [] if outlet is None else outlet.detach(self._engine)
         if outlet is not None and outlet.feed is feed:
             return []
+        if outlet is not None and outlet.section.ssrc != section.ssrc:
+            return outlet.renew(self._engine, section, feed)
         if outlet is None:
             outlet = self.outlets[section.mid] = Outlet(self.peer.transport, section)
         return outlet.attach(self._engine, feed, next_forward())

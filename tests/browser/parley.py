@@ -62,10 +62,10 @@ class Parley:
         return f"{self.url}/r/{room}#token={self.token(room, identity, **options)}"  # type: ignore[arg-type]
 
     async def api(self, method: str, path: str, body: object = None) -> tuple[int, object]:
-        """One REST call with an administrator's token: status and parsed body."""
-        token = self.token("", "admin", grants=("admin",))
+        """One REST call with the API key: status and parsed body."""
+        key = json.loads((self.data_dir / "dev-key.json").read_text())
         async with (
-            aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http,
+            aiohttp.ClientSession(auth=aiohttp.BasicAuth(key["id"], key["secret"])) as http,
             http.request(method, f"{self.url}/api/v1{path}", json=body) as response,
         ):
             text = await response.text()

@@ -17,10 +17,10 @@ export class Banners {
     announce(text);
   }
 
-  /** Take a bar away. */
+  /** Take a bar away; whether it was there. */
   hide(key) {
     this.#shown.get(key)?.remove();
-    this.#shown.delete(key);
+    return this.#shown.delete(key);
   }
 
   /** Take all away. */

@@ -44,6 +44,8 @@ export class LocalMedia extends Emitter {
     this.#room = room;
     room.on("own_muted", ({ source, muted, enforced }) => {
       if (source === "mic") {
+        // A moderator's mute becomes one's own: when it is lifted, the microphone waits for its owner.
+        if (enforced && !muted) room.set_muted("mic", true).catch(() => {});
         this.enforced_mute = enforced;
         this.mic_on = !muted && !enforced;
       }

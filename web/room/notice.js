@@ -51,6 +51,7 @@ export class Notices {
       body,
       kind: "notice",
       dismissible: false,
+      unasked: true,
       actions: [
         el("button", { class: "button button-choice", type: "button", id: "notice-no", on_click: answer(false) }, "Leave me out"),
         el("button", { class: "button button-choice", type: "button", id: "notice-yes", on_click: answer(true) }, mode === "explicit" ? "I agree" : "Understood, I am in"),

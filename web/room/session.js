@@ -98,8 +98,9 @@ export class Session {
     });
     room.on("codec_unsupported", ({ codec }) => toast(`Somebody here cannot show ${codec} video.`, { kind: "error" }));
     room.on("own_muted", ({ source, enforced }) => {
-      if (source === "mic" && enforced) this.#banners.show("muted", "A moderator has muted your microphone.", { kind: "warn" });
-      else this.#banners.hide("muted");
+      if (source !== "mic") return;
+      if (enforced) this.#banners.show("muted", "A moderator has muted your microphone.", { kind: "warn" });
+      else if (this.#banners.hide("muted")) toast("You may speak again. Your microphone is still off.");
     });
     this.#media.on("problem", ({ error }) => toast(error.reason, { kind: "error" }));
     this.#media.on("changed", () => {

@@ -118,7 +118,6 @@ export class Stage {
     const tile = this.#tiles.get(id);
     if (!tile) return;
     if (kind === "audio") tile.play_sound(source, media, this.#media.chosen.speaker);
-    else if (source === "screen") this.#screens.set(id, media);
     this.#show(this.#room.participants.get(id));
   }
 
@@ -134,11 +133,15 @@ export class Stage {
     if (!tile) return;
     const tracks = [...participant.tracks.values()];
     const is_on = (source) => tracks.some((track) => track.source === source && !track.muted && !track.enforced);
-    const camera = this.#room.received.find(({ participant: id, source }) => id === participant.id && source === "camera");
+    const arriving = (wanted) => this.#room.received.find(({ participant: id, source }) => id === participant.id && source === wanted);
+    const camera = arriving("camera");
+    const screen = arriving("screen");
     tile.rename(participant.name);
     tile.show_picture(camera && is_on("camera") ? camera.media : null);
     tile.show({ mic_on: is_on("mic"), suspended: participant.state === "suspended", left_out: this.#left_out(participant.consent) });
-    if (!is_on("screen")) this.#screens.delete(participant.id);
+    // An offer may come before or after the news of the track: the screen is shown when both are there.
+    if (screen && is_on("screen")) this.#screens.set(participant.id, screen.media);
+    else this.#screens.delete(participant.id);
   }
 
   #show_self() {

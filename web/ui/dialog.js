@@ -1,17 +1,20 @@
 import { el } from "./dom.js";
 import { icon } from "./icons.js";
 
+const HELD_MS = 700;
+
 let count = 0;
 
 /**
  * Open a modal dialog with a title, a body and a row of buttons; returns {element, body, close}.
  *
- * `on_close` runs once when it closes in whatever way. A dialog that is not `dismissible` has no cross and ignores Escape.
+ * `on_close` runs once when it closes in whatever way. A dialog that is not `dismissible` has no cross and ignores Escape. One that is
+ * `unasked` opened by itself, perhaps while somebody types: its title has the focus, and for a moment no key or click answers it.
  */
-export function open_dialog({ title, body, actions = [], on_close = () => {}, dismissible = true, kind = "" }) {
+export function open_dialog({ title, body, actions = [], on_close = () => {}, dismissible = true, unasked = false, kind = "" }) {
   const id = `dialog-${++count}`;
   const close = () => element.close();
-  const head = el("div", { class: "dialog-head" }, el("h2", { id }, title),
+  const head = el("div", { class: "dialog-head" }, el("h2", unasked ? { id, tabIndex: -1, autofocus: true } : { id }, title),
     dismissible && el("button", { class: "icon-button", type: "button", aria_label: "Close", on_click: close }, icon("close")));
   const content = el("div", { class: "dialog-content" }, body);
   const foot = actions.length ? el("div", { class: "dialog-foot" }, actions) : null;
@@ -26,7 +29,19 @@ export function open_dialog({ title, body, actions = [], on_close = () => {}, di
     element.remove();
     on_close();
   });
+  if (unasked) hold_answers(element);
   document.body.append(element);
   element.showModal();
   return { element, body: content, close };
+}
+
+function hold_answers(element) {
+  const until = performance.now() + HELD_MS;
+  for (const name of ["keydown", "keyup", "click"]) {
+    element.addEventListener(name, (event) => {
+      if (performance.now() > until) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    }, { capture: true });
+  }
 }
