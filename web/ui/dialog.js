@@ -9,7 +9,7 @@ let count = 0;
  * Open a modal dialog with a title, a body and a row of buttons; returns {element, body, close}.
  *
  * `on_close` runs once when it closes in whatever way. A dialog that is not `dismissible` has no cross and ignores Escape. One that is
- * `unasked` opened by itself, perhaps while somebody types: its title has the focus, and for a moment no key or click answers it.
+ * `unasked` opened by itself, perhaps while somebody types: its title has the focus, and for a moment it cannot be answered.
  */
 export function open_dialog({ title, body, actions = [], on_close = () => {}, dismissible = true, unasked = false, kind = "" }) {
   const id = `dialog-${++count}`;
@@ -36,12 +36,9 @@ export function open_dialog({ title, body, actions = [], on_close = () => {}, di
 }
 
 function hold_answers(element) {
-  const until = performance.now() + HELD_MS;
-  for (const name of ["keydown", "keyup", "click"]) {
-    element.addEventListener(name, (event) => {
-      if (performance.now() > until) return;
-      event.preventDefault();
-      event.stopImmediatePropagation();
-    }, { capture: true });
-  }
+  const buttons = element.querySelectorAll(".dialog-foot button");
+  for (const button of buttons) button.disabled = true;
+  setTimeout(() => {
+    for (const button of buttons) button.disabled = false;
+  }, HELD_MS);
 }
