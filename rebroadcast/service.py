@@ -20,7 +20,7 @@ from rebroadcast.types import (
 )
 from rebroadcast.url_policy import UrlPolicy
 from rooms import RoomService, TaskScope
-from store import BroadcastRow, BroadcastState, NotFound, Store, new_id
+from store import BroadcastRow, BroadcastState, NotFound, Store, new_id, page_cursor
 
 LAYOUTS: Final = frozenset({"grid", "speaker", "single"})
 _GONE_REMEMBERED: Final = 1_000
@@ -177,9 +177,11 @@ class RebroadcastService:
             BroadcastNotFound: `after` names none.
         """
         try:
-            rows, _ = await self._store.broadcasts.page(room=room, limit=limit, after=after)
+            last = None if after is None else await self._store.broadcasts.get(after)
         except NotFound as error:
             raise BroadcastNotFound(str(error)) from error
+        start = None if last is None else page_cursor(last.started_at_ms, last.id)
+        rows, _ = await self._store.broadcasts.page(room=room, limit=limit, after=start)
         return [
             _info(self._running[row.id]) if row.id in self._running else await self._past(row) for row in rows
         ]

@@ -157,6 +157,7 @@ class Run:
                 "site": "partner.example",
                 "policy_url": "https://partner.example/privacy",
                 "terms_version": "2026-11",
+                "uses": ["live", "replay"],
             },
         )
         body = {"name": "Main channel", "partner": partner["id"], "kind": "rtmp"}
@@ -278,6 +279,8 @@ class Run:
         await page.goto(self.site.url)
         self.embed = next(f for f in page.page.frames if "/embed/" in f.url)
         await self.embed.evaluate(EMBED_WATCH)
+        for name in "ABC":  # a site that was not named before is a question of its own
+            await self.answer_notice(self.people[name], name != "C")
 
     async def people_chat(self):
         for name, text in (("A", "hello from A to everyone"), ("C", "this line of C stays inside")):

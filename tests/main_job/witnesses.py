@@ -44,6 +44,8 @@ class RtmpViewer:
         while not self._is_stopping:
             try:
                 with av.open(self._url, timeout=(5.0, 1.0)) as container:
+                    if not container.streams.video:
+                        continue
                     for frame in container.decode(video=0):
                         picture = frame.to_ndarray(format="rgb24")
                         shares = {name: share_of_colour(picture, rgb) for name, rgb in self._looks.items()}
