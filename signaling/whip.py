@@ -60,6 +60,10 @@ async def post(request: web.Request) -> web.Response:
     joining = join_request(context, request, claims, room, transport="whip", identity=claims.identity)
     participant = await context.services.rooms.join(joining)
     try:
+        if claims.terms is not None and participant.has_accepted_terms:
+            # The token vouches for somebody who has no channel for a notice: it acknowledges what runs now.
+            for notice in participant.pending_notices():
+                await participant.acknowledge(notice.notice_id)
         published = await participant.publish(offer, {})
     except BaseException:
         await participant.leave("left")
