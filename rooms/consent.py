@@ -268,14 +268,17 @@ class ConsentService:
     async def acknowledge(self, room: Room, member: Member, notice_id: str) -> None:
         """The person has seen a notice; what they agreed to opens now.
 
-        Raises: Refused (not_found, unavailable).
+        When the ledger cannot be written they may publish and chat, and are in no output until it can.
+
+        Raises: Refused (not_found).
         """
         activity = next((item for item in room.running() if item.notice_id == notice_id), None)
         if activity is None:
             raise Refused(Code.NOT_FOUND, "what the notice was about is over")
-        if notice_id in member.facts.acknowledged:
+        if notice_id in member.seen.acknowledged:
             return
         acceptance = member.facts.acceptance
+        is_noted = True
         if acceptance is not None:
             entry = self._entry(
                 room,
@@ -286,7 +289,10 @@ class ConsentService:
                 terms_version=acceptance.terms_version,
                 vouched=member.acknowledges_all,
             )
-            await self._note(entry)
+            is_noted = await self._try_note(entry)
+        if not is_noted:
+            member.unrecorded |= {notice_id}
+            return
         # What is over needs no acknowledgement any more: the set stays as small as what runs.
         running = frozenset(room.notice_ids())
         known = (member.facts.acknowledged & running) | {notice_id}
@@ -627,9 +633,12 @@ class ConsentService:
 
     def _ledger_healed(self) -> None:
         for room, _ in list(self._rooms.values()):
-            held = [member for member in room.people() if Hold.LEDGER in member.facts.holds]
+            held = [
+                member for member in room.people() if Hold.LEDGER in member.facts.holds or member.unrecorded
+            ]
             for member in held:
-                member.facts = member.facts.held(Hold.LEDGER, False)
+                member.facts = member.seen.held(Hold.LEDGER, False)
+                member.unrecorded = frozenset()
             if held:
                 self.settle(room, "resumed", members=held)
 

@@ -56,6 +56,7 @@ class LedgerKeeper:
         self._retry_s = retry_s
         self._limit = limit
         self._waiting: deque[_Batch] = deque()
+        self._in_flight: list[_Batch] = []
         self._is_flushing = False
         self._retry: Timer | None = None
         self._lost = 0
@@ -67,7 +68,7 @@ class LedgerKeeper:
     @property
     def waiting(self) -> int:
         """Entries that wait to be written."""
-        return sum(len(batch.entries) for batch in self._waiting)
+        return sum(len(batch.entries) for batch in [*self._in_flight, *self._waiting])
 
     @property
     def lost(self) -> int:
@@ -113,15 +114,18 @@ class LedgerKeeper:
     async def _flush(self) -> None:
         try:
             while self._waiting:
-                batches = list(self._waiting)
+                batches = self._in_flight = list(self._waiting)
                 self._waiting.clear()
                 try:
                     await self._ledger.append(*(entry for batch in batches for entry in batch.entries))
                 except StoreError as error:
+                    self._in_flight = []
                     self._failed(batches, error)
                     return
+                self._in_flight = []
                 self._succeeded(batches)
         finally:
+            self._in_flight = []
             self._is_flushing = False
 
     def _succeeded(self, batches: list[_Batch]) -> None:

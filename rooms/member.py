@@ -1,7 +1,7 @@
 """One place in a room: everything that outlives the session which holds it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from policy import ConsentFacts, ConsentState, Permission, RoomFacts, Site, Use, consent_state
@@ -52,6 +52,8 @@ class Member:
     facts: ConsentFacts
     acknowledges_all: bool = False
     """A vouched WHIP publisher: the token acknowledges every notice."""
+    unrecorded: frozenset[str] = frozenset()
+    """Notices that the person has acknowledged while the ledger could not be written: no grant comes of them yet."""
     state: State = State.ACTIVE
     session: Session | None = None
     resume_hash: bytes = b""
@@ -77,6 +79,11 @@ class Member:
     def is_present(self) -> bool:
         """Whether the place is still held (active or suspended)."""
         return self.state is not State.LEFT
+
+    @property
+    def seen(self) -> ConsentFacts:
+        """The facts for what the person may do: with the acknowledgements that the ledger does not have yet."""
+        return replace(self.facts, acknowledged=self.facts.acknowledged | self.unrecorded)
 
     def tell(self, event: RoomEvent) -> None:
         """Put an event into the session's mailbox; dropped while no session is attached."""

@@ -277,7 +277,7 @@ class Participant:
         """
         member, room, house = self._here(), self.room, self._desks.house
         now_ms = house.now_ms()
-        decision = may_chat(member.permissions, member.facts, room.facts, room.notice_ids(), now_ms)
+        decision = may_chat(member.permissions, member.seen, room.facts, room.notice_ids(), now_ms)
         if isinstance(decision, Deny):
             raise refused(room, member, decision, self._desks.consent.current_terms().version)
         reader = room.members.get(to) if to is not None else None
@@ -319,7 +319,7 @@ class Participant:
     async def acknowledge(self, notice_id: str) -> None:
         """The person has seen a notice.
 
-        Raises: Refused (not_found, unavailable).
+        Raises: Refused (not_found).
         """
         await self._desks.consent.acknowledge(self.room, self._here(), notice_id)
 

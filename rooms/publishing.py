@@ -189,7 +189,7 @@ class Publishing:
             return
         decision = may_publish(
             member.permissions,
-            member.facts,
+            member.seen,
             room.facts,
             room.notice_ids(),
             self._house.now_ms(),

@@ -92,7 +92,7 @@ class Room:
         return tuple(
             notice_of(activity)
             for activity in self.running()
-            if activity.notice_id not in member.facts.acknowledged
+            if activity.notice_id not in member.seen.acknowledged
         )
 
     def find_track(self, track_id: TrackId) -> tuple[Member, Track] | None:
