@@ -3,6 +3,8 @@
 import random
 from pathlib import Path
 
+from hypothesis import strategies as st
+
 from sfu.sdp import Fingerprint, LocalTransport
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "sdp"
@@ -58,3 +60,26 @@ def description(*sections: list[str], bundle: str | None = None, session: tuple[
     group = f"a=group:BUNDLE {' '.join(mids) if bundle is None else bundle}"
     lines = ["v=0", "o=- 1 2 IN IP4 0.0.0.0", "s=-", "t=0 0", *([group] if bundle != "" else []), *session]
     return "".join(f"{line}\r\n" for line in [*lines, *(line for lines in sections for line in lines)])
+
+
+@st.composite
+def mutated(draw, texts):
+    """One of the texts with a few lines cut, dropped, doubled, swapped or holding junk."""
+    lines = draw(st.sampled_from(texts)).split("\n")
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, len(lines) - 1))
+        match draw(st.sampled_from(["cut", "drop", "double", "insert", "swap"])):
+            case "cut":
+                lines[place] = lines[place][: draw(st.integers(0, len(lines[place])))]
+            case "drop":
+                lines[place] = ""
+            case "double":
+                lines.insert(place, lines[place])
+            case "insert":
+                at = draw(st.integers(0, len(lines[place])))
+                junk = draw(st.text(st.characters(exclude_categories=()), max_size=6))
+                lines[place] = lines[place][:at] + junk + lines[place][at:]
+            case "swap":
+                other = draw(st.integers(0, len(lines) - 1))
+                lines[place], lines[other] = lines[other], lines[place]
+    return "\n".join(lines)
