@@ -16,6 +16,7 @@ from sfu.engine.types import TrackId
 from sfu.errors import RouterClosed
 from sfu.route.events import PeerId
 from sfu.route.registry import Registry
+from sfu.route.roster import Roster
 from sfu.route.router import Router
 from sfu.sdp import CodecPolicy
 from sfu.stats import PlaneStats
@@ -144,33 +145,33 @@ class MediaPlane:
                 else:
                     peer.receive(event)
             case events.EncodingSeen():
-                router = registry.tracks.get(event.track)
-                if router is not None:
-                    router.on_encoding(event)
+                roster = registry.tracks.get(event.track)
+                if roster is not None:
+                    roster.on_encoding(event)
             case events.Levels():
                 self._spread_levels(event)
             case events.CodecUnsupported():
-                router = registry.forwards.get(event.forward)
-                if router is not None:
-                    router.on_codec_unsupported(event)
+                roster = registry.forwards.get(event.forward)
+                if roster is not None:
+                    roster.on_codec_unsupported(event)
             case events.SinkClosed():
-                router = registry.sinks.get(event.sink)
-                if router is not None:
-                    router.on_sink_closed(event)
+                roster = registry.sinks.get(event.sink)
+                if roster is not None:
+                    roster.on_sink_closed(event)
             case events.Keyframe() | events.Bandwidth() | events.Acked() | events.Stats():
                 pass
             case _ as never:
                 assert_never(never)
 
     def _spread_levels(self, event: events.Levels) -> None:
-        rows: dict[Router, list[tuple[TrackId, int, bool]]] = {}
+        rows: dict[Roster, list[tuple[TrackId, int, bool]]] = {}
         for track, level, has_voice in event.levels:
-            router = self._registry.tracks.get(track)
-            if router is not None:
+            roster = self._registry.tracks.get(track)
+            if roster is not None:
                 # RFC 6464 writes the level as a positive number of dB below overload.
-                rows.setdefault(router, []).append((track, -abs(level), has_voice))
-        for router, levels in rows.items():
-            router.on_levels(levels)
+                rows.setdefault(roster, []).append((track, -abs(level), has_voice))
+        for roster, levels in rows.items():
+            roster.on_levels(levels)
 
 
 def _native(config: MediaConfig, gates: GatePage) -> Engine:

@@ -10,7 +10,7 @@ from sfu.engine.types import ForwardId, SinkId, TapId, TrackId
 from sfu.route.events import PeerId
 
 if TYPE_CHECKING:
-    from sfu.route.router import Router
+    from sfu.route.roster import Roster
     from sfu.transport.peer import Peer
 
 _U32 = 0xFFFF_FFFF
@@ -21,9 +21,9 @@ class Registry:
     """Hands out ids that grow and are never used twice, and finds their owners."""
 
     peers: dict[PeerId, "Peer"] = field(default_factory=dict)
-    tracks: dict[TrackId, "Router"] = field(default_factory=dict)
-    forwards: dict[ForwardId, "Router"] = field(default_factory=dict)
-    sinks: dict[SinkId, "Router"] = field(default_factory=dict)
+    tracks: dict[TrackId, "Roster"] = field(default_factory=dict)
+    forwards: dict[ForwardId, "Roster"] = field(default_factory=dict)
+    sinks: dict[SinkId, "Roster"] = field(default_factory=dict)
     _last: int = 0
 
     def _next(self) -> int:

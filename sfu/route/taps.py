@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from media.gates import Gate
 from sfu.engine.api import Engine
@@ -10,6 +11,9 @@ from sfu.engine.types import SinkId, TapId, TrackId
 from sfu.errors import EngineError
 from sfu.route.registry import Registry
 from sfu.tap import Sink
+
+if TYPE_CHECKING:
+    from sfu.route.roster import Roster
 
 
 @dataclass(slots=True)
@@ -21,7 +25,10 @@ class _Tap:
 class Taps:
     """Keeps which tap reads which track into which sink; the engine does the copying."""
 
-    def __init__(self, engine: Engine, registry: Registry, worker: int, timeout_s: float) -> None:
+    def __init__(
+        self, roster: "Roster", engine: Engine, registry: Registry, worker: int, timeout_s: float
+    ) -> None:
+        self._roster = roster
         self._engine = engine
         self._registry = registry
         self._worker = worker
@@ -47,6 +54,7 @@ class Taps:
         """
         sink, near = Sink.pair(self._registry.next_sink(), self.close_sink)
         self._sinks[sink.id] = sink
+        self._registry.sinks[sink.id] = self._roster
         with near:
             try:
                 await settle([self._engine.add_sink(sink.id, self._worker, near.fileno())], self._timeout_s)
@@ -69,6 +77,7 @@ class Taps:
         found = self._sinks.pop(sink, None)
         if found is None:
             return False
+        del self._registry.sinks[sink]
         found.detach()
         for tap in [tap for tap, state in self._taps.items() if state.sink is found]:
             del self._taps[tap]

@@ -25,6 +25,7 @@ from sfu import (
     PeerFailed,
     PlaneEvent,
     PublishAnswer,
+    QueueFull,
     Router,
     RouterClosed,
     SdpError,
@@ -589,6 +590,15 @@ class RefusingEngine(FakeEngine):
         return self._command("no more tracks")
 
 
+class BusyEngine(FakeEngine):
+    """Takes one track, then finds its queue full."""
+
+    def add_track(self, *arguments: object, **keywords: object):  # type: ignore[override]
+        if self._tracks:
+            raise QueueFull("busy")
+        return super().add_track(*arguments, **keywords)  # type: ignore[arg-type]
+
+
 class DeafEngine(FakeEngine):
     """Never acknowledges a track."""
 
@@ -600,8 +610,9 @@ class DeafEngine(FakeEngine):
     is_deaf = False
 
 
-async def test_a_refused_command_fails_its_peer_only() -> None:
-    plane = await MediaPlane.start(CONFIG, engine=RefusingEngine)
+@pytest.mark.parametrize("engine", [RefusingEngine, BusyEngine])
+async def test_a_refused_command_fails_its_peer_only(engine: type[FakeEngine]) -> None:
+    plane = await MediaPlane.start(CONFIG, engine=engine)
     room = Room(plane, plane.router("r", CodecPolicy()))
     sub = await room.router.subscriber("p_bob")
     with pytest.raises(EngineError):
