@@ -127,6 +127,8 @@ class FakeEngine:
         """Who gets the datagrams that the engine sends: (worker, socket, ip, port, data)."""
         self.counters: Counter[str] = Counter()
         """Dropped datagrams by reason."""
+        self.refusals: list[str] = []
+        """Why commands were refused, in order."""
         self._addresses = [
             [(ip, (config.port or 40_000) + worker) for ip in config.addresses]
             for worker in range(config.workers)
@@ -176,6 +178,8 @@ class FakeEngine:
     def _command(self, error: str = "") -> Ack:
         if self._is_closed:
             raise EngineError("closed")
+        if error:
+            self.refusals.append(error)
         ack = Ack(self._next_ack)
         self._next_ack += 1
         self._waiting[ack.number] = ack
