@@ -12,6 +12,7 @@ from aiohttp import web
 
 from policy import Permission
 from rebroadcast import RebroadcastConfig, RebroadcastService
+from recorder import RecorderConfig, RecorderService
 from rooms import RoomsConfig, RoomService, SystemClock, TaskScope
 from server.addresses import machine_addresses, media_addresses
 from server.config import Config, is_loopback
@@ -87,6 +88,9 @@ class Server:
         clock = ServerClock()
         rooms = await RoomService.start(plane, store, self._rooms_config(), clock=clock)
         stack.push_async_callback(rooms.close)
+        recorder = RecorderService(rooms, store, supervisor, RecorderConfig(), clock)
+        await recorder.open()
+        stack.push_async_callback(recorder.close)
         broadcasts = RebroadcastService(rooms, store, supervisor, self._rebroadcast_config(), clock)
         await broadcasts.open()
         stack.push_async_callback(broadcasts.close)
@@ -100,6 +104,7 @@ class Server:
             rooms=rooms,
             keys=self.keys,
             store=store,
+            recorder=recorder,
             broadcasts=broadcasts,
             hls=broadcasts,
             media_counters=media_counters,

@@ -6,6 +6,7 @@ by WHIP. A partner's RTMP server, HLS and a page that frames the embed are the w
 
 import asyncio
 import contextlib
+import json
 import secrets
 import tempfile
 import threading
@@ -23,8 +24,8 @@ from tests.browser.parley import serve
 from tests.browser.people import Person, enter
 from tests.main_job.witnesses import EMBED_WATCH, HlsViewer, RtmpViewer, ThirdPartySite
 from tests.support.canary import CanaryWatch
-from tests.support.decoded import share_of_colour, tone_level
-from tests.support.flash import flash_and_beep
+from tests.support.decoded import colours, samples, share_of_colour, tone_level
+from tests.support.flash import av_offset_ms, beep_times, flash_and_beep, flash_times
 from tests.support.rtmp_server import RtmpServer
 from tests.support.rtp_peer import FlashAndBeep, RtpPeer, with_canary_audio, with_canary_video
 
@@ -318,14 +319,14 @@ class Run:
     async def embed_shows(self, name, *, silent):
         """The embed follows the active speaker: with the other one muted it shows this one."""
         other = self.people[silent].page
-        await other.click("#mic")
+        await other.click("#control-mic")
 
         async def is_shown():
             sightings = await self.embed.evaluate("() => globalThis.sightings.slice(-3)")
             return bool(sightings) and all(_is_near(s[1:], LOOKS[name]) for s in sightings), sightings
 
         await self.until(is_shown, f"the embed shows {name}")
-        await other.click("#mic")
+        await other.click("#control-mic")
 
     async def embed_saw(self, rgb):
         sightings = await self.embed.evaluate("() => globalThis.sightings")
@@ -351,16 +352,14 @@ class Run:
     async def b_revokes(self):
         page = self.people["B"].page
         await self.embed_prefers_b()
-        files = self.files_of("B")
-        await page.click("#consent")
+        await page.click("#control-consent")
         await until(page, "() => document.querySelector('#revoke')?.checkVisibility() ?? false")
         listed_before = list(self.hls.listed)
         called_s, called_ms = time.monotonic(), time.time() * 1000
         await page.click("#revoke")
         await until(page, "() => !document.querySelector('#revoke')")
         done_s = time.monotonic()
-        await asyncio.sleep(1.0)
-        sizes = {path: path.stat().st_size for path in files}
+        self.sizes_at_revocation = self.file_sizes()
         mark = len(self.hls.segments)
         await self.until(
             lambda: self.is_true(len(self.hls.segments) >= mark + 3), "HLS goes on without B", 30
@@ -371,7 +370,7 @@ class Run:
         assert all(s.tone(TONES["B"]) < 0.004 for s in after), "HLS sounds of B after the revocation"
         assert all(s.share(RED) > 0.05 for s in after[-2:]), "A went with B"
         assert {await self.hls.status(name) for name in listed_before[-2:]} == {410}
-        assert {path: path.stat().st_size for path in files} == sizes, "B's files grew after the revocation"
+        self.sizes_later = self.file_sizes()
         sightings = await self.embed.evaluate("() => globalThis.sightings")
         embed_last = max((s[0] for s in sightings if _is_near(s[1:], BLUE)), default=called_ms)
         rtmp_last = self.rtmp.last_with("B") or called_s
@@ -383,46 +382,77 @@ class Run:
         assert max(self.figures.values()) < 4 * 250 + 1000  # 4 x the promise, and what a player had buffered
 
     async def embed_prefers_b(self):
-        await self.people["A"].page.click("#mic")
+        await self.people["A"].page.click("#control-mic")
 
         async def is_shown():
             sightings = await self.embed.evaluate("() => globalThis.sightings.slice(-2)")
             return bool(sightings) and all(_is_near(s[1:], BLUE) for s in sightings), sightings
 
         await self.until(is_shown, "the embed shows B before B revokes")
-        await self.people["A"].page.click("#mic")
+        await self.people["A"].page.click("#control-mic")
 
-    def files_of(self, name):
-        manifest = self.parley.data_dir / "recordings" / self.recording
-        return [
-            path
-            for path in manifest.rglob("*")
-            if path.suffix in {".mkv", ".mp4", ".webm", ".mka"} and name in path.name
-        ]
+    def file_sizes(self):
+        return {path.name: path.stat().st_size for path in self.recording_folder.glob("*.*")}
+
+    @property
+    def recording_folder(self):
+        (folder,) = (path for path in self.parley.data_dir.rglob(self.recording) if path.is_dir())
+        return folder
 
     async def stop_and_look_at_the_files(self):
         pids = [p.pid for p in psutil.Process(self.parley.process.pid).children(recursive=True)]
         self.watch.search_open_files([self.parley.process.pid, *pids])
         await self.api("POST", f"/broadcasts/{self.broadcast['id']}/stop")
         await self.api("POST", f"/recordings/{self.recording}/stop")
-        files = (await self.api("GET", f"/recordings/{self.recording}/files"))["items"]
-        folder = self.parley.data_dir / "recordings" / self.recording
-        assert files
-        self.watch.search_open_files([self.parley.process.pid])
+        assert (await self.api("GET", f"/recordings/{self.recording}/files"))["items"]
         assert not self.watch.found["E"], f"E's media was written: {self.watch.found['E']}"
         assert self.watch.found["D"], "the control: D's media was recorded and the watch sees it"
-        manifest = Manifest.read(folder)
+        recorded = Recorded(self.recording_folder)
+        assert recorded.names == {"A", "B", "D"}
         for name in "AB":
-            pictures, sound = manifest.media(name)
+            pictures, sound = colours(recorded.file(name, "video")), samples(recorded.file(name, "audio"))
             assert share_of_colour(pictures[len(pictures) // 2], LOOKS[name]) > 0.5
             assert tone_level(sound[: 48_000 * 3], TONES[name]) > 0.02
-        assert not manifest.has("C")
-        assert not manifest.has("E")
-        offset = manifest.av_offset_ms("D")
+        self.assert_growth(recorded)
+        flashes, beeps = (
+            times(recorded.file("D", kind)) for times, kind in ((flash_times, "video"), (beep_times, "audio"))
+        )
+        offset = av_offset_ms(flashes, beeps)
+        print(f"A/V offset of D's files: {offset:.1f} ms over {len(beeps)} beeps")
         assert abs(offset) <= 60
-        chat = "".join(path.read_text() for path in folder.glob("chat.jsonl"))
+        chat = (self.recording_folder / "chat.jsonl").read_text()
         assert "hello from A to everyone" in chat
         assert "stays inside" not in chat
+
+    def assert_growth(self, recorded):
+        """After the revocation A's files grew and B's did not."""
+        grew = {
+            name for name, size in self.sizes_later.items() if size > self.sizes_at_revocation.get(name, 0)
+        }
+        assert any(name.startswith(recorded.person("A")) for name in grew), "the recording went on with A"
+        assert not any(name.startswith(recorded.person("B")) for name in grew), "B's files grew"
+
+
+class Recorded:
+    """A finished recording as its manifest tells it."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._manifest = json.loads((folder / "manifest.json").read_text())["manifest"]
+
+    @property
+    def names(self):
+        return {entry["name"] for entry in self._manifest["people"]}
+
+    def person(self, name):
+        return next(entry["person"] for entry in self._manifest["people"] if entry["name"] == name)
+
+    def file(self, name, kind):
+        """The largest file of a person."""
+        entries = [
+            e for e in self._manifest["files"] if e["person"] == self.person(name) and e["kind"] == kind
+        ]
+        return str(self._folder / max(entries, key=lambda entry: entry["frames"])["name"])
 
 
 def _is_near(colour, rgb, tolerance=45):
