@@ -25,6 +25,7 @@ from recorder.worker.messages import (
     FromWorker,
     KeyframeWanted,
     Progress,
+    Ready,
 )
 
 WORKER: Final = "recorder.worker"
@@ -82,7 +83,7 @@ class Signer:
                         failure = f"{message.reason}: {message.detail}"
                     case FinishProgress():
                         _log.debug("file_finished", count=message.done)
-                    case CutDone() | KeyframeWanted() | Progress() | Flushed():
+                    case Ready() | CutDone() | KeyframeWanted() | Progress() | Flushed():
                         pass  # of a worker that records
                     case _:
                         assert_never(message)

@@ -32,6 +32,7 @@ from recorder.worker.messages import (
     OpenTap,
     Person,
     Progress,
+    Ready,
     RecordConfig,
     Stop,
     ToWorker,
@@ -58,6 +59,8 @@ WORKER: Final = "recorder.worker"
 _RESTART_FIRST_S: Final = 0.1
 _RESTART_MOST_S: Final = 5.0
 _RESTARTS_WINDOW_S: Final = 60.0
+_CHAT_MAX: Final = 200
+"""Chat lines that wait for a worker; the oldest go first."""
 _SETTLE_S: Final = 1.0
 """For the last message of a worker that has ended to be read."""
 _log = structlog.get_logger("recorder")
@@ -105,7 +108,9 @@ class Recording:
         self._worker: WorkerProcess | None = None
         self._people: dict[str, Person] = {}
         self._taps: dict[int, OpenTap] = {}
+        self._chat: deque[ChatLine] = deque(maxlen=_CHAT_MAX)
         self._cuts: set[int] = set()
+        self._is_ready = False
         self._restarts: deque[float] = deque()
         self._past_bytes = 0
         self._is_stopping = False
@@ -133,7 +138,9 @@ class Recording:
         self._is_stopping = True
         worker = self._worker
         try:
-            if worker is not None and self._tell(Stop(reason)):
+            if worker is not None:
+                if not self._tell(Stop(reason)):
+                    worker.kill()
                 await self._wait_for_end(worker)
             # Only now: the gates close with the activity, and what is behind a closed gate is not written.
             await self.activity.close(reason)
@@ -186,10 +193,14 @@ class Recording:
         finally:
             os.close(gates)
             sink.detach()
-        for person in self._people.values():
-            self._tell(person)
-        for tap in self._taps.values():
-            self._tell(tap)
+
+    def _take_ready(self) -> None:
+        """Tell the worker who is there; until now it could write nothing of anybody."""
+        self._is_ready = True
+        known: list[ToWorker] = [*self._people.values(), *self._taps.values(), *self._chat]
+        for message in known:
+            self._tell(message)
+        self._chat.clear()
 
     async def _keep_running(self) -> None:
         """Read what the worker says until it ends; then start another, unless the recording is over."""
@@ -203,6 +214,7 @@ class Recording:
                 return
             await worker.control.close()
             self._worker = None
+            self._is_ready = False
             self._past_bytes, self.size_bytes = self.size_bytes, self.size_bytes
             if failed is not None:
                 self._end(failed.reason)
@@ -223,6 +235,8 @@ class Recording:
             match message:
                 case None:
                     return failed
+                case Ready():
+                    self._take_ready()
                 case CutDone():
                     self._acknowledge(message.cut_id)
                 case KeyframeWanted():
@@ -263,8 +277,8 @@ class Recording:
         return False
 
     def _tell(self, message: ToWorker) -> bool:
-        """Send to the worker; one that does not read is ended. False when there is none to tell."""
-        if self._worker is None:
+        """Send to the worker; one that does not read is ended. False when there is none that listens."""
+        if self._worker is None or not self._is_ready:
             return False
         try:
             self._worker.control.send(message)
@@ -304,17 +318,7 @@ class Recording:
             case TapMuted():
                 self._tell(MuteTap(event.tap, event.is_muted))
             case RoomChatLine():
-                self._tell(
-                    ChatLine(
-                        id=event.id,
-                        person=event.person,
-                        name=event.name,
-                        text=event.text,
-                        unix_ms=event.at_ms,
-                        slot=event.slot,
-                        version=event.version,
-                    )
-                )
+                self._take_chat(event)
             case Cut():
                 self._cut(event)
             case SinkLost():
@@ -335,17 +339,34 @@ class Recording:
             self._people.pop(event.participant, None)
         self._tell(person)
 
+    def _take_chat(self, event: RoomChatLine) -> None:
+        line = ChatLine(
+            id=event.id,
+            person=event.person,
+            name=event.name,
+            text=event.text,
+            unix_ms=event.at_ms,
+            slot=event.slot,
+            version=event.version,
+        )
+        if not self._tell(line):
+            self._chat.append(line)  # a worker is on its way
+
     def _cut(self, event: Cut) -> None:
         for tap, known in list(self._taps.items()):
             if any(known.slot == slot and known.version <= version for slot, version in event.slots):
                 del self._taps[tap]
+        self._chat = deque((line for line in self._chat if line.person != event.person), maxlen=_CHAT_MAX)
         self._cuts.add(event.cut_id)
         if not self._tell(CutPerson(event.cut_id, event.person, event.slots, event.reason)):
             self._settle(event.cut_id)
 
     def _settle(self, cut_id: int) -> None:
-        """Nobody was told of the cut: no worker, or one that is being killed; its death acknowledges."""
-        if self._worker is None:
+        """No worker was told of the cut: there is none, or one that knows of nobody yet and writes nothing.
+
+        One that is being killed acknowledges by its death.
+        """
+        if self._worker is None or not self._is_ready:
             self._acknowledge(cut_id)
 
     def _acknowledge(self, cut_id: int) -> None:

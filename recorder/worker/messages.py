@@ -103,6 +103,10 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
 ToWorker = Person | OpenTap | CloseTap | MuteTap | ChatLine | CutPerson | Stop
 
 
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The worker listens; before this it has been told nothing, and so can write nothing of anybody."""
+
+
 class CutDone(msgspec.Struct, frozen=True, tag="cut_done"):
     """Nothing of that cut will be written any more."""
 
@@ -151,4 +155,4 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
     quarantined: int
 
 
-FromWorker = CutDone | KeyframeWanted | Progress | Failed | Flushed | FinishProgress | Finished
+FromWorker = Ready | CutDone | KeyframeWanted | Progress | Failed | Flushed | FinishProgress | Finished

@@ -29,7 +29,7 @@ class Part:
         self._samples: list[Sample] = []
         self._sample_bytes = 0
         self._opened_ns = 0
-        self._last_ns = -1
+        self._last_ns = -_MS_NS
         self._header: bytes | None = self._muxer.header()
         self.track = track
         self.name = str(PartName(person, source, number, self._muxer.extension))

@@ -30,6 +30,7 @@ from recorder.worker.messages import (
     OpenTap,
     Person,
     Progress,
+    Ready,
     RecordConfig,
     Stop,
     ToWorker,
@@ -88,6 +89,7 @@ class Session:
             terms_version=config.terms_version,
             origin_unix_ms=config.origin_unix_ms,
         )
+        self._send(Ready())
         with selectors.DefaultSelector() as selector:
             self._sink.setblocking(False)
             selector.register(self._control, selectors.EVENT_READ)
@@ -95,7 +97,7 @@ class Session:
             while self._stopping is None and self._disk.failure is None:
                 ready = {key.fileobj for key, _ in selector.select(self._timeout_s())}
                 # Messages first: a cut does not wait behind media.
-                if self._control in ready:
+                if self._control in ready or self._control.has_frame:
                     self._read_control()
                 if self._sink in ready and not self._read_sink():
                     selector.unregister(self._sink)

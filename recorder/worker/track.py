@@ -19,6 +19,9 @@ _SECOND_NS: Final = 1_000_000_000
 _MS_NS: Final = 1_000_000
 PART_MIN_NS: Final = _SECOND_NS
 """A format that changes faster waits: otherwise a publisher could make thirty files a second."""
+FREEZE_MAX_NS: Final = 2 * _SECOND_NS
+"""How long video stands still after a loss, waiting for the keyframe that was asked for: frames whose
+references are missing show garbage. A publisher that sends none is recorded all the same after that."""
 KEYFRAME_EVERY_NS: Final = _SECOND_NS
 """How often a keyframe is asked for while nothing can be written without one."""
 _GAP_EVERY_MS: Final = 1_000
@@ -53,6 +56,7 @@ class TrackRecorder:
         self._awaits_keyframe = tap.kind == "video"
         self._wished_ns = -KEYFRAME_EVERY_NS
         self._wishes = False
+        self._frozen_until_ns: int | None = None
         self._gap: tuple[int, str] | None = None
         self._gap_at_ms = -_GAP_EVERY_MS
         self._clock_at_ms: int | None = None
@@ -110,6 +114,8 @@ class TrackRecorder:
                     self._take_frame(item, now_ns)
                 case MediaGap():
                     self._note_gap(item.packets, item.reason)
+                    if self.tap.kind == "video" and self._frozen_until_ns is None:
+                        self._frozen_until_ns = item.arrival_ns + FREEZE_MAX_NS
                 case LayerSwitched():
                     self._journal.event(
                         "layer_switched",
@@ -126,7 +132,7 @@ class TrackRecorder:
         if item.frame.is_keyframe:
             self._take_keyframe(item, now_ns)
         part = self._part
-        if part is None or self._awaits_keyframe:
+        if part is None or self._awaits_keyframe or self._is_frozen(item):
             return
         try:
             is_taken = part.add(item, max(0, item.time_ns - self._origin_mono_ns), now_ns)
@@ -136,6 +142,14 @@ class TrackRecorder:
         if not is_taken:
             self._disk_refused()
         self._tell_clock(item)
+
+    def _is_frozen(self, item: MediaFrame) -> bool:
+        if self._frozen_until_ns is None:
+            return False
+        if item.frame.is_keyframe or item.arrival_ns >= self._frozen_until_ns:
+            self._frozen_until_ns = None
+            return False
+        return True
 
     def _take_keyframe(self, item: MediaFrame, now_ns: int) -> None:
         """Open a part when there is none, or the one there is does not fit any more."""
