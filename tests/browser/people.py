@@ -54,7 +54,9 @@ async def show_room(page: BrowserPage, within_s: float = 15.0) -> None:
         page,
         """() => {
              const shown = (id) => !document.getElementById(id).hidden;
-             if (shown("ended")) throw new Error(document.getElementById("ended").textContent);
+             const said = (id) => document.getElementById(id).textContent;
+             if (shown("ended")) throw new Error(said("ended"));
+             if (shown("join-problem")) throw new Error(said("join-problem"));
              return shown("room");
            }""",
         within_s=within_s,
