@@ -85,8 +85,9 @@ class RoomSettings:
         Raises: SettingsError when the text is not such settings.
         """
         try:
-            plain = json.loads(text)
-            values = dict(plain)
+            values = json.loads(text)
+            if not isinstance(values, dict):
+                raise TypeError
             if "mode" in values:
                 values["mode"] = RoomMode(values["mode"])
             if "uses" in values:

@@ -13,42 +13,42 @@ _BLOB: Final = {"sqlite": "BLOB", "postgresql": "BYTEA"}
 
 _TABLES_1: Final = (
     """CREATE TABLE ledger (
-        seq BIGINT PRIMARY KEY, at_ms BIGINT NOT NULL, kind TEXT NOT NULL, person TEXT NOT NULL,
+        seq BIGINT NOT NULL PRIMARY KEY, at_ms BIGINT NOT NULL, kind TEXT NOT NULL, person TEXT NOT NULL,
         room TEXT NOT NULL, uses TEXT NOT NULL, activity TEXT NOT NULL, terms_version TEXT NOT NULL,
         terms_digest TEXT NOT NULL, age_18 INTEGER NOT NULL, vouched INTEGER NOT NULL, reason TEXT NOT NULL,
         previous TEXT NOT NULL, hash TEXT NOT NULL)""",
     "CREATE INDEX ix_ledger_person ON ledger (person)",
     "CREATE INDEX ix_ledger_room ON ledger (room)",
     """CREATE TABLE terms (
-        number BIGINT PRIMARY KEY, version TEXT NOT NULL UNIQUE, document TEXT NOT NULL,
+        number BIGINT NOT NULL PRIMARY KEY, version TEXT NOT NULL UNIQUE, document TEXT NOT NULL,
         digest TEXT NOT NULL, published_at_ms BIGINT NOT NULL)""",
     """CREATE TABLE persons (
-        person TEXT PRIMARY KEY, identity_hash TEXT NOT NULL UNIQUE, identity_sealed {blob} NOT NULL,
+        person TEXT NOT NULL PRIMARY KEY, identity_hash TEXT NOT NULL UNIQUE, identity_sealed {blob} NOT NULL,
         created_at_ms BIGINT NOT NULL)""",
     """CREATE TABLE rooms (
-        id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, settings TEXT NOT NULL, is_kept INTEGER NOT NULL,
+        id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, settings TEXT NOT NULL, is_kept INTEGER NOT NULL,
         created_at_ms BIGINT NOT NULL)""",
     """CREATE TABLE bans (
-        id TEXT PRIMARY KEY, room TEXT NOT NULL REFERENCES rooms (id), identity_hash TEXT NOT NULL,
+        id TEXT NOT NULL PRIMARY KEY, room TEXT NOT NULL REFERENCES rooms (id), identity_hash TEXT NOT NULL,
         address_hash TEXT NOT NULL, created_at_ms BIGINT NOT NULL, expires_at_ms BIGINT NOT NULL)""",
     "CREATE INDEX ix_bans_room ON bans (room)",
     """CREATE TABLE recordings (
-        id TEXT PRIMARY KEY, room TEXT NOT NULL, room_name TEXT NOT NULL, state TEXT NOT NULL,
+        id TEXT NOT NULL PRIMARY KEY, room TEXT NOT NULL, room_name TEXT NOT NULL, state TEXT NOT NULL,
         reason TEXT NOT NULL, started_by TEXT NOT NULL, terms_version TEXT NOT NULL,
         started_at_ms BIGINT NOT NULL, stopped_at_ms BIGINT, expires_at_ms BIGINT,
         size_bytes BIGINT NOT NULL, details TEXT NOT NULL)""",
     "CREATE INDEX ix_recordings_started ON recordings (started_at_ms, id)",
     """CREATE TABLE partners (
-        id TEXT PRIMARY KEY, name TEXT NOT NULL, site TEXT NOT NULL UNIQUE, policy_url TEXT NOT NULL,
+        id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, site TEXT NOT NULL UNIQUE, policy_url TEXT NOT NULL,
         terms_version TEXT NOT NULL, uses TEXT NOT NULL, from_ms BIGINT NOT NULL, until_ms BIGINT,
         created_at_ms BIGINT NOT NULL)""",
     """CREATE TABLE destinations (
-        id TEXT PRIMARY KEY, name TEXT NOT NULL, partner TEXT NOT NULL REFERENCES partners (id),
+        id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, partner TEXT NOT NULL REFERENCES partners (id),
         kind TEXT NOT NULL, url TEXT NOT NULL, key_sealed {blob}, rooms TEXT NOT NULL,
         created_at_ms BIGINT NOT NULL)""",
     "CREATE INDEX ix_destinations_partner ON destinations (partner)",
     """CREATE TABLE broadcasts (
-        id TEXT PRIMARY KEY, room TEXT NOT NULL, room_name TEXT NOT NULL, recording TEXT NOT NULL,
+        id TEXT NOT NULL PRIMARY KEY, room TEXT NOT NULL, room_name TEXT NOT NULL, recording TEXT NOT NULL,
         state TEXT NOT NULL, reason TEXT NOT NULL, started_by TEXT NOT NULL, destinations TEXT NOT NULL,
         details TEXT NOT NULL, started_at_ms BIGINT NOT NULL, stopped_at_ms BIGINT)""",
     "CREATE INDEX ix_broadcasts_started ON broadcasts (started_at_ms, id)",
