@@ -1,9 +1,11 @@
 // The engine with its threads on loopback: a call, gates closed from another thread, and churn under TSan.
+// Peers are declared before the engine: their keys outlive its use of them, as Python's sessions do.
 #include "engine.h"
 
 #include <sys/socket.h>
 
 #include <atomic>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -73,10 +75,10 @@ TEST(an_engine_that_cannot_start_says_why) {
 }
 
 TEST(a_call_goes_through_the_threads) {
-  House house;
-  CHECK_EQ(house.error, "");
   Peer publisher;
   Peer viewer;
+  House house;
+  CHECK_EQ(house.error, "");
   house.join(1, publisher);
   house.join(2, viewer);
   house.publish_audio(10, 1, 0x11);
@@ -122,9 +124,9 @@ TEST(answers_are_never_lost_when_nobody_reads_them) {
 }
 
 TEST(nothing_passes_after_a_fence_behind_a_closed_gate) {
-  House house;
   Peer publisher;
   Peer viewer;
+  House house;
   house.join(1, publisher);
   house.join(2, viewer);
   house.publish_audio(10, 1, 0x11);
@@ -152,11 +154,14 @@ TEST(nothing_passes_after_a_fence_behind_a_closed_gate) {
 }
 
 TEST(people_come_and_go_while_media_flows) {
+  std::vector<std::unique_ptr<Peer>> viewers;
+  Peer speaker;  // each peer belongs to one thread
+  Peer camera;
   House house;
-  Peer publisher;
-  house.join(1, publisher);
+  house.join(1, speaker);
+  house.join(2, camera);
   house.publish_audio(10, 1, 0x11);
-  house.publish_video(11, 1, 0x22);
+  house.publish_video(11, 2, 0x22);
   auto [near, far] = make_pair();
   house.run(AddSink{0, 50, std::move(near)});
   house.engine->gates().open(5, 1);
@@ -171,17 +176,19 @@ TEST(people_come_and_go_while_media_flows) {
     }
   });
   {
-    const Rain rain(publisher, house.address(), 0x11);
+    const Rain rain(speaker, house.address(), 0x11);
     std::uint16_t seq = 0;
     for (std::uint32_t round = 0; round < 40; ++round) {
-      Peer viewer;
+      // Kept: its keys belong to the transport until that is gone.
+      viewers.push_back(std::make_unique<Peer>());
+      Peer& viewer = *viewers.back();
       const std::uint32_t transport = 100 + round;
       house.join(transport, viewer);
       house.forward(1000 + round, 10, transport, 0x900, round % 2 == 0 ? GatePosition{} : GatePosition{5, 1});
       house.forward(2000 + round, 11, transport, 0xA00);
       house.run(AddTap{3000 + round, 10, 50, {5, 2 + round}});
       for (int i = 0; i < 10; ++i) {
-        publisher.send_rtp(house.address(), test::video_packet(++seq, 0x22, i == 0));
+        camera.send_rtp(house.address(), test::video_packet(++seq, 0x22, i == 0));
       }
       if (round % 2 == 0) {
         test::until([&] {
@@ -211,8 +218,8 @@ TEST(people_come_and_go_while_media_flows) {
 }
 
 TEST(a_tap_gets_records_until_its_consumer_goes) {
-  House house;
   Peer publisher;
+  House house;
   house.join(1, publisher);
   house.publish_audio(10, 1, 0x11);
   auto [near, far] = make_pair();
@@ -230,11 +237,11 @@ TEST(a_tap_gets_records_until_its_consumer_goes) {
 }
 
 TEST(a_generator_drives_a_forward_between_two_engines) {
+  TestCipher cipher;
   House server;
   House load;
   // Client mode: one socket, hence one transport, per engine here.
   const Endpoint client = load.engine->addresses(0)[0];
-  TestCipher cipher;
   const SrtpProfile profile = *SrtpProfile::by_name("AEAD_AES_128_GCM");
   server.run(AddTransport{0, 1, {"ufrag1"}});
   server.run(BindPath{1, 0, client, true});
