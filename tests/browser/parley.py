@@ -64,8 +64,9 @@ class Parley:
     async def api(self, method: str, path: str, body: object = None) -> tuple[int, object]:
         """One REST call with the API key: status and parsed body."""
         key = json.loads((self.data_dir / "dev-key.json").read_text())
+        basic = aiohttp.encode_basic_auth(key["id"], key["secret"])
         async with (
-            aiohttp.ClientSession(auth=aiohttp.BasicAuth(key["id"], key["secret"])) as http,
+            aiohttp.ClientSession(headers={"Authorization": basic}) as http,
             http.request(method, f"{self.url}/api/v1{path}", json=body) as response,
         ):
             text = await response.text()
