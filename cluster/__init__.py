@@ -1,4 +1,6 @@
-"""Cluster: node registry, room placement and message bus; in this process, with the interface of a shared one.
+"""Cluster: node registry, room placement and message bus.
+
+In this process, with the interface of a shared one.
 
 Floor 2; stands on `store` and `policy` alone.
 """

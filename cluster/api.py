@@ -1,4 +1,4 @@
-"""What rooms need of a cluster; one process implements it in memory, many will by Redis, with the same tests."""
+"""What rooms need of a cluster: in memory for one process, by Redis for many, under the same tests."""
 
 import re
 from collections.abc import AsyncIterator
@@ -75,7 +75,10 @@ class Placement(Protocol):
         ...
 
     async def choose(self) -> Node | None:
-        """The living node that should take a new room: the least loaded that does not drain; None when there is none."""
+        """The living node that should take a new room: the least loaded that does not drain.
+
+        None when there is none.
+        """
         ...
 
 
@@ -90,7 +93,9 @@ class Bus(Protocol):
         ...
 
     def subscribe(self, topic: str, *, limit: int = 256) -> Subscription:
-        """Receive what is published from now on. Overflow rule: the oldest waiting message is dropped and counted.
+        """Receive what is published from now on. Overflow rule.
+
+        The oldest waiting message is dropped and counted.
 
         Raises: InvalidTopic.
         """

@@ -8,7 +8,7 @@ class ClusterError(Exception):
 
 
 class InvalidTopic(ClusterError):
-    """A topic, node or room id outside the rules: 1 to 128 visible ASCII characters without `*` and spaces."""
+    """A topic, node or room id that is not 1 to 128 visible ASCII characters without `*` and spaces."""
 
     code = "invalid_topic"
 

@@ -1,7 +1,9 @@
-"""Policy: identities, permissions, terms, consent rules, grants, ages, retention and quotas. PURE, stdlib only.
+"""Policy: identities, permissions, terms, consent rules, grants, ages, retention and quotas.
 
-Floor 0. Everything here is a value or a function of values; time comes in by parameter. `decide` is the only place
-that says whether a person's media or chat may go into a recording or out of the room.
+PURE, stdlib only.
+
+Floor 0. Everything here is a value or a function of values; time comes in by parameter. `decide` is the
+only place that says whether a person's media or chat may go into a recording or out of the room.
 """
 
 from policy.admission import Ban, Comer, Door, admit, may_chat, may_moderate, may_publish, may_start

@@ -80,8 +80,8 @@ def may_publish(
 ) -> Decision:
     """Whether the person may publish something new.
 
-    `notices`: ids of the notices of everything that runs. `needs_terms` is False for WHIP, which has no way to
-    ask: such a publisher may come in while nothing runs, and then has no grants.
+    `notices`: ids of the notices of everything that runs. `needs_terms` is False for WHIP, which has no way
+    to ask: such a publisher may come in while nothing runs, and then has no grants.
     """
     if Permission.PUBLISH not in permissions:
         return Deny("the token does not allow publishing: ask for one with the publish grant", "forbidden")

@@ -1,7 +1,8 @@
 """Who may be used for what: the one pure decision behind every tap and every external forward. PURE.
 
-`decide` answers for one person, one activity and one medium, from facts alone, with a reason. A grant holds when
-accepted terms AND room setting AND the person's choice AND the acknowledged notice AND the partner's terms hold.
+`decide` answers for one person, one activity and one medium, from facts alone, with a reason. A grant holds
+when accepted terms AND room setting AND the person's choice AND the acknowledged notice AND the partner's
+terms hold.
 """
 
 from collections.abc import Mapping

@@ -8,7 +8,7 @@ class PolicyError(Exception):
 
 
 class NameRefused(PolicyError):
-    """A room name, identity or screen name that breaks the rules; the message says which and how to mend it."""
+    """A room name, identity or screen name that breaks the rules; the message says how to mend it."""
 
     code = "invalid_name"
 

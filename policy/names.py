@@ -21,7 +21,9 @@ _RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IG
 
 
 def normalize_room(text: str) -> str:
-    """The room's name in NFC: letters, digits, `_ - . ~` and spaces, 1 to 64 characters, first a letter or digit.
+    """The room's name in NFC: letters, digits, `_ - .
+
+    ~` and spaces, 1 to 64 characters, first a letter or digit.
 
     Raises: NameRefused.
     """
@@ -84,7 +86,7 @@ def normalize_chat(text: str, max_chars: int) -> str:
 
 
 def name_key(name: str) -> str:
-    """What two screen names share when people would take them for the same: compatibility form, case folded."""
+    """What two screen names share when people would take them for the same: NFKC, case folded."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     return "".join(character for character in folded if character not in _JOINERS and not character.isspace())
 
@@ -123,5 +125,5 @@ def _normal(text: str, what: str, max_chars: int) -> str:
 def _is_refused(character: str) -> bool:
     if character in _JOINERS:
         return False
-    # Cc controls, Cf format (bidi, zero width, soft hyphen), Cs surrogates, Co private, Cn unassigned, Zl Zp separators.
+    # Controls, formats (bidi, zero width, soft hyphen), surrogates, private, unassigned, line separators.
     return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

@@ -1,6 +1,7 @@
 """What a token allows its bearer to do. PURE.
 
-A permission is what a token allows; consent to being recorded or broadcast is a *grant* and lives in `consent.py`.
+A permission is what a token allows; consent to being recorded or broadcast is a *grant* and lives in
+`consent.py`.
 """
 
 from collections.abc import Iterable

@@ -85,9 +85,7 @@ class RoomSettings:
         Raises: SettingsError when the text is not such settings.
         """
         try:
-            values = json.loads(text)
-            if not isinstance(values, dict):
-                raise TypeError
+            values = {**json.loads(text)}
             if "mode" in values:
                 values["mode"] = RoomMode(values["mode"])
             if "uses" in values:

@@ -146,7 +146,7 @@ class TermsHistory:
         return material[-1] if material else (in_force[0] if in_force else None)
 
     def serves(self, version: str, now_ms: int) -> bool:
-        """Whether an acceptance of `version` still counts: it exists and no newer material one is in force."""
+        """Whether an acceptance of `version` still counts: no newer material version is in force."""
         accepted, required = self.get(version), self.required(now_ms)
         return accepted is not None and required is not None and accepted.number >= required.number
 
@@ -158,7 +158,8 @@ class TermsHistory:
     def publish(self, document: TermsDocument) -> "TermsHistory":
         """The history with one version more.
 
-        Raises: TermsError when that version already exists or is older than the newest (published is immutable).
+        Raises: TermsError when that version already exists or is older than the newest (published is
+        immutable).
         """
         newest = self.documents[-1]
         if document.number <= newest.number or self.get(document.version) is not None:

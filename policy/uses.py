@@ -1,6 +1,7 @@
 """The uses a terms document can name, and the media they cover. PURE.
 
-Uses are an open registry: the terms document defines them, code only knows the three that the product starts itself.
+Uses are an open registry: the terms document defines them, code only knows the three that the product
+starts itself.
 """
 
 from enum import StrEnum

@@ -1,7 +1,7 @@
 """Rooms as people know them: admission, settings, chat, notices, moderation, and the consent service.
 
-Floor 3; joins `cluster` and `store` to `sfu`. The only caller of the plane's taps and gates: a tap, or a forward to
-somebody outside the room, is open if and only if `policy.decide` allows it.
+Floor 3; joins `cluster` and `store` to `sfu`. The only caller of the plane's taps and gates: a tap, or a
+forward to somebody outside the room, is open if and only if `policy.decide` allows it.
 """
 
 from rooms.activity import Activity, Kill

@@ -228,7 +228,10 @@ class Activities:
             await self._consent.desk(room).taps.close_sink(sink)
 
     def _watch_on(self, room: Room, ended: Activity) -> None:
-        """Viewers outside that watched under the ended activity go on under one of their own, with its own notice."""
+        """Viewers outside that watched under the ended activity go on under one of their own.
+
+        With its own notice.
+        """
         ended_sites = {site.id for site in ended.sites}
         sites = {
             viewer.site.id: viewer.site

@@ -56,9 +56,9 @@ class ActivityOwner(Protocol):
 class Activity:
     """Handle of a running activity; the recorder and rebroadcast read its events and acknowledge its cuts.
 
-    The consumer checks the shared gate page at each stage and just before each write; events only inform. Records
-    of a tap may arrive shortly before its `TapOpened`. Close the activity after the consumer's last write: the
-    gates close with it.
+    The consumer checks the shared gate page at each stage and just before each write; events only inform.
+    Records of a tap may arrive shortly before its `TapOpened`. Close the activity after the consumer's last
+    write: the gates close with it.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Activity:
         return self._epoch()
 
     def gates_fd(self) -> int:
-        """A new read-only descriptor of the gate page, for the consumer process; the caller closes its copy."""
+        """A new read-only descriptor of the gate page, for the consumer; the caller closes its copy."""
         return self._gates_fd()
 
     def facts(self) -> ActivityFacts:
@@ -150,7 +150,10 @@ class Activity:
         await self._owner.request_keyframe(self, tap)
 
     async def drop_site(self, site_id: str) -> None:
-        """Stop naming a site; an unknown one is fine. Going to more sites needs an activity with its own notice."""
+        """Stop naming a site; an unknown one is fine.
+
+        Going to more sites needs an activity with its own notice.
+        """
         await self._owner.drop_site(self, site_id)
 
     async def close(self, reason: str = "closed") -> None:

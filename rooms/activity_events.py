@@ -1,7 +1,7 @@
 """What a recorder or program is told about the people in a room: frozen events. PURE.
 
-Their order is a promise: a person's `PersonChanged` comes before their first `TapOpened`; a `Cut` comes before the
-`TapClosed` it causes. None of them enforces anything: the shared gate page does.
+Their order is a promise: a person's `PersonChanged` comes before their first `TapOpened`; a `Cut` comes
+before the `TapClosed` it causes. None of them enforces anything: the shared gate page does.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from sfu import TapId, TrackId
 class PersonChanged:
     """Somebody is there, is granted, or is gone.
 
-    `name` is None while the person has no grant: an anonymous, silent placeholder. `person` is the ledger's random
-    id, `participant` the id of this join.
+    `name` is None while the person has no grant: an anonymous, silent placeholder. `person` is the ledger's
+    random id, `participant` the id of this join.
     """
 
     person: str
@@ -77,8 +77,8 @@ class Cut:
     """Gates closed and the room's epoch advanced already: discard what holds this person, then acknowledge.
 
     `Activity.acknowledge(cut_id)` must come within 150 ms, else the consumer is killed and its sink closed.
-    `reason`: `revoked`, `suspended`, `left`, `removed`, `banned`, `token_expired`, `terms_changed`, `partner_terms`,
-    `ledger_failed`, `settings_changed`.
+    `reason`: `revoked`, `suspended`, `left`, `removed`, `banned`, `token_expired`, `terms_changed`,
+    `partner_terms`, `ledger_failed`, `settings_changed`.
     """
 
     cut_id: int

@@ -47,7 +47,7 @@ class SystemClock:
 
 
 async def wait_all(clock: Clock, futures: Iterable["asyncio.Future[Any]"], seconds: float) -> bool:
-    """Wait until all futures are done, at most `seconds`; whether they all are. Their results stay untouched."""
+    """Wait until all futures are done, at most `seconds`; whether they all are. Results stay untouched."""
     pending = {future for future in futures if not future.done()}
     if not pending:
         return True

@@ -1,7 +1,7 @@
 """The consent service: keeps what people agreed to, asks `policy.decide`, opens and closes gates.
 
-Everything that closes a gate does so before its first `await`. Everything that opens one decides and opens in one
-step without an `await` between, from facts that are in the ledger already.
+Everything that closes a gate does so before its first `await`. Everything that opens one decides and opens
+in one step without an `await` between, from facts that are in the ledger already.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class Withdrawal(msgspec.Struct, frozen=True):
 
 
 class ConsentService:
-    """Decides nothing itself: it gathers facts, asks `policy.decide` and makes the gates follow the answer."""
+    """Decides nothing itself: gathers facts, asks `policy.decide`, makes the gates follow the answer."""
 
     def __init__(self, house: House, terms: TermsHistory, partners: Mapping[str, PartnerTerms]) -> None:
         self._house = house
@@ -219,7 +219,8 @@ class ConsentService:
 
         Returns how the cut went, or None when nothing of the person was going anywhere.
 
-        Raises: Refused (invalid_request, terms_required, age_required, unavailable); what was taken back stays so.
+        Raises: Refused (invalid_request, terms_required, age_required, unavailable); what was taken back
+        stays so.
         """
         started = self._house.clock.monotonic()
         self._check_choices(room, choices)
@@ -361,7 +362,8 @@ class ConsentService:
     ) -> "asyncio.Future[Revocation]":
         """Make every gate follow `policy.decide`, before this returns; closing comes before opening.
 
-        `members`: whose facts changed, None = everyone's. The future tells when a cut that this caused is through.
+        `members`: whose facts changed, None = everyone's. The future tells when a cut that this caused is
+        through.
         """
         if started is None:
             started = self._house.clock.monotonic()
@@ -659,7 +661,7 @@ class ConsentService:
         return member.consent(room.facts, self._house.now_ms())
 
     def _schedule(self, now_ms: int) -> None:
-        """Wake at the next instant at which terms or partners change; wall clocks jump, so look now and then."""
+        """Wake when terms or partners change next; wall clocks jump, so look now and then."""
         instants = [self._terms.next_change_ms(now_ms)]
         for partner in self._partners.values():
             instants += [partner.from_ms, partner.until_ms]

@@ -1,4 +1,4 @@
-"""The cut: gates close first, then consumers are told and must acknowledge, then the ledger, then it is done."""
+"""The cut: gates close first, then consumers are told and acknowledge, then the ledger, then done."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence

@@ -24,7 +24,7 @@ class ParticipantUpdated:
 
 @dataclass(frozen=True, slots=True)
 class ParticipantLeft:
-    """Somebody else is gone: `left`, `lost`, `removed`, `banned`, `replaced`, `token_expired`, `slow_reader`."""
+    """Somebody else is gone; the reasons are those of `Removed`."""
 
     participant: str
     reason: str
@@ -102,7 +102,7 @@ class ConsentChanged:
 
 @dataclass(frozen=True, slots=True)
 class TermsChanged:
-    """Another version of the terms is in force; `is_accepted`: whether the person's acceptance still serves."""
+    """Another version of the terms is in force; `is_accepted`: the person's acceptance still serves."""
 
     terms: TermsDocument
     is_accepted: bool
@@ -127,7 +127,10 @@ class CodecUnsupported:
 
 @dataclass(frozen=True, slots=True)
 class PeerClosed:
-    """One's own peer connection is gone: `role` is `publish`, `subscribe` or `view`; signalling may start anew."""
+    """One's own peer connection is gone: `role` is `publish`, `subscribe` or `view`.
+
+    Signalling may start anew.
+    """
 
     role: str
     reason: str
@@ -135,7 +138,7 @@ class PeerClosed:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """This session is over: `removed`, `banned`, `replaced`, `token_expired`, `slow_reader`, `lost`, `left`."""
+    """Session over: `removed`, `banned`, `replaced`, `token_expired`, `slow_reader`, `lost`, `left`."""
 
     reason: str
 

@@ -47,10 +47,10 @@ class Leaving:
         return await asyncio.shield(ending) if ending is not None else None
 
     def begin(self, room: Room, member: Member, reason: str) -> "asyncio.Future[Revocation] | None":
-        """End a stay: `left`, `lost`, `removed`, `banned`, `replaced`, `token_expired`, `slow_reader`, `room_closed`.
+        """End a stay, for one of the reasons of `Removed`, or `room_closed`.
 
-        Their gates are closed and their place is free when this returns; the future is done when the cut is through
-        and their peers are gone. None when they were gone already.
+        Their gates are closed and their place is free when this returns; the future is done when the cut is
+        through and their peers are gone. None when they were gone already.
         """
         if not member.is_present:
             return None

@@ -43,8 +43,9 @@ class _Batch:
 class LedgerKeeper:
     """Appends in the order of the calls, everything that waits in one write.
 
-    An entry of `note` that cannot be written fails its caller. An entry of `queue` is kept and retried every
-    `retry_s`, with an alert in the log; beyond `limit` waiting entries it is given up with an alert of its own.
+    An entry of `note` that cannot be written fails its caller. An entry of `queue` is kept and retried
+    every `retry_s`, with an alert in the log; beyond `limit` waiting entries it is given up with an alert
+    of its own.
     """
 
     def __init__(

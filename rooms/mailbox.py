@@ -11,9 +11,9 @@ E = TypeVar("E")
 class Mailbox(Generic[E]):
     """Events in order, for one consumer on the event loop's thread.
 
-    Overflow rule: an event of a `replaceable` type takes the place of its waiting twin, so those never pile up; one
-    more event than `limit` closes the mailbox for good, with `overflow_event` as its last, and calls `on_overflow` once:
-    the owner ends the consumer.
+    Overflow rule: an event of a `replaceable` type takes the place of its waiting twin, so those never pile
+    up; one more event than `limit` closes the mailbox for good, with `overflow_event` as its last, and
+    calls `on_overflow` once: the owner ends the consumer.
     """
 
     def __init__(

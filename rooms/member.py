@@ -53,7 +53,10 @@ class Member:
     acknowledges_all: bool = False
     """A vouched WHIP publisher: the token acknowledges every notice."""
     unrecorded: frozenset[str] = frozenset()
-    """Notices that the person has acknowledged while the ledger could not be written: no grant comes of them yet."""
+    """Notices that the person has acknowledged while the ledger could not be written.
+
+    No grant comes of them yet.
+    """
     state: State = State.ACTIVE
     session: Session | None = None
     resume_hash: bytes = b""
@@ -82,7 +85,7 @@ class Member:
 
     @property
     def seen(self) -> ConsentFacts:
-        """The facts for what the person may do: with the acknowledgements that the ledger does not have yet."""
+        """The facts for what the person may do, with the acknowledgements that the ledger lacks yet."""
         return replace(self.facts, acknowledged=self.facts.acknowledged | self.unrecorded)
 
     def tell(self, event: RoomEvent) -> None:

@@ -1,4 +1,6 @@
-"""A look at an offer before it is negotiated: the same connection as before, and does it send anything new? PURE.
+"""A look at an offer before it is negotiated.
+
+The same connection as before, and does it send anything new? PURE.
 
 Only a hint for admission: what counts is what negotiation accepts, and that is checked again.
 """
@@ -20,7 +22,8 @@ class OfferPeek:
     """What the room needs to know of an offer."""
 
     session: str
-    """Session id of the `o=` line: the same for every offer of one peer connection (RFC 9429 section 5.2.2)."""
+    """Session id of the `o=` line: the same for every offer of one peer connection (RFC 9429 section 5.2.2).
+    """
     sending: frozenset[str]
     """Mids of sections that send; a section without a mid counts under its index."""
     kinds: Mapping[str, Kind]

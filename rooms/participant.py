@@ -68,8 +68,9 @@ class Desks:
 class Participant:
     """One session's hold on its place in a room; made by `RoomService.join`.
 
-    A resume makes a new handle for the same place; what an older handle is asked then is refused with `conflict`,
-    and its `leave` and `suspend` do nothing. Every method runs on the event loop's thread and may raise `Refused`.
+    A resume makes a new handle for the same place; what an older handle is asked then is refused with
+    `conflict`, and its `leave` and `suspend` do nothing. Every method runs on the event loop's thread and
+    may raise `Refused`.
     """
 
     def __init__(
@@ -177,8 +178,8 @@ class Participant:
 
         `sources`: mid -> what the track shows.
 
-        Raises: Refused (forbidden, terms_required, age_required, notice_required, invalid_sdp, unsupported_codec,
-        too_large, conflict, room_full, unavailable).
+        Raises: Refused (forbidden, terms_required, age_required, notice_required, invalid_sdp,
+        unsupported_codec, too_large, conflict, room_full, unavailable).
         """
         return await self._desks.publishing.publish(self.room, self._here(), offer, sources or {})
 
@@ -197,7 +198,9 @@ class Participant:
         await self._desks.subscribing.answer(self.room, self._here(), version, sdp)
 
     async def restart_subscriber(self, *, is_fresh: bool = False) -> None:
-        """The subscribe connection failed; an offer follows, for the same connection unless it must be a new one.
+        """The subscribe connection failed.
+
+        An offer follows, for the same connection unless it must be a new one.
 
         Raises: Refused.
         """
@@ -309,7 +312,9 @@ class Participant:
     async def consent(
         self, choices: Mapping[Use, bool]
     ) -> tuple[Mapping[Use, ConsentState], Revocation | None]:
-        """Agree to uses, or take them back; taking back cuts first. How the person stands then, and how the cut went.
+        """Agree to uses, or take them back; taking back cuts first.
+
+        How the person stands then, and how the cut went.
 
         Raises: Refused (invalid_request, terms_required, age_required, unavailable).
         """
@@ -349,7 +354,7 @@ class Participant:
     # The stay
 
     async def suspend(self) -> None:
-        """Signalling is lost: gates close, the place is kept for the grace time. Without one it is a leave."""
+        """Signalling is lost: gates close, the place is kept for the grace time. Without one: a leave."""
         if self.is_attached:
             await self._desks.leaving.suspend(self.room, self._member)
 

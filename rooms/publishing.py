@@ -34,8 +34,8 @@ class Publishing:
     ) -> Published:
         """Answer a publish offer: a renegotiation of the present connection, or a new one in its place.
 
-        Raises: Refused (forbidden, terms_required, age_required, notice_required, invalid_sdp, unsupported_codec,
-        too_large, conflict, room_full, unavailable).
+        Raises: Refused (forbidden, terms_required, age_required, notice_required, invalid_sdp,
+        unsupported_codec, too_large, conflict, room_full, unavailable).
         """
         if len(offer) > OFFER_BYTES:
             raise Refused(Code.TOO_LARGE, f"an SDP has at most {OFFER_BYTES} bytes")

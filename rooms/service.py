@@ -101,7 +101,9 @@ class RoomService:
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         cluster: Cluster | None = None,
     ) -> Self:
-        """Read terms, partners and kept rooms, and be ready; the caller closes the service before plane and store.
+        """Read terms, partners and kept rooms, and be ready.
+
+        The caller closes the service before plane and store.
 
         Raises: StoreUnavailable when the store cannot be read; Refused when a kept room cannot be opened.
         """
@@ -237,10 +239,11 @@ class RoomService:
     async def join(self, request: JoinRequest) -> Participant:
         """Let somebody in, or give them their place again.
 
-        An identity that is inside already is replaced: the newest join wins, the older session is told `replaced`.
+        An identity that is inside already is replaced: the newest join wins, the older session is told
+        `replaced`.
 
-        Raises: Refused (unauthorized, forbidden, banned, room_full, notice_required, invalid_request, conflict,
-        unavailable, shutting_down).
+        Raises: Refused (unauthorized, forbidden, banned, room_full, notice_required, invalid_request,
+        conflict, unavailable, shutting_down).
         """
         request = _normal(request)
         resumed = await self._resume(request)
@@ -256,7 +259,7 @@ class RoomService:
         self._admit(room, request)
         member = await self._member(request)
         await self._speak_for(room, member, request)
-        # Others came and went while the store was asked: the door is looked at once more, and then they are in.
+        # Others came and went while the store was asked: the door is looked at once more.
         self._admit(room, request)
         return await self._enter(room, member)
 
@@ -292,8 +295,8 @@ class RoomService:
     ) -> Activity:
         """Start a recording or broadcast of an open room: the notice goes out, people join it one by one.
 
-        `started_by`: a participant id; `activity_id`: the id that people and the ledger see (a recording's or broadcast's); `kill`: ends the consumer
-        at once when it does not acknowledge a cut.
+        `started_by`: a participant id; `activity_id`: the id that people and the ledger see (a recording's
+        or broadcast's); `kill`: ends the consumer at once when it does not acknowledge a cut.
 
         Raises: Refused (forbidden, not_found, conflict, invalid_request, unavailable).
         """
@@ -399,7 +402,7 @@ class RoomService:
         self._rooms.pop(room.name, None)
         if room.empty is not None:
             room.empty.cancel()
-        # Activities end first, so that their consumers finish what they have instead of discarding it person by person.
+        # Activities end first, so that their consumers finish instead of discarding person by person.
         await self._desks.activities.close_all(room, "room_closed")
         everyone = [*room.members.values(), *room.viewers.values()]
         endings = [self._desks.leaving.begin(room, member, "room_closed") for member in everyone]
@@ -494,7 +497,10 @@ class RoomService:
         )
 
     async def _speak_for(self, room: Room, member: Member, request: JoinRequest) -> None:
-        """Take what was accepted and chosen on the join screen, or vouched for; what does not serve is asked later."""
+        """Take what was accepted and chosen on the join screen, or vouched for.
+
+        What does not serve is asked later.
+        """
         if request.is_external or request.transport == "whep" or request.accept is None:
             return
         try:

@@ -122,7 +122,7 @@ class Subscribing:
         member.tell(PeerClosed("subscribe", reason))
 
     def resume(self, member: Member) -> None:
-        """A session took the place again and kept its connections: an offer that was on its way may be lost."""
+        """A session took the place again and kept its connections: an offer under way may be lost."""
         if member.subscriber is None:
             return
         if member.is_offer_outstanding:

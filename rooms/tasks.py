@@ -10,7 +10,10 @@ _log = structlog.get_logger("rooms")
 
 
 class TaskScope:
-    """A task group whose life is that of the object that owns it; a child's failure is logged and stays its own."""
+    """A task group whose life is that of the object that owns it.
+
+    A child's failure is logged and stays its own.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name

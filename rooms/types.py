@@ -170,7 +170,8 @@ class Revocation:
     """How one revocation went."""
 
     latency_ms: float
-    """From the call until every consumer acknowledged (or was killed) and no packet was left in the engine."""
+    """From the call until every consumer acknowledged (or was killed) and no packet was left in the engine.
+    """
     cut: tuple[str, ...]
     """Ids of the activities that held something of the person."""
     killed: tuple[str, ...]

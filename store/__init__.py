@@ -1,7 +1,7 @@
 """The store: database (SQLite, WAL; SQLAlchemy Core, one writer thread) and blob folder.
 
-Floor 1. Every method is async and runs off the event loop; each raises `StoreError` classes that say what to do.
-Calls in rooms go on while the store is unavailable; what needs it is refused until it is back.
+Floor 1. Every method is async and runs off the event loop; each raises `StoreError` classes that say what
+to do. Calls in rooms go on while the store is unavailable; what needs it is refused until it is back.
 """
 
 from store.blobs import Blobs

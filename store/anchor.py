@@ -1,6 +1,7 @@
 """The file that remembers where the ledger ended, so that cutting rows off its end is noticed.
 
-It is authenticated with the master key: somebody who can write the database but lacks the key cannot rewrite both.
+It is authenticated with the master key: somebody who can write the database but lacks the key cannot
+rewrite both.
 """
 
 import hmac

@@ -1,7 +1,7 @@
 """The hash chain of the consent ledger. PURE.
 
-A row's hash covers the canonical JSON of its fields and the hash of the row before it, so that changing, removing,
-inserting or reordering anything before the newest row breaks every later hash.
+A row's hash covers the canonical JSON of its fields and the hash of the row before it, so that changing,
+removing, inserting or reordering anything before the newest row breaks every later hash.
 """
 
 import hashlib

@@ -19,7 +19,7 @@ from store.errors import (
     StoreUnavailable,
 )
 
-# Names of SQLite's primary result codes (https://www.sqlite.org/rescode.html), extended codes share the prefix.
+# SQLite's result codes by name (https://www.sqlite.org/rescode.html); extended codes share the prefix.
 _CAUSES: tuple[tuple[str, type[StoreError], str], ...] = (
     ("SQLITE_BUSY", StoreLocked, "another program holds it: close that program"),
     ("SQLITE_LOCKED", StoreLocked, "another program holds it: close that program"),

@@ -35,7 +35,10 @@ class Keys:
         return hmac.digest(self._master, b"parley/1/" + purpose.encode(), "sha256")
 
     def seal(self, purpose: str, value: bytes, context: str) -> bytes:
-        """Encrypt and authenticate: nonce and AES-256-GCM text. It opens only with the same purpose and context."""
+        """Encrypt and authenticate: nonce and AES-256-GCM text.
+
+        It opens only with the same purpose and context.
+        """
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return nonce + AESGCM(self.derive(purpose)).encrypt(nonce, value, context.encode())
 

@@ -22,6 +22,7 @@ from store.schema import ledger
 from store.threads import DatabaseThread
 
 _PAGE = 500
+_REFUSALS = frozenset({LedgerKind.USE_REFUSED, LedgerKind.WITHDRAWN})
 _log = logging.getLogger(__name__)
 
 
@@ -245,9 +246,7 @@ def standing_of(rows: Sequence[LedgerRow]) -> Standing:
             standing.vouched = row.vouched
         elif row.kind is LedgerKind.USE_AGREED:
             standing.uses.update(dict.fromkeys(row.uses, True))
-        elif row.kind in {LedgerKind.USE_REFUSED, LedgerKind.WITHDRAWN}:
-            standing.uses.update(dict.fromkeys(row.uses, False))
-        elif row.kind is LedgerKind.REVOKED and row.reason == "revoked":
+        elif row.kind in _REFUSALS or (row.kind is LedgerKind.REVOKED and row.reason == "revoked"):
             standing.uses.update(dict.fromkeys(row.uses, False))
     return standing
 

@@ -26,8 +26,8 @@ _TABLES_1: Final = (
         person TEXT NOT NULL PRIMARY KEY, identity_hash TEXT NOT NULL UNIQUE, identity_sealed {blob} NOT NULL,
         created_at_ms BIGINT NOT NULL)""",
     """CREATE TABLE rooms (
-        id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, settings TEXT NOT NULL, is_kept INTEGER NOT NULL,
-        created_at_ms BIGINT NOT NULL)""",
+        id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, settings TEXT NOT NULL,
+        is_kept INTEGER NOT NULL, created_at_ms BIGINT NOT NULL)""",
     """CREATE TABLE bans (
         id TEXT NOT NULL PRIMARY KEY, room TEXT NOT NULL REFERENCES rooms (id), identity_hash TEXT NOT NULL,
         address_hash TEXT NOT NULL, created_at_ms BIGINT NOT NULL, expires_at_ms BIGINT NOT NULL)""",
@@ -56,16 +56,16 @@ _TABLES_1: Final = (
 
 _FORBID: Final = {
     "sqlite": (
-        "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} "
-        "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
-        "CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} "
-        "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
+        """CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table}
+        BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END""",
+        """CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table}
+        BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END""",
     ),
     "postgresql": (
-        "CREATE FUNCTION {table}_append_only() RETURNS trigger AS "
-        "$$ BEGIN RAISE EXCEPTION '{table} is append-only' USING ERRCODE = '23514'; END $$ LANGUAGE plpgsql",
-        "CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()",
+        """CREATE FUNCTION {table}_append_only() RETURNS trigger AS
+        $$ BEGIN RAISE EXCEPTION '{table} is append-only' USING ERRCODE = '23514'; END $$ LANGUAGE plpgsql""",
+        """CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+        FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()""",
     ),
 }
 

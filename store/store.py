@@ -97,7 +97,8 @@ class Store:
         A ledger that fails verification does not stop the start: `ledger.is_verified` says so, nobody's grant
         holds then, and calls go on.
 
-        Raises: StoreInUse, StoreReadOnly, StoreCorrupt, StoreLocked, NewerSchema, KeyFileError: each says what to do.
+        Raises: StoreInUse, StoreReadOnly, StoreCorrupt, StoreLocked, NewerSchema, KeyFileError: each says
+        what to do.
         """
         folder = config.data_dir
         lock: int | None = None
@@ -144,11 +145,17 @@ class Store:
         return store
 
     def keyed_hash(self, purpose: str, value: str) -> str:
-        """HMAC-SHA-256 in hex with this installation's key: for addresses and identities that are only compared."""
+        """HMAC-SHA-256 in hex with this installation's key.
+
+        For addresses and identities that are only compared.
+        """
         return self._keys.keyed_hash(purpose, value)
 
     def derive_key(self, purpose: str) -> bytes:
-        """32 bytes for `purpose` (signed URLs and the like): the same each time, of no use for another purpose."""
+        """32 bytes for `purpose` (signed URLs and the like).
+
+        The same each time, of no use for another purpose.
+        """
         return self._keys.derive(f"public/{purpose}")
 
     @property

@@ -26,8 +26,8 @@ class _Job:
 class DatabaseThread:
     """Runs jobs off the event loop, in order, each in its own transaction.
 
-    Overflow rule: a full queue refuses the job with StoreBusy. A caller that is cancelled no longer waits; its job
-    runs nevertheless.
+    Overflow rule: a full queue refuses the job with StoreBusy. A caller that is cancelled no longer waits;
+    its job runs nevertheless.
     """
 
     def __init__(self, name: str, engine: Engine, where: str, limit: int) -> None:

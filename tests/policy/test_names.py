@@ -123,7 +123,13 @@ def test_an_identity_is_compared_exactly_and_holds_128_characters() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Admin", "ADMIN"), ("admin", "ａｄｍｉｎ"), ("a d", "ad"), ("straße", "STRASSE"), ("x\ufe0f", "x")],
+    [
+        ("Admin", "ADMIN"),
+        ("admin", "\uff41\uff44\uff4d\uff49\uff4e"),
+        ("a d", "ad"),
+        ("straße", "STRASSE"),
+        ("x\ufe0f", "x"),
+    ],
 )
 def test_names_that_look_alike_share_a_key(one: str, other: str) -> None:
     assert name_key(one) == name_key(other)

@@ -1,7 +1,8 @@
 """Any order of joining, agreeing, revoking, leaving, suspending, starting and stopping keeps the invariant:
 
-a gate is open in the shared page if and only if `policy.decide` allows it, judged by a model that knows only what was
-done; and once a revocation is through, no gate position that it revoked is ever open again (RELIABILITY row 41).
+a gate is open in the shared page if and only if `policy.decide` allows it, judged by a model that knows
+only what was done; and once a revocation is through, no gate position that it revoked is ever open again
+(RELIABILITY row 41).
 """
 
 import asyncio

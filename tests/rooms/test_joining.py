@@ -14,9 +14,7 @@ from rooms import (
     Removed,
     RoomClosed,
     RoomsConfig,
-    RoomService,
 )
-from store import Store, StoreConfig
 from tests.rooms.rig import EVERYTHING, PERSON, START_MS, Rig, rig, until
 
 HOSTILE_ROOMS = (

@@ -1,4 +1,7 @@
-"""When the ledger cannot be written: new grants are refused, running ones go on, revocations cut first and are retried."""
+"""When the ledger cannot be written.
+
+New grants are refused, running ones go on, revocations cut first and are retried.
+"""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A lost connection keeps its place for a while; what was agreed rests and opens again under a new version."""
+"""A lost connection keeps its place for a while; what was agreed rests, and opens under a new version."""
 
 import pytest
 

@@ -121,7 +121,7 @@ async def test_a_broadcast_that_names_the_site_covers_its_viewers(house: Rig) ->
     # The broadcast ends: the viewers go dark until a notice of their own is acknowledged.
     await live.activity.close()
     assert await forwards_open(house, viewer) == 0
-    await until(lambda: ada.pending_notices(), "notice")
+    await until(ada.pending_notices, "notice")
     await house.acknowledge(ada)
 
 

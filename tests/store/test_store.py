@@ -1,7 +1,6 @@
 """What goes wrong with the database or its folder gets an error that says what to do."""
 
 import asyncio
-import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -104,10 +103,15 @@ async def test_a_database_that_turned_read_only_is_named(tmp_path: Path) -> None
 async def test_work_beyond_the_queue_is_refused_and_the_loop_is_never_blocked() -> None:
     gate = threading.Event()
     thread = DatabaseThread("test", SqliteFile(path=None).engine(), "the database", 2)
-    blocker = asyncio.get_running_loop().create_task(thread.run(lambda _: gate.wait(5)))
-    while thread.waiting or not blocker._state == "PENDING":
-        await asyncio.sleep(0.001)
-    await asyncio.sleep(0.02)
+    started = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def block(_: object) -> None:
+        loop.call_soon_threadsafe(started.set)
+        gate.wait(5)
+
+    blocker = loop.create_task(thread.run(block))
+    await started.wait()
     waiting = [asyncio.get_running_loop().create_task(thread.run(lambda _: 7)) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(StoreBusy):
@@ -178,7 +182,7 @@ async def test_a_database_of_a_newer_program_is_refused(tmp_path: Path) -> None:
 async def test_the_key_file_is_private_and_its_loss_or_damage_is_named(tmp_path: Path) -> None:
     await made(tmp_path)
     key = tmp_path / "store.key"
-    assert os.stat(key).st_mode & 0o777 == 0o600
+    assert key.stat().st_mode & 0o777 == 0o600
     key.chmod(0o644)
     assert "chmod 600" in await refusal(tmp_path, KeyFileError)
     key.chmod(0o600)

@@ -41,6 +41,10 @@ def recording(number: int = 1, **fields: object) -> RecordingRow:
     )
 
 
+def everything_in(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
 async def partner(store: Store, site: str = "tv.example") -> PartnerRow:
     return await store.partners.add(
         name="TV", site=site, policy_url="https://tv.example/privacy", terms_version="1"
@@ -68,9 +72,9 @@ async def test_neither_identities_nor_stream_keys_lie_in_the_files(tmp_path: Pat
     await store.destinations.add(
         name="Main", partner=tv.id, kind="rtmp", url="rtmp://x/live", key=Secret(CANARY)
     )
-    during = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    during = everything_in(tmp_path)
     await store.close()
-    after = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    after = everything_in(tmp_path)
     assert CANARY.encode() not in during + after
     again = await Store.open(StoreConfig(data_dir=tmp_path))
     (found,) = await again.destinations.all()
