@@ -139,6 +139,7 @@ class Recording:
         worker = self._worker
         try:
             if worker is not None:
+                self._is_ready = True  # one that only just starts is told nothing but this, and ends at once
                 if not self._tell(Stop(reason)):
                     worker.kill()
                 await self._wait_for_end(worker)
@@ -196,6 +197,8 @@ class Recording:
 
     def _take_ready(self) -> None:
         """Tell the worker who is there; until now it could write nothing of anybody."""
+        if self._is_stopping:
+            return
         self._is_ready = True
         known: list[ToWorker] = [*self._people.values(), *self._taps.values(), *self._chat]
         for message in known:
