@@ -1,0 +1,267 @@
+// `sfu.engine._debug`: the core's algorithms one by one, for property tests against small Python oracles. Not used by the
+// server. Times are ns; -1 stands for "absent".
+// Thread: any Python thread, one object at a time.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/unordered_map.h>
+#include <nanobind/stl/vector.h>
+
+#include <optional>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <vector>
+
+#include "forward_sequencer.h"
+#include "munger.h"
+#include "nack_generator.h"
+#include "rtp_write.h"
+#include "rtx.h"
+#include "twcc_recorder.h"
+
+namespace nb = nanobind;
+
+namespace parley {
+
+namespace {
+
+using IdMap = std::unordered_map<std::string, int>;
+
+Bytes view_of(const nb::bytes& data) {
+  return {static_cast<const std::uint8_t*>(data.data()), data.size()};
+}
+
+nb::bytes bytes_of(Bytes data) { return nb::bytes(data.data(), data.size()); }
+
+ExtensionIds ids_of(const IdMap& map) {
+  ExtensionIds ids;
+  for (const auto& [name, id] : map) {
+    const auto extension = extension_from_name(name);
+    if (!extension || id < 0 || id > 255 || !ids.set(*extension, static_cast<std::uint8_t>(id))) {
+      throw nb::value_error(("no extension or id: " + name).c_str());
+    }
+  }
+  return ids;
+}
+
+nb::object parse(const nb::bytes& data, const IdMap& ids) {
+  const auto rtp = parse_rtp(view_of(data));
+  if (!rtp) {
+    return nb::none();
+  }
+  const ExtensionTable table = read_extensions(*rtp, ids_of(ids));
+  nb::dict extensions;
+  for (std::size_t i = 0; i < kExtensionCount; ++i) {
+    const auto extension = static_cast<Extension>(i);
+    if (table.has(extension)) {
+      extensions[nb::str(kExtensionNames[i].data(), kExtensionNames[i].size())] =
+          bytes_of(table.get(*rtp, extension));
+    }
+  }
+  nb::dict result;
+  result["pt"] = rtp->pt;
+  result["marker"] = rtp->marker;
+  result["seq"] = rtp->seq;
+  result["timestamp"] = rtp->timestamp;
+  result["ssrc"] = rtp->ssrc;
+  result["csrc_count"] = rtp->csrc_count;
+  result["padding"] = rtp->padding_size;
+  result["payload"] = bytes_of(rtp->payload());
+  result["extensions"] = extensions;
+  return std::move(result);
+}
+
+std::optional<nb::bytes> rewrite(const nb::bytes& data, const IdMap& receive_ids, const IdMap& send_ids,
+                                 const std::string& mid, std::uint32_t ssrc, int pt, std::uint16_t seq,
+                                 std::uint32_t timestamp, std::uint16_t twcc_seq, std::uint32_t abs_send_time,
+                                 bool marker, int original_seq, std::size_t room) {
+  const auto rtp = parse_rtp(view_of(data));
+  if (!rtp) {
+    return std::nullopt;
+  }
+  Packet packet;
+  packet.rtp = *rtp;
+  packet.extensions = read_extensions(*rtp, ids_of(receive_ids));
+  const ExtensionIds ids = ids_of(send_ids);
+  ExtensionPlan plan;
+  plan.build(packet, ids);
+  std::vector<std::uint8_t> out(room);
+  const std::size_t size = write_rtp(packet, HeaderTemplate(ids, mid), plan,
+                                     {.ssrc = ssrc,
+                                      .timestamp = timestamp,
+                                      .abs_send_time = abs_send_time,
+                                      .original_seq = original_seq,
+                                      .seq = seq,
+                                      .twcc_seq = twcc_seq,
+                                      .pt = static_cast<std::uint8_t>(pt),
+                                      .marker = marker},
+                                     {}, out);
+  if (size == 0) {
+    return std::nullopt;
+  }
+  return bytes_of(Bytes(out).first(size));
+}
+
+std::optional<nb::bytes> unwrap_rtx(const nb::bytes& data, int pt, std::uint32_t ssrc) {
+  const Bytes source = view_of(data);
+  std::vector<std::uint8_t> packet(source.begin(), source.end());
+  const auto rtx = parse_rtp(packet);
+  if (!rtx) {
+    return std::nullopt;
+  }
+  const auto original = decapsulate_rtx(packet, *rtx, static_cast<std::uint8_t>(pt), ssrc);
+  if (!original) {
+    return std::nullopt;
+  }
+  return bytes_of(*original);
+}
+
+// (seq, timestamp, picture_id, tl0_pic_idx, keyidx, marker) as sent.
+using Sent = std::tuple<std::int64_t, std::uint32_t, int, int, int, bool>;
+
+Sent sent_of(const Munged& munged) {
+  return {munged.ext_seq, munged.timestamp, munged.picture_id, munged.tl0_pic_idx, munged.keyidx, munged.marker};
+}
+
+// What the munger looks at of a packet; -1: the field is absent.
+Packet packet_of(std::int64_t ext_seq, std::uint32_t timestamp, int picture_id, int tl0, int keyidx, bool padding) {
+  Packet packet;
+  packet.codec = Codec::kVp8;
+  packet.ext_seq = ext_seq;
+  packet.rtp.timestamp = timestamp;
+  packet.rtp.payload_size = padding ? 0 : 100;
+  packet.payload.valid = true;
+  packet.payload.vp8 = {.descriptor_size = 6,
+                        .has_picture_id = picture_id >= 0,
+                        .is_15_bit = true,
+                        .has_tl0_pic_idx = tl0 >= 0,
+                        .has_tid_keyidx = keyidx >= 0,
+                        .picture_id = static_cast<std::uint16_t>(picture_id),
+                        .tl0_pic_idx = static_cast<std::uint8_t>(tl0),
+                        .keyidx = static_cast<std::uint8_t>(keyidx)};
+  return packet;
+}
+
+void bind_munger(nb::module_& module) {
+  nb::class_<Munger>(module, "Munger")
+      .def(nb::init<std::uint16_t, std::uint32_t>(), nb::arg("first_seq"), nb::arg("first_timestamp"))
+      .def(
+          "switch_source",
+          [](Munger& self, std::int64_t ext_seq, std::uint32_t timestamp, int picture_id, int tl0, int keyidx,
+             std::optional<std::uint32_t> aligned, std::uint32_t clock_hz, TimeNs now) {
+            return sent_of(self.switch_source(packet_of(ext_seq, timestamp, picture_id, tl0, keyidx, false), aligned,
+                                              clock_hz, now));
+          },
+          nb::arg("ext_seq"), nb::arg("timestamp"), nb::arg("picture_id"), nb::arg("tl0"), nb::arg("keyidx"),
+          nb::arg("aligned").none(), nb::arg("clock_hz"), nb::arg("now"))
+      .def(
+          "forward",
+          [](Munger& self, std::int64_t ext_seq, std::uint32_t timestamp, int picture_id, int tl0, int keyidx,
+             bool padding, TimeNs now) -> std::optional<Sent> {
+            const auto munged =
+                self.forward(packet_of(ext_seq, timestamp, picture_id, tl0, keyidx, padding), false, now);
+            return munged ? std::optional(sent_of(*munged)) : std::nullopt;
+          },
+          nb::arg("ext_seq"), nb::arg("timestamp"), nb::arg("picture_id"), nb::arg("tl0"), nb::arg("keyidx"),
+          nb::arg("padding"), nb::arg("now"))
+      .def(
+          "drop",
+          [](Munger& self, std::int64_t ext_seq, int picture_id) {
+            self.drop(packet_of(ext_seq, 0, picture_id, -1, -1, false));
+          },
+          nb::arg("ext_seq"), nb::arg("picture_id"));
+}
+
+void bind_sequencer(nb::module_& module) {
+  nb::class_<ForwardSequencer>(module, "ForwardSequencer")
+      .def(
+          "__init__",
+          [](ForwardSequencer* self, std::uint16_t entries, std::int64_t max_credit, std::int64_t first_credit) {
+            new (self) ForwardSequencer(
+                {.entries = entries, .max_credit_bytes = max_credit, .first_credit_bytes = first_credit});
+          },
+          nb::arg("entries"), nb::arg("max_credit"), nb::arg("first_credit"))
+      .def(
+          "record",
+          [](ForwardSequencer& self, std::uint16_t seq, std::uint32_t source_seq, std::uint16_t size, TimeNs now) {
+            self.record({.source_seq = source_seq, .seq = seq, .size = size}, now);
+          },
+          nb::arg("seq"), nb::arg("source_seq"), nb::arg("size"), nb::arg("now"))
+      .def(
+          "request",
+          [](ForwardSequencer& self, std::uint16_t seq, TimeNs now, TimeNs rtt) {
+            constexpr const char* kNames[] = {"send", "unknown", "too_soon", "exhausted", "over_budget"};
+            SentPacket out;
+            const auto verdict = self.request(seq, now, rtt, out);
+            return std::tuple(std::string(kNames[static_cast<int>(verdict)]), out.source_seq);
+          },
+          nb::arg("seq"), nb::arg("now"), nb::arg("rtt"));
+}
+
+void bind_nack(nb::module_& module) {
+  nb::class_<NackGenerator>(module, "NackGenerator")
+      .def(
+          "__init__",
+          [](NackGenerator* self, std::uint16_t max_missing, std::uint16_t max_gap) {
+            new (self) NackGenerator({.max_missing = max_missing, .max_gap = max_gap});
+          },
+          nb::arg("max_missing") = 256, nb::arg("max_gap") = 128)
+      .def(
+          "receive",
+          [](NackGenerator& self, std::int64_t ext_seq, TimeNs now) {
+            constexpr const char* kNames[] = {"first", "in_order", "gap", "recovered", "old", "reset"};
+            return std::string(kNames[static_cast<int>(self.receive(ext_seq, now))]);
+          },
+          nb::arg("ext_seq"), nb::arg("now"))
+      .def(
+          "poll",
+          [](NackGenerator& self, TimeNs now, TimeNs rtt, std::size_t room) {
+            std::vector<std::uint16_t> out(room);
+            out.resize(self.poll(now, rtt, out));
+            return out;
+          },
+          nb::arg("now"), nb::arg("rtt"), nb::arg("room") = 256)
+      .def_prop_ro("deadline",
+                   [](const NackGenerator& self) -> std::optional<TimeNs> {
+                     return self.deadline() == kNever ? std::nullopt : std::optional(self.deadline());
+                   })
+      .def_prop_ro("missing", &NackGenerator::missing)
+      .def_prop_ro("given_up", &NackGenerator::given_up);
+}
+
+void bind_twcc(nb::module_& module) {
+  nb::class_<TwccRecorder>(module, "TwccRecorder")
+      .def(nb::init<>())
+      .def("receive", &TwccRecorder::receive, nb::arg("seq"), nb::arg("now"))
+      .def("is_due", &TwccRecorder::is_due, nb::arg("now"))
+      .def(
+          "build",
+          [](TwccRecorder& self, TimeNs now, std::size_t room) -> std::optional<nb::bytes> {
+            std::vector<std::uint8_t> bytes(room);
+            Writer out(bytes);
+            if (!self.build(out, 1, 2, now)) {
+              return std::nullopt;
+            }
+            return bytes_of(out.written());
+          },
+          nb::arg("now"), nb::arg("room") = 1200);
+}
+
+}  // namespace
+
+}  // namespace parley
+
+NB_MODULE(_debug, module) {
+  module.def("parse_rtp", &parley::parse, nb::arg("data"), nb::arg("ids"));
+  module.def("rewrite_rtp", &parley::rewrite, nb::arg("data"), nb::arg("receive_ids"), nb::arg("send_ids"),
+             nb::arg("mid"), nb::arg("ssrc"), nb::arg("pt"), nb::arg("seq"), nb::arg("timestamp"),
+             nb::arg("twcc_seq"), nb::arg("abs_send_time"), nb::arg("marker"), nb::arg("original_seq") = -1,
+             nb::arg("room") = 4096);
+  module.def("unwrap_rtx", &parley::unwrap_rtx, nb::arg("data"), nb::arg("pt"), nb::arg("ssrc"));
+  parley::bind_munger(module);
+  parley::bind_sequencer(module);
+  parley::bind_nack(module);
+  parley::bind_twcc(module);
+}
