@@ -1,0 +1,154 @@
+"""What a person is told, asked and shown about recording and broadcasting, in the room's page."""
+
+import re
+
+import pytest
+
+from tests.browser.page import BrowserPage, hears, sees, until
+from tests.browser.people import Person, tile
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.shares("the module's server and browser"),
+]
+
+HOST = ("join", "publish", "subscribe", "chat", "record")
+YES_TO_ALL = {"live": True, "record": True}
+
+
+@pytest.fixture
+async def explicit(parley, room) -> str:
+    """The test's room, in which each use is asked."""
+    status, body = await parley.api("POST", "/rooms", {"name": room, "mode": "explicit"})
+    assert status == 201, body
+    return room
+
+
+async def answer(person: Person, choice: str) -> None:
+    """Answer the notice: `yes` or `no`."""
+    await person.page.click(f"#notice-{choice}")
+    await until(person.page, "() => !document.querySelector('dialog.notice')")
+
+
+async def indicator(person: Person, kind: str, own: str) -> None:
+    """Assert that the indicator shows an activity, its site and one's own part in it."""
+    await until(
+        person.page,
+        """([kind, own]) => {
+             const pill = document.querySelector(`#indicator:not([hidden]) .pill-${kind}`);
+             return pill && pill.querySelector('.pill-sites').textContent && pill.textContent.includes(own);
+           }""",
+        [kind, own],
+    )
+
+
+async def left_out(page: BrowserPage, person: Person, *, is_out: bool) -> None:
+    """Assert what a page shows of a person's part in what goes out."""
+    await until(
+        page, "([s, out]) => document.querySelector(s).hidden !== out", [tile(person, ".tile-out"), is_out]
+    )
+
+
+async def test_a_recording_is_announced_asked_shown_and_taken_back(join, explicit):
+    ada = await join("ada", uses=YES_TO_ALL, grants=HOST)
+    bo = await join("bo", uses={"record": True, "live": False})
+    await ada.meets(bo)
+    await ada.page.click("#control-record")
+    for person in (ada, bo):
+        await indicator(person, "record", "you are")
+        await until(
+            person.page, "() => document.querySelector('dialog.notice')?.textContent.includes('this server')"
+        )
+        await answer(person, "yes")
+        await indicator(person, "record", "you are in")
+    await left_out(ada.page, bo, is_out=False)
+    await bo.page.click("#control-consent")
+    await bo.page.click("#revoke")
+    await until(bo.page, "() => document.querySelector('.measured')")
+    measured = re.fullmatch(
+        r"Done in (\d+) ms\. Nothing of you goes out any more\.", await bo.text(".measured")
+    )
+    assert measured is not None
+    assert int(measured[1]) < 250
+    await indicator(bo, "record", "you are out")
+    await left_out(ada.page, bo, is_out=True)
+    await ada.meets(bo)
+    await ada.page.click("#control-record")
+    await until(bo.page, "() => document.getElementById('indicator').hidden")
+
+
+async def test_who_comes_during_a_recording_answers_first_and_may_stay_out_of_it(join, explicit):
+    ada = await join("ada", uses=YES_TO_ALL, grants=HOST)
+    await ada.page.click("#control-record")
+    await answer(ada, "yes")
+    bo = await join("bo")
+    await indicator(bo, "record", "you are out")
+    await until(bo.page, "() => document.querySelector('dialog.notice')")
+    await bo.sees(ada)
+    assert await ada.page.evaluate("(s) => document.querySelector(s).hidden", tile(bo, "video"))
+    await bo.page.press("Escape")
+    await bo.page.press("Escape")
+    assert await bo.page.evaluate("() => document.querySelector('dialog.notice').open")
+    await answer(bo, "no")
+    await ada.meets(bo)
+    await left_out(ada.page, bo, is_out=True)
+
+
+async def test_a_notice_cannot_be_answered_by_what_one_was_typing(join, explicit):
+    ada = await join("ada", uses=YES_TO_ALL, grants=HOST)
+    bo = await join("bo")
+    await bo.page.click("#control-chat")
+    await bo.page.fill("#chat-text", "half a sentence")
+    await ada.page.click("#control-record")
+    await until(bo.page, "() => document.querySelector('dialog.notice')")
+    for key in ("Enter", "Tab", "Enter"):
+        await bo.page.press(key)
+    assert await bo.page.evaluate("() => document.querySelector('dialog.notice').open")
+    await answer(bo, "no")
+    assert await bo.page.evaluate("() => document.getElementById('chat-text').value") == "half a sentence"
+
+
+async def test_in_a_notice_room_accepting_the_terms_is_the_yes(join):
+    ada = await join("ada", grants=HOST)
+    bo = await join("bo")
+    await ada.page.click("#control-record")
+    await until(bo.page, "() => document.getElementById('notice-yes')?.textContent === 'Understood, I am in'")
+    await answer(bo, "yes")
+    await indicator(bo, "record", "you are in")
+    await answer(ada, "no")
+    await indicator(ada, "record", "you are out")
+    await left_out(bo.page, ada, is_out=True)
+
+
+async def test_an_embedded_player_shows_who_agreed_and_goes_dark_when_they_take_it_back(
+    parley, browser, join, explicit
+):
+    ada = await join("ada", uses=YES_TO_ALL)
+    bo = await join("bo", uses={"live": False, "record": False})
+    await ada.meets(bo)
+    token = parley.token(explicit, "watcher", grants=("join", "subscribe"), external=True)
+    outside = await browser.page(size=(800, 450))
+    await outside.goto(f"{parley.url}/embed/{explicit}#token={token}")
+    await answer(ada, "yes")
+    await sees(outside, "#video", ada.colour)
+    await until(outside, "() => document.getElementById('player').dataset.state === 'playing'")
+    assert await outside.evaluate("() => document.getElementById('video').muted")
+    await outside.click("#sound")
+    await hears(outside, "#video", ada.tone_hz)
+    await ada.page.click("#control-chat")
+    await ada.page.fill("#chat-text", "Hello outside")
+    await ada.page.press("Enter")
+    await until(outside, "() => document.getElementById('lines').textContent === 'Ada Hello outside'")
+    await outside.screenshot("embed")
+    await ada.page.click("#control-consent")
+    await ada.page.click("#revoke")
+    await until(
+        outside,
+        """async () => {
+             const video = document.getElementById('video');
+             return !video.srcObject || !(await probe.moves(video));
+           }""",
+    )
+    assert await outside.evaluate("() => violations") == []
+    await outside.page.context.close()
