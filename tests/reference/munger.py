@@ -30,7 +30,7 @@ class Numbering:
 
 
 class MungerModel:
-    """Takes extended numbers of packets and pictures, gives (seq, timestamp, picture, tl0, keyidx) on the wire."""
+    """Takes extended numbers, gives (seq, timestamp, picture, tl0, keyidx) as on the wire."""
 
     def __init__(self, first_seq: int, first_timestamp: int) -> None:
         self.seqs = Numbering()
