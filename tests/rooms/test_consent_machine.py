@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
@@ -33,8 +34,10 @@ from policy import (
     TermsHistory,
     decide,
 )
-from rooms import Code, Participant, Refused
-from tests.rooms.rig import ACCEPTED, EVERYTHING, PERSON, Consumer, Rig, rig, until
+from rooms import OWN_SITE, Activity, Code, Participant, Refused
+from sfu.engine.fake import FakeEngine
+from tests.rooms.rig import ACCEPTED, EVERYTHING, PERSON, Rig, rig, until
+from tests.rooms.test_viewers import VIEWER
 
 T = TypeVar("T")
 NAMES = ("ada", "bob", "cleo")
@@ -54,6 +57,22 @@ class Person:
 
 
 @dataclass
+class Started:
+    """A recording or broadcast."""
+
+    activity: Activity
+    sites: tuple[Site, ...]
+
+
+@dataclass
+class Watched:
+    """The room as seen from outside."""
+
+    activity: Activity
+    sites: tuple[Site, ...] = (OWN_SITE,)
+
+
+@dataclass
 class Model:
     """Everything that was done, and nothing of what the service made of it."""
 
@@ -61,19 +80,19 @@ class Model:
     terms: TermsHistory = field(default_factory=lambda: TermsHistory((DEFAULT_TERMS,)))
     partner: bool = True
     people: dict[str, Person] = field(default_factory=dict)
-    running: dict[str, Consumer] = field(default_factory=dict)
+    running: dict[str, Started | Watched] = field(default_factory=dict)
     revoked: set[tuple[int, int]] = field(default_factory=set)
 
     def room(self) -> RoomFacts:
         partners = {"pt_tv": PartnerTerms(partner="pt_tv", uses=frozenset({LIVE}))} if self.partner else {}
         return RoomFacts(settings=RoomSettings(mode=self.mode), terms=self.terms, partners=partners)
 
-    def allows(self, name: str, consumer: Consumer, now_ms: int) -> bool:
+    def allows(self, name: str, consumer: Started | Watched, now_ms: int) -> bool:
         person = self.people.get(name)
         if person is None:
             return False
         activity = consumer.activity
-        facts = ActivityFacts(use=activity.use, notice_id=activity.notice_id, sites=(SITES[activity.use],))
+        facts = ActivityFacts(use=activity.use, notice_id=activity.notice_id, sites=consumer.sites)
         return isinstance(decide(person.facts, facts, Media.VIDEO, self.room(), now_ms), Allow)
 
 
@@ -83,6 +102,7 @@ class ConsentMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
+        self.viewers = count()
         self.context: AbstractAsyncContextManager[Rig] | None = None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -248,12 +268,13 @@ class ConsentMachine(RuleBasedStateMachine):
 
     def do_start(self, use: Any) -> None:
         consumer = self.run(self.house.start(use, (SITES[use],), room="demo", permissions=EVERYTHING))
-        self.model.running[consumer.activity.id] = consumer
+        self.model.running[consumer.activity.id] = Started(consumer.activity, (SITES[use],))
 
-    @precondition(lambda self: len(self.model.running) > 1)
+    @precondition(lambda self: sum(isinstance(item, Started) for item in self.model.running.values()) > 1)
     @rule(data=st.data())
     def stop(self, data: st.DataObject) -> None:
-        chosen = data.draw(st.sampled_from(sorted(self.model.running)))
+        mine = [key for key, item in self.model.running.items() if isinstance(item, Started)]
+        chosen = data.draw(st.sampled_from(sorted(mine)))
         consumer = self.model.running.pop(chosen)
         for name in NAMES:
             self.model.revoked |= self.slots_of(name, consumer)
@@ -284,6 +305,25 @@ class ConsentMachine(RuleBasedStateMachine):
                 self.note_open(name)
         self.run(self.house.service.consent.publish_terms(document))
         self.model.terms = self.model.terms.publish(document)
+
+    @precondition(lambda self: self.model.people and len(self.model.running) < 6)
+    @rule()
+    def somebody_watches_from_outside(self) -> None:
+        """A WHEP viewer with a token of another site: shown by whoever is granted for that site."""
+
+        async def watch() -> Activity:
+            viewer = await self.house.join(
+                f"viewer {next(self.viewers)}",
+                permissions=VIEWER,
+                accept=None,
+                transport="whep",
+                is_external=True,
+            )
+            await viewer.view(self.house.offer(capture="chromium-offer-recvonly-av"))
+            return next(item for item in viewer.room.running() if item.is_viewing)
+
+        activity = self.run(watch())
+        self.model.running.setdefault(activity.id, Watched(activity))
 
     @rule()
     def partner_terms_flip(self) -> None:
@@ -320,6 +360,23 @@ class ConsentMachine(RuleBasedStateMachine):
         assert open_slots == known
 
     @invariant()
+    def taps_and_outside_forwards_stand_behind_their_owners_gate(self) -> None:
+        if self.context is None:
+            return
+        engine = self.house.plane.engine
+        assert isinstance(engine, FakeEngine)
+        owners = {
+            track.track: name
+            for name, person in self.model.people.items()
+            for track in person.participant.info().tracks
+        }
+        outlets = [*engine._taps.values(), *(item for item in engine._forwards.values() if item.gate.slot)]
+        for outlet in outlets:
+            slot = (outlet.gate.slot, outlet.gate.version)
+            if self.house.is_open(slot) and outlet.track:
+                assert slot in self.open_slots(owners[outlet.track])
+
+    @invariant()
     def what_was_revoked_never_opens_again(self) -> None:
         for slot in self.model.revoked if self.context is not None else ():
             assert not self.house.is_open(slot)
@@ -336,7 +393,7 @@ class ConsentMachine(RuleBasedStateMachine):
     def serves(self, acceptance: Acceptance) -> bool:
         return self.model.terms.serves(acceptance.terms_version, self.house.clock.wall_ms())
 
-    def slots_of(self, name: str, consumer: Consumer) -> set[tuple[int, int]]:
+    def slots_of(self, name: str, consumer: Started | Watched) -> set[tuple[int, int]]:
         person = self.model.people.get(name)
         grant = consumer.activity.grants.get(person.participant.id) if person is not None else None
         return (
