@@ -10,8 +10,12 @@ from recorder import names
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file anew: after a crash there is the old one or the new one. Raises: OSError."""
     temporary = path.with_name(path.name + names.TEMPORARY)
-    temporary.write_bytes(data)
-    sync_path(temporary)
+    temporary.unlink(missing_ok=True)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(fd)
     temporary.replace(path)
     sync_path(path.parent)
 

@@ -139,8 +139,8 @@ class Recording:
         worker = self._worker
         try:
             if worker is not None:
-                self._is_ready = True  # one that only just starts is told nothing but this, and ends at once
-                if not self._tell(Stop(reason)):
+                # One that only just starts is told nothing but this, and ends at once.
+                if not self._send(worker, Stop(reason)):
                     worker.kill()
                 await self._wait_for_end(worker)
             # Only now: the gates close with the activity, and what is behind a closed gate is not written.
@@ -197,8 +197,6 @@ class Recording:
 
     def _take_ready(self) -> None:
         """Tell the worker who is there; until now it could write nothing of anybody."""
-        if self._is_stopping:
-            return
         self._is_ready = True
         known: list[ToWorker] = [*self._people.values(), *self._taps.values(), *self._chat]
         for message in known:
@@ -281,13 +279,16 @@ class Recording:
 
     def _tell(self, message: ToWorker) -> bool:
         """Send to the worker; one that does not read is ended. False when there is none that listens."""
-        if self._worker is None or not self._is_ready:
+        if self._worker is None or not self._is_ready or self._is_stopping:
             return False
+        return self._send(self._worker, message)
+
+    def _send(self, worker: WorkerProcess, message: ToWorker) -> bool:
         try:
-            self._worker.control.send(message)
+            worker.control.send(message)
         except ControlError as error:
             _log.warning("recorder_control_broken", activity=self.activity.id, reason=str(error))
-            self._worker.kill()
+            worker.kill()
             return False
         return True
 
@@ -367,9 +368,9 @@ class Recording:
     def _settle(self, cut_id: int) -> None:
         """No worker was told of the cut: there is none, or one that knows of nobody yet and writes nothing.
 
-        One that is being killed acknowledges by its death.
+        One that is being killed, or was told to stop, acknowledges by its end.
         """
-        if self._worker is None or not self._is_ready:
+        if self._worker is None or not (self._is_ready or self._is_stopping):
             self._acknowledge(cut_id)
 
     def _acknowledge(self, cut_id: int) -> None:
