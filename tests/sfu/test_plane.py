@@ -305,6 +305,7 @@ async def test_one_offer_is_outstanding_at_a_time_and_changes_are_coalesced(room
     assert following is not None
     assert following.version > offer.version
     assert len(following.tracks) == 3
+    await room.router.answer(sub, following.version, client.answer(following.sdp))
     await client.connect(offer.sdp)
     await room.event(PeerConnected, lambda event: event.peer == sub)
 
