@@ -1,0 +1,158 @@
+"""Pages at phone and desktop size, dark and light: nothing overflows, all has a name, keys suffice.
+
+Each test leaves pictures in tests/browser/shots/ for people to look at.
+"""
+
+import pytest
+
+from tests.browser.page import Capture, until
+from tests.browser.people import enter, pass_door, show_room
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.shares("the module's server and browser"),
+]
+
+SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
+HOST = ("join", "publish", "subscribe", "chat", "record", "broadcast", "moderate")
+
+_FAULTS = """() => {
+  const faults = [...violations];
+  if (document.documentElement.scrollWidth > innerWidth) faults.push("the page is wider than its window");
+  for (const control of document.querySelectorAll("button, a[href], input, select, textarea, summary")) {
+    if (!control.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    const labels = [...(control.labels ?? [])].map((label) => label.textContent).join("");
+    const name = control.getAttribute("aria-label") || control.textContent.trim() || labels || control.title;
+    if (!name) faults.push(`no name: ${control.outerHTML.slice(0, 120)}`);
+    const box = control.getBoundingClientRect();
+    const within_text = control.matches("a, summary, .link-button");
+    const held = control.closest("label, .choice")?.getBoundingClientRect() ?? box;
+    const is_small = Math.min(held.width, held.height) < 24;
+    if (is_small && !within_text) faults.push(`too small: ${control.outerHTML.slice(0, 120)}`);
+  }
+  for (const image of document.querySelectorAll("img:not([alt])")) faults.push(`no alt: ${image.src}`);
+  return faults;
+}"""
+
+
+async def check(page, name):
+    """Take the picture and list what is wrong."""
+    await page.screenshot(name)
+    assert await page.evaluate(_FAULTS) == []
+    assert page.messages == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+async def test_start_and_terms_pages(parley, browser, size, scheme):
+    page = await browser.page(size=SIZES[size], colour_scheme=scheme)
+    await page.goto(parley.url)
+    await until(page, "() => !document.getElementById('open').hidden")
+    await check(page, f"start-{size}-{scheme}")
+    await page.goto(f"{parley.url}/terms")
+    await until(page, "() => document.getElementById('text').children.length > 0")
+    await check(page, f"terms-{size}-{scheme}")
+    await page.page.context.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_room_from_door_to_end(parley, browser, join, room, size):
+    await parley.api("POST", "/rooms", {"name": room, "mode": "explicit", "title": "Harbour talk"})
+    bo = await join("bo", uses={"record": True, "live": True})
+    page = await browser.page(Capture((60, 110, 120), 500, screen=(230, 230, 220)), size=SIZES[size])
+    await page.goto(parley.link(room, "grace", grants=HOST))
+    await until(page, "() => document.getElementById('preview-video').videoWidth > 0")
+    await check(page, f"door-{size}")
+    await pass_door(page, name="Grace Hopper", uses={"record": True, "live": False})
+    await until(page, "() => document.querySelectorAll('.tile video:not([hidden])').length === 2")
+    await check(page, f"room-{size}")
+    more = await page.evaluate("() => document.getElementById('control-more').checkVisibility()")
+    if more:
+        await page.click("#control-more")
+        await check(page, f"room-menu-{size}")
+        await page.page.get_by_role("menuitem", name="Record").click()
+    else:
+        await page.click("#control-record")
+    await until(page, "() => document.querySelector('dialog.notice')")
+    await check(page, f"notice-{size}")
+    for one in (page, bo.page):
+        await one.click("#notice-yes")
+    await until(page, "() => document.getElementById('indicator').textContent.includes('you are in')")
+    await bo.page.click("#control-chat")
+    await bo.page.fill("#chat-text", "Can everyone see https://example.org/slides?")
+    await bo.page.press("Enter")
+    await bo.page.click("#control-share")
+    await until(page, "() => !document.getElementById('spotlight').hidden")
+    await check(page, f"screen-{size}")
+    await page.click("#control-consent")
+    await page.click("#revoke")
+    await until(page, "() => document.querySelector('.measured')")
+    await check(page, f"consent-{size}")
+    await page.press("Escape")
+    if await page.evaluate("() => document.getElementById('side').hidden"):
+        await page.click("#control-chat")
+    await check(page, f"chat-{size}")
+    await page.click("#tab-people")
+    await check(page, f"people-{size}")
+    if size == "phone":
+        await page.click("#side-close")
+    await page.click("#control-leave")
+    await until(page, "() => !document.getElementById('ended').hidden")
+    await check(page, f"ended-{size}")
+    await page.page.context.close()
+
+
+async def test_twelve_people_fit_on_a_phone_and_on_a_desktop(parley, browser, room):
+    capture = Capture((90, 90, 130), 300)
+    crowd = [await browser.page(capture, size=(300, 300)) for _ in range(11)]
+    for number, page in enumerate(crowd):
+        link = parley.link(room, f"guest-{number}", name=f"Guest {number}", grants=("join", "publish"))
+        await page.goto(link)
+        await until(page, "() => !document.getElementById('door').hidden")
+        await page.click("#watch")
+        await show_room(page)
+    for name, size in SIZES.items():
+        page = await browser.page(capture, size=size)
+        await enter(parley, page, room, "grace", (90, 90, 130), 300)
+        await until(page, "() => document.querySelectorAll('.tile[data-identity]').length === 12")
+        shown = "() => document.querySelectorAll('.tile[data-identity]:not([hidden])').length"
+        assert await page.evaluate(shown) >= (9 if name == "phone" else 12)
+        await check(page, f"twelve-{name}")
+        await page.page.context.close()
+    for page in crowd:
+        await page.page.context.close()
+
+
+async def test_the_door_and_the_room_work_without_a_pointer_and_without_motion(parley, browser, room):
+    page = await browser.page(Capture((60, 110, 120), 500), reduced_motion=True)
+    await page.goto(parley.link(room, "grace"))
+    await until(page, "() => document.getElementById('preview-video').videoWidth > 0")
+    await until(page, "() => document.activeElement.id === 'name'")
+    for letter in "Grace":
+        await page.press(letter)
+    await tab_to(page, "age")
+    await page.press("Space")
+    await tab_to(page, "accept")
+    await page.press("Space")
+    await tab_to(page, "join")
+    await page.press("Enter")
+    await show_room(page)
+    await tab_to(page, "control-mic")
+    await page.press("Enter")
+    await until(page, "() => document.getElementById('control-mic').getAttribute('aria-pressed') === 'false'")
+    await tab_to(page, "control-people")
+    await page.press("Enter")
+    await until(page, "() => document.getElementById('tab-people').getAttribute('aria-selected') === 'true'")
+    moving = "() => document.getAnimations().filter((one) => one.playState === 'running').length"
+    assert await page.evaluate(moving) == 0
+    await page.page.context.close()
+
+
+async def tab_to(page, element_id):
+    """Press Tab until the element has the focus."""
+    for _ in range(40):
+        await page.press("Tab")
+        if await page.evaluate("() => document.activeElement.id") == element_id:
+            return
+    raise AssertionError(f"{element_id} is not reached by Tab")
