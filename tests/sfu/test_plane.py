@@ -30,6 +30,7 @@ from sfu import (
     RouterClosed,
     SdpError,
     SinkClosed,
+    SubscribeOffer,
     SubscriberId,
     TooManyPeers,
     TrackAdded,
@@ -106,8 +107,8 @@ class Room:
         await self.settle(client, sub)
         return client, sub
 
-    async def settle(self, client: MediaClient, sub: SubscriberId) -> None:
-        """Answer what is offered, and connect if it is the first."""
+    async def settle(self, client: MediaClient, sub: SubscriberId) -> SubscribeOffer:
+        """Answer what is offered, and connect if it is the first; the offer."""
         offer = await self.router.offer(sub)
         assert offer is not None
         if client.sessions is None:
@@ -117,6 +118,7 @@ class Room:
             await self.event(PeerConnected, lambda event: event.peer == sub)
         else:
             await self.router.answer(sub, offer.version, client.answer(offer.sdp))
+        return offer
 
     async def close(self) -> None:
         for client in self._clients:
@@ -338,9 +340,12 @@ async def test_an_unsubscribed_track_stops_at_once_and_may_come_back(room: Room)
     assert await speak(client, listener, 10) == []
     await room.settle(listener, sub)
     await room.router.subscribe(sub, track)
-    await room.settle(listener, sub)
+    offer = await room.settle(listener, sub)
     after = await speak(client, listener, 20)
     assert len(before) == len(after) == 5
+    assert offer.sdp.count("m=audio") == 1, "the m-section is used again"
+    assert f"a=ssrc:{after[0].ssrc} " in offer.sdp
+    assert after[0].ssrc != before[0].ssrc, "one ssrc never serves two forwards (SRTP nonces)"
 
 
 async def test_a_muted_track_is_silent_for_everyone(room: Room) -> None:
