@@ -7,6 +7,7 @@ by WHIP. A partner's RTMP server, HLS and a page that frames the embed are the w
 import asyncio
 import contextlib
 import json
+import re
 import secrets
 import tempfile
 import threading
@@ -48,6 +49,9 @@ segment_s = 1.0
 
 
 STARVED_MS = 100
+PROMISE_MS = 250
+NOTE_CLICK = """() => document.addEventListener(
+    "click", () => { globalThis.clicked_ms = Date.now(); }, { capture: true, once: true })"""
 
 
 class Starved(Exception):
@@ -345,7 +349,7 @@ class Run:
         await self.partner.start()
         await self.until_live()
         assert self.hls.discontinuities == 0, "the partner's restart reached HLS"
-        assert self.hls.sequence > before
+        await self.until(lambda: self.is_true(self.hls.sequence > before), "HLS went on")
         mark = len(self.rtmp.seen)
         await self.until(lambda: self.is_true(len(self.rtmp.seen) > mark + 15), "RTMP shows pictures again")
 
@@ -355,10 +359,12 @@ class Run:
         await page.click("#control-consent")
         await until(page, "() => document.querySelector('#revoke')?.checkVisibility() ?? false")
         listed_before = list(self.hls.listed)
-        called_s, called_ms = time.monotonic(), time.time() * 1000
+        await page.evaluate(NOTE_CLICK)
         await page.click("#revoke")
-        await until(page, "() => !document.querySelector('#revoke')")
+        told = await until(page, "() => document.querySelector('.measured')?.textContent")
         done_s = time.monotonic()
+        called_ms = await page.evaluate("() => globalThis.clicked_ms")
+        called_s = time.monotonic() - (time.time() - called_ms / 1000)
         self.sizes_at_revocation = self.file_sizes()
         mark = len(self.hls.segments)
         await self.until(
@@ -375,11 +381,12 @@ class Run:
         embed_last = max((s[0] for s in sightings if _is_near(s[1:], BLUE)), default=called_ms)
         rtmp_last = self.rtmp.last_with("B") or called_s
         self.figures |= {
-            "call to done (ms)": (done_s - called_s) * 1000,
-            "rtmp, last picture shown by the partner (ms)": (rtmp_last - called_s) * 1000,
-            "embed, last picture shown by the page (ms)": embed_last - called_ms,
+            "call to done, by the server": float(re.search(r"(\d+) ms", told)[1]),
+            "rtmp, last picture decoded behind the partner": (rtmp_last - called_s) * 1000,
+            "embed, last picture drawn by the page": embed_last - called_ms,
         }
-        assert max(self.figures.values()) < 4 * 250 + 1000  # 4 x the promise, and what a player had buffered
+        print("\nrevocation (ms):", {key: round(value) for key, value in self.figures.items()})
+        assert max(self.figures.values()) <= 4 * PROMISE_MS
 
     async def embed_prefers_b(self):
         await self.people["A"].page.click("#control-mic")
