@@ -134,14 +134,13 @@ async def _waiting(router: Router) -> list[object]:
         return found
 
 
-async def test_twenty_peers_come_and_go_and_nothing_stays(plane: MediaPlane, router: Router) -> None:
-    for _ in range(2):
-        async with Peer(router) as sender:
-            tracks = await sender.publish("p_alice", RED, 440)
-            for _ in range(3):
-                async with Peer(router) as receiver:
-                    await receiver.subscribe("p_bob", tracks["audio"])
-                    await until(lambda: receiver.loudness, "sound", 10)
+async def test_peers_come_and_go_and_nothing_stays(plane: MediaPlane, router: Router) -> None:
+    async with Peer(router) as sender:
+        tracks = await sender.publish("p_alice", RED, 440)
+        for _ in range(3):
+            async with Peer(router) as receiver:
+                await receiver.subscribe("p_bob", tracks["audio"])
+                await until(lambda: receiver.loudness, "sound", 10)
     await until_async(plane)
 
 
