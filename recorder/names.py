@@ -14,10 +14,10 @@ ERASE: Final = "erase."
 """How the request to erase a person begins; their id follows."""
 TEMPORARY: Final = ".tmp"
 """How every temporary file ends; what a crash left of them is removed."""
-PARTS_MAX: Final = 999
+PARTS_MAX: Final = 9_999
 
 SOURCES: Final = frozenset({"camera", "mic", "screen", "screen_audio"})
-_PART: Final = re.compile(r"([a-z0-9_]{1,40})-([a-z_]{1,16})-([0-9]{3})\.(mp4|webm)")
+_PART: Final = re.compile(r"([a-z0-9_]{1,40})-([a-z_]{1,16})-([0-9]{3,4})\.(mp4|webm)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,9 @@ class RecorderService:
 
     async def close(self) -> None:
         """Stop every recording; what is not finished then is finished at the next start."""
-        for recording in list(self._running.values()):
-            await self._stop(recording, "shutting_down")
+        async with asyncio.TaskGroup() as group:
+            for recording in self._running.values():
+                group.create_task(self._stop_quietly(recording))
         await self._books.drain(self._config.finish_patience_s)
         await self._scope.close()
         self._disk.shutdown()
@@ -213,6 +214,13 @@ class RecorderService:
         finally:
             del self._running[recording_id], self._ending[recording_id]
             ending.set()
+
+    async def _stop_quietly(self, recording: Recording) -> None:
+        try:
+            await self._stop(recording, "shutting_down")
+        except (StoreError, OSError) as error:
+            # The row still says that it runs: the next start finishes it.
+            _log.error("recording_stop_failed", recording=recording.activity.id, reason=str(error))
 
     def _ended(self, recording: Recording, reason: str) -> None:
         self._scope.start(self._stop(recording, reason), "stop")

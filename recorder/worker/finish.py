@@ -51,13 +51,16 @@ class Finisher:
                 self._known[facts.name] = facts
 
     def parts(self) -> list[names.PartName]:
-        """The media files, in the order of their names."""
+        """The media files, by person, source and number."""
         found = (
             names.PartName.parse(path.name)
             for path in self._folder.iterdir()
             if path.is_file() and not path.is_symlink()
         )
-        return sorted((part for part in found if part is not None), key=str)
+        return sorted(
+            (part for part in found if part is not None),
+            key=lambda part: (part.person, part.source, part.number),
+        )
 
     def finish(self, part: names.PartName) -> PartFacts | None:
         """Make one file plain; None when nothing whole is in it and it is gone (removed or put aside)."""

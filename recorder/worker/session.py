@@ -262,7 +262,13 @@ class Session:
 
     def _forget(self, track: TrackRecorder, reason: str) -> None:
         self._lost += track.lost_packets
-        self._journal.event("tap_closed", track=track.tap.track, person=track.tap.person, reason=reason)
+        self._journal.event(
+            "tap_closed",
+            track=track.tap.track,
+            person=track.tap.person,
+            reason=reason,
+            counters=track.counters(),
+        )
         if all(other.tap.participant != track.tap.participant for other in self._tracks.values()):
             self._clocks.pop(track.tap.participant, None)
 
@@ -316,7 +322,9 @@ class Session:
             for track in self._tracks.values():
                 track.cut(failure.reason)
         reason = failure.reason if failure is not None else self._stopping
-        self._journal.event("recording_ended", reason=reason)
+        self._journal.event(
+            "recording_ended", reason=reason, dropped_by_gate=self._dropped + self._disk.dropped_by_gate
+        )
         is_closed = self._disk.close(CLOSE_PATIENCE_S)
         failure = self._disk.failure
         if failure is not None:
@@ -332,6 +340,7 @@ class Session:
                 track.end(reason, time.monotonic_ns())
             else:
                 track.cut(reason)
+            self._forget(track, reason)
 
     def _reserve(self) -> None:
         """Keep some space for the last lines. Raises: OSError."""

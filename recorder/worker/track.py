@@ -91,6 +91,20 @@ class TrackRecorder:
         self._wished_ns = now_ns
         return True
 
+    def counters(self) -> dict[str, int]:
+        """What could not be used, by reason."""
+        stream = self._stream.counters
+        assembled = stream.assembler
+        return {
+            "lost": self.lost_packets,
+            "late": assembled.late,
+            "duplicates": assembled.duplicates,
+            "dropped_frames": assembled.dropped_frames,
+            "malformed": stream.malformed,
+            "unknown_codec": stream.unknown_codec,
+            "repaired_by_redundancy": stream.repaired_by_redundancy,
+        }
+
     def end(self, reason: str, now_ns: int) -> None:
         """The tap ended and its gate may still be open: hand what is whole to the disk."""
         self._take(self._stream.flush(), now_ns)
