@@ -5,7 +5,7 @@ ARGS ?=
 PYTHON ?= python3
 BIN := .venv/bin
 NATIVE := $(shell find sfu/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt 2>/dev/null)
-TLS := $(if $(filter-out 127.0.0.1 localhost ::1,$(HOST)),--tls self-signed)
+TLS := $(if $(filter-out 127.0.0.1 localhost ::1,$(HOST)),--tls self-signed --generate-key)
 
 .PHONY: run test check dev test-native sanitize fuzz bench clean
 

@@ -137,6 +137,11 @@ class ControlChannel:
             raise ControlError("the peer does not read")
         self._writer.write(frame)
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._writer.transport.is_closing()
+
     async def drain(self) -> None:
         """Wait until the peer has taken most of what was sent. Raises: ControlError when it went away."""
         try:

@@ -18,6 +18,7 @@ from server.sections import (
     LimitsSection,
     LogSection,
     MediaSection,
+    RecorderSection,
     RoomsSection,
     ServerSection,
     WebSection,
@@ -49,6 +50,7 @@ class Config:
     ice: IceSection = field(default_factory=IceSection)
     rooms: RoomsSection = field(default_factory=RoomsSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
+    recorder: RecorderSection = field(default_factory=RecorderSection)
     broadcast: BroadcastSection = field(default_factory=BroadcastSection)
     log: LogSection = field(default_factory=LogSection)
     keys: tuple[ApiKey, ...] = ()

@@ -151,6 +151,15 @@ class LimitsSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderSection:
+    """How recordings are written."""
+
+    min_free_mib: int = option(256, "A recording does not start with less free space", low=1, high=1_048_576)
+    queue_mib: int = option(32, "What may wait for a slow disk, per recording", low=1, high=4_096)
+    restarts: int = option(5, "Restarts of a worker within a minute before it is given up", low=0, high=100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BroadcastSection:
     """Where broadcasts may go."""
 

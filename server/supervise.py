@@ -45,6 +45,11 @@ class Worker:
         return self._control
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.returncode is not None
+
+    @property
     def module(self) -> str:
         """What it runs."""
         return self._module
@@ -67,6 +72,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._workers: set[Worker] = set()
+        self._ended: list[Worker] = []
 
     @property
     def workers(self) -> tuple[Worker, ...]:
@@ -123,9 +129,10 @@ class Supervisor:
         return worker
 
     async def close(self) -> None:
-        """Kill what is left and wait for its end. Idempotent."""
-        left = list(self._workers)
+        """Kill what is left, wait for its end and close every channel. Idempotent."""
+        left = [*self._workers, *self._ended]
         self._workers.clear()
+        self._ended.clear()
         for worker in left:
             worker.kill()
         for worker in left:
@@ -134,4 +141,7 @@ class Supervisor:
             await worker.control.close()
 
     def _forget(self) -> None:
-        self._workers = {worker for worker in self._workers if worker._process.returncode is None}  # noqa: SLF001
+        ended = {worker for worker in self._workers if worker.has_ended}
+        self._workers -= ended
+        # An owner closes the channel of a worker that it saw end; what it forgot is closed with the server.
+        self._ended = [worker for worker in (*self._ended, *ended) if not worker.control.is_closing]

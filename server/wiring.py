@@ -15,7 +15,7 @@ from rebroadcast import RebroadcastConfig, RebroadcastService
 from recorder import RecorderConfig, RecorderService
 from rooms import RoomsConfig, RoomService, SystemClock, TaskScope
 from server.addresses import machine_addresses, media_addresses
-from server.config import Config, is_loopback
+from server.config import Config
 from server.devkey import load_or_create
 from server.listen import Doorkeeper, Listener
 from server.supervise import Supervisor
@@ -88,7 +88,7 @@ class Server:
         clock = ServerClock()
         rooms = await RoomService.start(plane, store, self._rooms_config(), clock=clock)
         stack.push_async_callback(rooms.close)
-        recorder = RecorderService(rooms, store, supervisor, RecorderConfig(), clock)
+        recorder = RecorderService(rooms, store, supervisor, self._recorder_config(), clock)
         await recorder.open()
         stack.push_async_callback(recorder.close)
         broadcasts = RebroadcastService(rooms, store, supervisor, self._rebroadcast_config(), clock)
@@ -209,6 +209,14 @@ class Server:
         section = self.config.rooms
         return RoomsConfig(defaults=section.settings(), creates_on_join=section.create_on_join)
 
+    def _recorder_config(self) -> RecorderConfig:
+        section = self.config.recorder
+        return RecorderConfig(
+            min_free_bytes=section.min_free_mib << 20,
+            queue_max_bytes=section.queue_mib << 20,
+            restarts_max=section.restarts,
+        )
+
     def _rebroadcast_config(self) -> RebroadcastConfig:
         section = self.config.broadcast
         return RebroadcastConfig(
@@ -253,8 +261,3 @@ class Server:
             return False
         networks = self.config.server.behind_proxy
         return any(parsed in ipaddress.ip_network(item, strict=False) for item in networks)
-
-
-def is_public(config: Config) -> bool:
-    """Whether other machines can reach HTTP."""
-    return not is_loopback(config.server.host)

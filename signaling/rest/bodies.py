@@ -17,6 +17,7 @@ GrantName = Literal["join", "publish", "subscribe", "chat", "moderate", "record"
 class SettingsBody(Struct, frozen=True):
     """Settings of a room; what is missing stays as it is, or takes the server's default."""
 
+    title: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
     mode: Literal["notice", "explicit"] | UnsetType = UNSET
     uses: UseList | UnsetType = UNSET
     audio_codecs: Codecs | UnsetType = UNSET
