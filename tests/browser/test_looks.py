@@ -5,7 +5,7 @@ Each test leaves pictures in tests/browser/shots/ for people to look at.
 
 import pytest
 
-from tests.browser.page import Capture, until
+from tests.browser.page import Capture, sees, until
 from tests.browser.people import enter, pass_door, show_room
 
 pytestmark = [
@@ -15,6 +15,7 @@ pytestmark = [
 ]
 
 SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
+VIOLET = (120, 40, 160)
 HOST = ("join", "publish", "subscribe", "chat", "record", "broadcast", "moderate")
 
 _FAULTS = """() => {
@@ -66,6 +67,7 @@ async def test_room_from_door_to_end(parley, browser, join, room, size):
     await check(page, f"door-{size}")
     await pass_door(page, name="Grace Hopper", uses={"record": True, "live": False})
     await until(page, "() => document.querySelectorAll('.tile video:not([hidden])').length === 2")
+    assert await page.evaluate("() => document.getElementById('room-name').textContent") == "Harbour talk"
     await check(page, f"room-{size}")
     more = await page.evaluate("() => document.getElementById('control-more').checkVisibility()")
     if more:
@@ -83,7 +85,7 @@ async def test_room_from_door_to_end(parley, browser, join, room, size):
     await bo.page.fill("#chat-text", "Can everyone see https://example.org/slides?")
     await bo.page.press("Enter")
     await bo.page.click("#control-share")
-    await until(page, "() => !document.getElementById('spotlight').hidden")
+    await sees(page, "#spotlight video", VIOLET)
     await check(page, f"screen-{size}")
     await page.click("#control-consent")
     await page.click("#revoke")

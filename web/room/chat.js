@@ -93,8 +93,8 @@ export class Chat {
     this.#text.disabled = !may;
     this.#text.placeholder = may ? "Write to everyone" : "Your link does not include chat";
     by_id("chat-send").disabled = !may;
-    const { self, activities, terms } = this.#room;
-    const out = activities.filter(({ kind }) => self.consent?.[kind] === "granted" && use_words(kind, terms).media.includes("chat"));
+    const { activities, terms } = this.#room;
+    const out = activities.filter((activity) => this.#room.is_in(activity) && use_words(activity.kind, terms).media.includes("chat"));
     by_id("chat-outside").hidden = out.length === 0;
     by_id("chat-outside").textContent = `What you write also goes to the ${list_words([...new Set(out.map(({ kind }) => use_words(kind).noun))])}.`;
   }

@@ -40,7 +40,7 @@ export class Consent {
   #show() {
     const { self, activities, terms } = this.#room;
     const uses = Object.entries(self.consent ?? {}).filter(([, state]) => state !== "unavailable");
-    const out = activities.filter(({ kind }) => self.consent?.[kind] === "granted");
+    const out = activities.filter((activity) => this.#room.is_in(activity));
     const lead = out.length
       ? `Your picture, voice and chat go out now: ${list_words(out.map(({ kind, sites }) => `${use_words(kind).noun} (${site_names(sites)})`))}.`
       : "Nothing of you leaves this room now.";

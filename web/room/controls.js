@@ -39,7 +39,7 @@ export class Controls {
     label(record, "record", this.#studio.recording ? "Stop recording" : "Record", { pressed: Boolean(this.#studio.recording) });
     live.hidden = !this.#room.may("broadcast");
     label(live, "live", this.#studio.broadcasts.length ? "On air" : "Go live", { pressed: this.#studio.broadcasts.length > 0 });
-    const out = this.#room.activities.some(({ kind }) => this.#room.self.consent?.[kind] === "granted");
+    const out = this.#room.activities.some((activity) => this.#room.is_in(activity));
     consent.classList.toggle("is-out-now", out);
     label(consent, "shield", out ? "My consent: on air" : "My consent");
   }

@@ -149,6 +149,7 @@ export class Door {
         ? "Nothing of you is recorded or broadcast without your yes. Your answers count for your picture, sound and chat, and you can take them back at any moment."
         : `This room may be used for: ${list}. You are told before each one starts, with the sites it goes to, and you can stay out of it. Think twice before you show or say something private.`;
     fill(by_id("door-uses"), mode === "explicit" ? wordings.map((one) => this.#use_question(one)) : []);
+    if (terms.age_statement) by_id("age-words").textContent = terms.age_statement;
     by_id("terms-version").textContent = terms.version ? ` (${terms.version})` : "";
     by_id("terms-link").href = terms.url ?? "/terms";
     fill(by_id("terms-text"), (terms.text ?? "").split(/\n\s*\n/).filter(Boolean).map((paragraph) => el("p", {}, paragraph)));

@@ -22,13 +22,13 @@ export class Indicator {
 
   /** Draw it again. */
   show() {
-    const { activities, self } = this.#room;
+    const { activities } = this.#room;
     const bar = by_id("indicator");
     this.#announce(activities);
     clearInterval(this.#clock);
     bar.hidden = activities.length === 0;
     document.body.classList.toggle("is-out", activities.length > 0);
-    fill(bar, activities.map((activity) => this.#pill(activity, self.consent?.[activity.kind])));
+    fill(bar, activities.map((activity) => this.#pill(activity, this.#room.is_in(activity))));
     if (activities.length) this.#clock = setInterval(() => this.#tick(), 1000);
   }
 
@@ -38,8 +38,8 @@ export class Indicator {
     document.body.classList.remove("is-out");
   }
 
-  #pill({ id, kind, sites, since_ms }, state) {
-    const own = state === "granted" ? "You are in it" : "You are not in it";
+  #pill({ id, kind, sites, since_ms }, is_in) {
+    const own = is_in ? "You are in it" : "You are not in it";
     const words = use_words(kind);
     return el("button", {
       class: `pill pill-${kind}`, type: "button", data_activity: id, on_click: this.#on_open,
@@ -48,7 +48,7 @@ export class Indicator {
     el("span", { class: "pill-word" }, el("i", { class: "dot", aria_hidden: "true" }), WORDS[kind] ?? words.noun.toUpperCase()),
     el("span", { class: "pill-sites" }, site_label(sites)),
     el("span", { class: "pill-time", data_since: String(since_ms), aria_hidden: "true" }, duration(Date.now() - since_ms)),
-    el("span", { class: `pill-own${state === "granted" ? "" : " pill-own-out"}` }, icon(state === "granted" ? "shield" : "shield_off"), el("span", { class: "pill-own-words" }, state === "granted" ? "you are in" : "you are out")));
+    el("span", { class: is_in ? "pill-own" : "pill-own pill-own-out" }, icon(is_in ? "shield" : "shield_off"), is_in ? "you are in" : "you are out"));
   }
 
   #tick() {

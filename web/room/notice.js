@@ -18,10 +18,10 @@ export class Notices {
     room.on("notice", (notice) => this.#ask(notice));
     room.on("activities", () => this.#drop_over());
     room.on("state", ({ state }) => {
-      if (state === "connected" && room.notice) this.#ask(room.notice);
+      if (state === "connected") for (const notice of room.notices) this.#ask(notice);
       if (state === "closed") this.close();
     });
-    if (room.notice) this.#ask(room.notice);
+    for (const notice of room.notices) this.#ask(notice);
   }
 
   /** Close what is open. */

@@ -148,7 +148,7 @@ export class Stage {
     const tile = this.#tiles.get(SELF);
     const { camera, mic_on, screen } = this.#media;
     tile.show_picture(camera, { mirrored: true });
-    tile.show({ mic_on, left_out: this.#left_out(this.#room.self.consent) });
+    tile.show({ mic_on, left_out: this.#words_out(this.#room.activities.filter((activity) => !this.#room.is_in(activity))) });
     if (screen) this.#screens.set(SELF, screen.video);
     else this.#screens.delete(SELF);
   }
@@ -158,10 +158,14 @@ export class Stage {
     for (const participant of this.#room.participants.values()) this.#show(participant);
   }
 
-  // The words for a person whom a running recording or broadcast leaves out.
   #left_out(consent) {
-    const out = this.#room.activities.filter(({ kind }) => consent?.[kind] && consent[kind] !== "granted").map(({ kind }) => use_words(kind).noun);
-    return out.length ? `Not in the ${[...new Set(out)].join(" and ")}` : null;
+    return this.#words_out(this.#room.activities.filter(({ kind }) => consent?.[kind] && consent[kind] !== "granted"));
+  }
+
+  // The words for a person whom these recordings and broadcasts leave out, or null.
+  #words_out(activities) {
+    const nouns = new Set(activities.map(({ kind }) => use_words(kind).noun));
+    return nouns.size ? `Not in the ${[...nouns].join(" and ")}` : null;
   }
 
   #speakers(speakers) {

@@ -214,8 +214,8 @@ export class Room {
   readonly mode: "notice" | "explicit";
   readonly terms: Terms;
   readonly activities: Activity[];
-  /** The notice that waits for an answer, or null. */
-  readonly notice: Notice | null;
+  /** The notices that wait for an answer, oldest first. */
+  readonly notices: Notice[];
   readonly chat_history: ChatLine[];
   readonly quality: Quality | null;
   /** The others, by id. */
@@ -225,6 +225,8 @@ export class Room {
   readonly resume_secret: string | null;
 
   may(permission: Permission): boolean;
+  /** Whether something of this participant goes into an activity: agreed, and its notice answered. */
+  is_in(activity: Activity): boolean;
   on<Name extends keyof RoomEvents>(name: Name, listener: (payload: RoomEvents[Name]) => void): () => void;
   off<Name extends keyof RoomEvents>(name: Name, listener: (payload: RoomEvents[Name]) => void): void;
 

@@ -34,7 +34,7 @@ export class Room extends Emitter {
   mode = "notice";
   terms = null;
   activities = [];
-  notice = null;
+  notices = [];
   chat_history = [];
   quality = null;
   resumed = false;
@@ -87,6 +87,11 @@ export class Room extends Emitter {
   /** Whether this participant's token permits an action (`publish`, `chat`, `record`, ...). */
   may(permission) {
     return this.self?.permissions.includes(permission) ?? false;
+  }
+
+  /** Whether something of this participant goes into an activity: agreed, and its notice answered. */
+  is_in({ id, kind }) {
+    return this.self?.consent?.[kind] === "granted" && !this.notices.some(({ activity }) => activity === id);
   }
 
   // --- own media ---
@@ -167,7 +172,8 @@ export class Room extends Emitter {
     } catch (error) {
       if (error.code !== "not_found") throw error;
     }
-    if (this.notice?.notice === notice) this.notice = null;
+    this.notices = this.notices.filter((one) => one.notice !== notice);
+    this.#set_consent(this.self.consent, null);
     await this.#publish_again();
   }
 
@@ -256,7 +262,7 @@ export class Room extends Emitter {
     this.mode = result.mode;
     this.terms = result.terms;
     this.activities = result.activities;
-    this.notice = result.notice;
+    this.notices = result.notice ? [result.notice] : [];
     this.resumed = result.resumed;
     this.chat_history = result.chat_history;
     this.#attempt = 0;
@@ -348,11 +354,12 @@ export class Room extends Emitter {
     },
     speakers: (params) => this.emit("speakers", params),
     notice: (notice) => {
-      this.notice = notice;
+      this.notices = [...this.notices.filter((one) => one.notice !== notice.notice), notice];
       this.emit("notice", notice);
     },
     activities: ({ activities }) => {
       this.activities = activities;
+      this.notices = this.notices.filter(({ activity }) => activities.some(({ id }) => id === activity));
       this.emit("activities", { activities });
     },
     consent: ({ consent, reason }) => this.#set_consent(consent, reason),

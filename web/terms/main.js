@@ -9,7 +9,8 @@ function show(terms) {
   by_id("title").textContent = terms.title;
   document.title = `${terms.title} - Parley`;
   const since = new Date(terms.effective_ms).toLocaleDateString([], { dateStyle: "long" });
-  by_id("version").textContent = `Version ${terms.version}, in force since ${since}`;
+  // The terms that ship with the server have no date: they are in force from its first day.
+  by_id("version").textContent = terms.effective_ms ? `Version ${terms.version}, in force since ${since}` : `Version ${terms.version}`;
   fill(by_id("uses"), terms.uses.map(({ title, text, media }) => el("article", { class: "terms-use" },
     el("h2", {}, title), text && el("p", {}, text), el("p", {}, `Covers your ${list_words(media.map((one) => MEDIA[one] ?? one))}.`))));
   fill(by_id("text"), terms.text.split(/\n\s*\n/).filter(Boolean).map((paragraph) => el("p", {}, paragraph)));
