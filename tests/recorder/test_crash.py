@@ -75,6 +75,7 @@ async def test_kill_9_loses_less_than_the_last_second(rig, codec):
     messages = await rig.finish()
     assert any(isinstance(message, Finished) for message in messages)
     lost_s = [killed_s - frame_times(path)[-1] for path in (video, audio)]
+    print(f"{codec}: kill -9 lost {lost_s[0]:.2f} s of video, {lost_s[1]:.2f} s of audio")
     assert max(lost_s) <= 1.0
     assert len(lumas(video)) >= 70
     assert len(loudness(audio)) >= 140

@@ -178,6 +178,7 @@ async def test_audio_and_video_of_a_participant_line_up_in_the_files(rig):
     flash_s = _onsets(lumas(rig.folder / "u_ada-camera-001.webm"), 120)
     beep_s = _onsets(loudness(rig.folder / "u_ada-mic-001.webm"), 0.2)
     offsets = [min(abs(flash - beep) for beep in beep_s) for flash in flash_s if 2 < flash < seconds - 1]
+    print(f"A/V offset: at most {1000 * max(offsets):.0f} ms over {len(offsets)} flashes")
     assert len(offsets) >= 8
     assert max(offsets) <= 0.06
     clock = rig.events("clock")
