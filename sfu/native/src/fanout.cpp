@@ -21,12 +21,11 @@ void Fanout::add(Track& track, const Track::Pending& packet, TimeNs now) {
   }
   track.pending.push_back(packet);
   if (deadline_ == kNever) {
-    deadline_ = sent_per_s_ < kBusyPerSecond ? now : now + context_.config.coalesce;
+    deadline_ = now + window_;
   }
 }
 
 void Fanout::flush(TimeNs now) {
-  const std::uint64_t sent_before = context_.counters.get(Counter::rtp_forwarded);
   if (!dirty_tracks_.empty()) {
     context_.counters.add(Counter::flushes);
     for (Track* track : dirty_tracks_) {
@@ -41,7 +40,6 @@ void Fanout::flush(TimeNs now) {
   deadline_ = kNever;
   context_.arena.flush();
   flush_sinks();
-  measure(context_.counters.get(Counter::rtp_forwarded) - sent_before, now);
 }
 
 void Fanout::gather(Track& track, TimeNs now) {
@@ -77,8 +75,13 @@ void Fanout::fan_out(TimeNs now) {
     }
   }
   for (Transport* subscriber : dirty_transports_) {
-    for (Forward* forward : subscriber->pending_forwards) {
-      serve(*forward, Range{forward->track->gathered_first, forward->track->gathered_count}, now);
+    // Video first: its long packets form trains across tracks, and a short audio packet may still end one.
+    for (const bool is_video : {true, false}) {
+      for (Forward* forward : subscriber->pending_forwards) {
+        if (forward->is_video == is_video) {
+          serve(*forward, Range{forward->track->gathered_first, forward->track->gathered_count}, now);
+        }
+      }
     }
     subscriber->pending_forwards.clear();
   }
@@ -411,17 +414,21 @@ void Fanout::flush_sinks() {
   dirty_sinks_.clear();
 }
 
-void Fanout::measure(std::uint64_t sent, TimeNs now) {
-  constexpr TimeNs kInterval = 50 * kMillisecond;
-  sent_in_interval_ += sent;
+void Fanout::note_busy(TimeNs busy, TimeNs now) {
+  busy_ += busy;
   const TimeNs elapsed = now - interval_start_;
-  if (elapsed >= kInterval) {
-    const double rate = static_cast<double>(sent_in_interval_) * 1e9 / static_cast<double>(elapsed);
-    // One second without a flush says that the load is gone; else a smooth figure keeps the window from flickering.
-    sent_per_s_ = elapsed > kSecond ? rate : sent_per_s_ * 0.75 + rate * 0.25;
-    sent_in_interval_ = 0;
-    interval_start_ = now;
+  if (elapsed < kMeasureInterval) {
+    return;
   }
+  const std::uint64_t sent = context_.counters.get(Counter::rtp_forwarded);
+  const double rate = static_cast<double>(sent - sent_before_) * 1e9 / static_cast<double>(elapsed);
+  // A second without a loop says that the load is gone; else a smooth figure keeps the window from flickering.
+  sent_per_s_ = elapsed > kSecond ? rate : sent_per_s_ * 0.75 + rate * 0.25;
+  const bool is_saturated = static_cast<double>(busy_) > kSaturated * static_cast<double>(elapsed);
+  window_ = sent_per_s_ < kGatherPerSecond || is_saturated ? 0 : context_.config.coalesce;
+  sent_before_ = sent;
+  busy_ = 0;
+  interval_start_ = now;
 }
 
 void Fanout::forget(const Track& track) { std::erase(dirty_tracks_, &track); }

@@ -30,9 +30,13 @@ class Fanout {
   // A publisher's report for the taps of its track.
   void tap_report(Track& track, std::uint8_t encoding, const SenderInfo& report, TimeNs now);
 
-  // When the batch should go out: at once when the worker has time, `coalesce` later under load.
+  // When the batch should go out: at once when little is sent, `coalesce` later when gathering pays, and at once again
+  // when the worker is so busy that packets gather by themselves.
   [[nodiscard]] TimeNs deadline() const { return deadline_; }
   [[nodiscard]] bool is_empty() const { return dirty_tracks_.empty(); }
+
+  // How long the worker was busy in its last loop; sets the window from now on.
+  void note_busy(TimeNs busy, TimeNs now);
 
   // Sends the batch. Afterwards nothing admitted is in any buffer of the worker.
   void flush(TimeNs now);
@@ -44,8 +48,11 @@ class Fanout {
   void forget(const Track& track);
 
  private:
-  // Sends a second from which gathering pays, in packets; half of a core's hundredth.
-  static constexpr double kBusyPerSecond = 5000;
+  // Packets sent a second from which gathering pays, about a hundredth of a core; and the share of a core from which it
+  // would only idle.
+  static constexpr double kGatherPerSecond = 5000;
+  static constexpr double kSaturated = 0.7;
+  static constexpr TimeNs kMeasureInterval = 50 * kMillisecond;
   static constexpr std::size_t kGather = 128;
 
   struct Gathered {
@@ -67,7 +74,6 @@ class Fanout {
   void flush_sink(Sink& sink);
   void flush_sinks();
   void refuse_codec(Forward& forward, Codec codec);
-  void measure(std::uint64_t sent, TimeNs now);
 
   WorkerContext& context_;
   Registry& registry_;
@@ -81,8 +87,10 @@ class Fanout {
   ExtensionPlanner resend_planner_;
   TimeNs deadline_ = kNever;
 
+  TimeNs window_ = 0;
   double sent_per_s_ = 0;
-  std::uint64_t sent_in_interval_ = 0;
+  std::uint64_t sent_before_ = 0;  // the counter when the interval began
+  TimeNs busy_ = 0;                // in the interval
   TimeNs interval_start_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 #include <array>
@@ -21,6 +22,8 @@ namespace {
 // What an epoll event is about: the kind in the upper half, an index or id in the lower.
 enum class Watched : std::uint32_t { kSocket, kWake, kSink };
 
+constexpr unsigned long kTimerSlackNs = 5'000;
+
 constexpr std::uint64_t tag(Watched kind, std::uint32_t id) {
   return (static_cast<std::uint64_t>(kind) << 32) | id;
 }
@@ -29,6 +32,13 @@ TimeNs monotonic_now() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<TimeNs>(now.tv_sec) * kSecond + now.tv_nsec;
+}
+
+void sleep_until(TimeNs when) {
+  timespec until{};
+  until.tv_sec = static_cast<time_t>(when / kSecond);
+  until.tv_nsec = static_cast<long>(when % kSecond);
+  (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
 }
 
 }  // namespace
@@ -106,6 +116,8 @@ bool Worker::submit(Command&& command) {
 }
 
 void Worker::run() {
+  // The default slack of 50 us would come on top of every window.
+  (void)prctl(PR_SET_TIMERSLACK, kTimerSlackNs, 0, 0, 0);
   while (!stopping_.load(std::memory_order_relaxed)) {
     loop_once();
   }
@@ -124,6 +136,11 @@ void Worker::loop_once() {
   std::array<epoll_event, 64> events;
   TimeNs now = monotonic_now();
   const TimeNs until = deadline(now);
+  // While a batch gathers, single packets do not wake the worker: it finds them all at the batch's end.
+  if (!fanout_.is_empty() && until > now) {
+    sleep_until(until);
+    now = until;
+  }
   timespec wait{};
   if (until != kNever) {
     const TimeNs left = std::max<TimeNs>(until - now, 0);
@@ -156,7 +173,9 @@ void Worker::loop_once() {
   }
   run_commands(now);
   tick(now);
-  context_.counters.add(Counter::busy_us, static_cast<std::uint64_t>((monotonic_now() - started) / kMicrosecond));
+  now = monotonic_now();
+  context_.counters.add(Counter::busy_us, static_cast<std::uint64_t>((now - started) / kMicrosecond));
+  fanout_.note_busy(now - started, now);
 }
 
 void Worker::tick(TimeNs now) {
