@@ -103,7 +103,7 @@ class TermsDocument:
                 age_statement=str(plain["age_statement"]),
                 uses=uses,
             )
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise TermsError(f"not a terms document: {type(error).__name__}") from error
 
 
