@@ -150,5 +150,40 @@ async def test_an_embedded_player_shows_who_agreed_and_goes_dark_when_they_take_
              return !video.srcObject || !(await probe.moves(video));
            }""",
     )
+    status, _ = await parley.api("DELETE", f"/rooms/{explicit}")
+    assert status == 204
+    await until(outside, "() => document.getElementById('player').dataset.state === 'ended'")
+    await until(
+        ada.page, "() => document.getElementById('ended-title').textContent === 'The room was closed'"
+    )
     assert await outside.evaluate("() => violations") == []
     await outside.page.context.close()
+
+
+async def test_new_terms_are_asked_of_who_is_in_the_room(parley, join):
+    ada = await join("ada")
+    terms = {
+        "version": "next",
+        "title": "Newer terms",
+        "paragraphs": ["These are newer."],
+        "age_statement": "I am 18 years old or older.",
+        # The other tests of this module go on under these terms.
+        "uses": [
+            {"use": use, "title": use.title(), "text": "As before.", "media": ["audio", "video", "chat"]}
+            for use in ("live", "record", "replay")
+        ],
+        "effective_ms": 0,
+        "material": True,
+    }
+    status, body = await parley.api("POST", "/terms", terms)
+    assert status == 201, body
+    await ada.page.click("[data-key=terms] button")
+    await until(ada.page, "() => document.querySelector('dialog')?.textContent.includes('These are newer.')")
+    for number in (1, 2):
+        await ada.page.click(f"dialog label:nth-of-type({number}) input")
+    await ada.page.click("dialog .button-primary")
+    await until(ada.page, "() => !document.querySelector('dialog, [data-key=terms]')")
+    await ada.page.click("#control-chat")
+    await ada.page.fill("#chat-text", "I have read them")
+    await ada.page.press("Enter")
+    await ada.says_is_shown("I have read them")

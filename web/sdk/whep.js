@@ -2,6 +2,7 @@ import { Emitter } from "./emitter.js";
 import { ParleyError } from "./errors.js";
 
 const GATHER_MS = 500;
+const CHAT_AGAIN_MS = 300;
 
 /**
  * One way to play a room from outside: WHEP (docs/protocol.md section 10), with the chat of those whose chat may go out.
@@ -69,20 +70,26 @@ export class WhepSource extends Emitter {
     return response;
   }
 
+  // The feed also tells that the session is over: the server ends it, and answers 404 or 410 when it is asked for again.
   async #read_chat() {
     const url = new URL(`${this.#resource.pathname}/chat`, this.#resource);
     try {
-      const response = await this.#request(url, "GET", { accept: "text/event-stream" }, undefined, { signal: this.#abort.signal });
-      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      let rest = "";
-      for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
-        const lines = (rest + chunk.value).split(/\r?\n/);
-        rest = lines.pop();
-        for (const line of lines) if (line.startsWith("data:")) this.emit("chat", JSON.parse(line.slice(5)));
+      while (!this.#ended) {
+        const response = await this.#request(url, "GET", { accept: "text/event-stream" }, undefined, { signal: this.#abort.signal });
+        await this.#read_lines(response.body.pipeThrough(new TextDecoderStream()).getReader());
+        await new Promise((resolve) => setTimeout(resolve, CHAT_AGAIN_MS));
       }
-      this.#end("lost");
     } catch (error) {
-      if (!this.#ended) this.#end(is_over(error) ? "over" : "lost", error);
+      this.#end(is_over(error) ? "over" : "lost", error);
+    }
+  }
+
+  async #read_lines(reader) {
+    let rest = "";
+    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+      const lines = (rest + chunk.value).split(/\r?\n/);
+      rest = lines.pop();
+      for (const line of lines) if (line.startsWith("data:")) this.emit("chat", JSON.parse(line.slice(5)));
     }
   }
 
@@ -94,7 +101,7 @@ export class WhepSource extends Emitter {
       this.#connection.onconnectionstatechange = null;
       this.#connection.close();
     }
-    if (this.#resource) this.#request(this.#resource, "DELETE", {}, undefined, { keepalive: true }).catch(() => {});
+    if (this.#resource && reason !== "over") this.#request(this.#resource, "DELETE", {}, undefined, { keepalive: true }).catch(() => {});
     this.emit("ended", { reason, error });
   }
 }
