@@ -77,6 +77,9 @@ class SessionLimits:
     """How much one session may ask for."""
 
     join_timeout_s: float = 5.0
+    """From the upgrade until the join's arrival."""
+    join_work_s: float = 20.0
+    """From the join's arrival until it has succeeded, further attempts included."""
     rate: Rate = _RATE
     excess: Rate = _EXCESS
     """Requests beyond `rate` are refused at this rate; beyond both, the session ends."""
@@ -281,9 +284,9 @@ class Session:
         except (msgspec.ValidationError, RecursionError) as error:
             self._bad(request, INVALID_PARAMS, str(error)[:200])
             return
-        self._admit(request, lane, params)
+        self._admit(request, lane, params, now)
 
-    def _admit(self, request: Id, lane: Lane, params: Request) -> None:
+    def _admit(self, request: Id, lane: Lane, params: Request, now: float) -> None:
         problem = self._out_of_place(params)
         if problem is None and self._waiting[lane] >= self._limits.in_flight:
             problem = Problem("rate_limited", "Wait for answers before asking more", retry_after_s=1.0)
@@ -293,6 +296,8 @@ class Session:
         if isinstance(params, Join):
             self.state = State.JOINING
             self._joins += 1
+            if self._joins == 1:
+                self._join_deadline = now + self._limits.join_work_s
         self._in_flight[request] = lane
         self._waiting[lane] += 1
         self._effects.append(Call(lane, request, params))

@@ -112,6 +112,12 @@ def test_without_a_join_in_five_seconds_it_is_over(driver: Driver) -> None:
     assert driver.session.deadline() is None
 
 
+def test_a_join_that_arrived_has_time_to_be_carried_out(driver: Driver) -> None:
+    driver.tick(4.0).receive(call("join", 1, token="t"))
+    assert driver.tick(15.0).close is None
+    assert driver.tick(6.0).close is CloseCode.JOIN_TIMEOUT
+
+
 def test_a_second_join_is_a_conflict(driver: Driver) -> None:
     driver.join().receive(call("join", 2, token="t"))
     assert driver.error() == (-32000, "conflict")

@@ -63,7 +63,7 @@ async def test_others_hear_who_comes_and_goes(encoding: Encoding) -> None:
 async def test_publish_answers_and_is_told_to_others(encoding: Encoding) -> None:
     async with rig() as house:
         ada = await house.join("ada", encoding=encoding)
-        bo = await house.join("bo", encoding=encoding)
+        bo = await house.join("bo-the-publisher", encoding=encoding)
         published = await bo.call("publish", sdp=offer(), sources={"1": "screen"})
         assert published["sdp"].startswith("v=0")
         assert "a=ice-lite" in published["sdp"]
@@ -76,7 +76,7 @@ async def test_publish_answers_and_is_told_to_others(encoding: Encoding) -> None
         offered = await ada.hears("subscribe_offer")
         assert offered["fresh"] is True
         assert {item["participant"] for item in offered["tracks"]} == {bo.result["participant"]}
-        assert "bo" not in offered["sdp"].replace("bottom", "")
+        assert "bo-the-publisher" not in offered["sdp"]
 
 
 @both
@@ -466,7 +466,7 @@ async def test_draining_tells_everyone_and_closes() -> None:
 
 
 async def test_sessions_that_end_in_six_ways_leave_nothing() -> None:
-    async with rig(session=replace(SessionLimits(), join_timeout_s=0.3)) as house:
+    async with rig(session=replace(SessionLimits(), join_timeout_s=1.0)) as house:
         for number in range(34):
             way = number % 6
             if way == 0:
