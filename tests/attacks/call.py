@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import itertools
 import re
+import secrets
 import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from urllib.parse import urljoin
 
 import aiohttp
 import psutil
@@ -20,7 +23,8 @@ AUDIO_SSRC, AUDIO_PT, MID_EXTENSION = 3970034345, 111, 4
 """What the captured Chromium offer of a publisher says."""
 
 PACKETS_PER_S = 50
-_SETTLES_S = 1.0
+_SETTLES_STEPS = 50
+_rooms = itertools.count(1)
 
 
 class Line:
@@ -71,9 +75,10 @@ class Line:
 class Caller(MediaClient):
     """One WHIP publisher or WHEP viewer."""
 
-    def __init__(self, *, seed: int) -> None:
+    def __init__(self) -> None:
         self.line = Line()
-        super().__init__(self.line, seed=seed)
+        super().__init__(self.line, seed=secrets.randbits(64))
+        self._url = self._token = ""
         self.resource = ""
         self.remote_ufrag = ""
 
@@ -81,6 +86,7 @@ class Caller(MediaClient):
         self, http: aiohttp.ClientSession, url: str, token: str, capture: str, *, drop: str = ""
     ) -> str:
         """Offers what was captured from a browser; the answer, its address noted."""
+        self._url, self._token = url, token
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/sdp"}
         async with http.post(url, data=self.offer(capture, drop=drop).encode(), headers=headers) as response:
             answer = await response.text()
@@ -90,6 +96,14 @@ class Caller(MediaClient):
         self.remote_ufrag = re.findall(r"a=ice-ufrag:(\S+)", answer)[0]
         self.line.target = (found[0][0], int(found[0][1]))
         return answer
+
+    async def leave(self, http: aiohttp.ClientSession) -> None:
+        """Ends the resource and closes the line."""
+        if self.resource:
+            headers = {"Authorization": f"Bearer {self._token}"}
+            async with http.delete(urljoin(self._url, self.resource), headers=headers):
+                pass
+        self.line.close()
 
     def audio(self, number: int, *, ssrc: int = AUDIO_SSRC) -> FakeRtp:
         """One Opus packet of silence that carries its number."""
@@ -140,9 +154,10 @@ class Call:
             for sent in range(count):
                 self.publisher.send(self.publisher.audio(first + sent))
                 await asyncio.sleep(max(0.0, started + (sent + 1) / PACKETS_PER_S - time.monotonic()))
-            until = time.monotonic() + _SETTLES_S
             wanted = set(range(first, first + count))
-            while not wanted <= set(self.viewer.heard()) and time.monotonic() < until:
+            for _ in range(_SETTLES_STEPS):
+                if wanted <= set(self.viewer.heard()):
+                    break
                 await asyncio.sleep(0.02)
             done.set()
         return len(wanted - set(self.viewer.heard()))
@@ -167,10 +182,11 @@ async def terms_of(http: aiohttp.ClientSession, parley: Parley) -> dict[str, obj
 
 
 @contextlib.asynccontextmanager
-async def call(parley: Parley, room: str = "call") -> AsyncIterator[Call]:
+async def call(parley: Parley) -> AsyncIterator[Call]:
     """A publisher and a viewer, connected, and the first packet through."""
+    room = f"call-{next(_rooms)}"
     async with aiohttp.ClientSession() as http:
-        publisher, viewer = Caller(seed=1), Caller(seed=2)
+        publisher, viewer = Caller(), Caller()
         try:
             vouched = {"terms": await terms_of(http, parley)}
             token = parley.token(room, "ada", grants=("join", "publish"), **vouched)
@@ -193,8 +209,8 @@ async def call(parley: Parley, room: str = "call") -> AsyncIterator[Call]:
             running.number = max(running.number, 65_400)
             yield running
         finally:
-            publisher.close()
-            viewer.close()
+            for caller in (viewer, publisher):
+                await caller.leave(http)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ import asyncio
 import os
 import struct
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -14,20 +13,18 @@ from sfu.sdp import parse
 from sfu.transport.stun import binding_request
 from tests.attacks import flood
 from tests.attacks.call import AUDIO_PT, AUDIO_SSRC, Call, Caller, Footprint, call, stranger, terms_of
-from tests.browser.parley import Parley, serve
+from tests.browser.parley import Parley
 
-pytestmark = [pytest.mark.slow, pytest.mark.shares("a running server")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.shares("a running server"),
+]
 
 HELLOS = Path(__file__).parent.parent / "fixtures" / "dtls"
 CHROMIUM_HELLO = [(HELLOS / f"chromium-client-hello-{part}.bin").read_bytes() for part in (1, 2)]
 FLOOD_S = 4
 FLOOD_PER_S = 20_000
-
-
-@pytest.fixture
-async def parley(tmp_path: Path) -> AsyncIterator[Parley]:
-    async with serve(tmp_path / "data") as running:
-        yield running
 
 
 def stun(
@@ -117,7 +114,7 @@ async def test_an_empty_datagram_and_a_client_hello_leave_a_call_alone(parley: P
 )
 async def test_a_strangers_hello_at_any_moment_does_not_stop_a_join(parley: Parley, moment: str) -> None:
     async with aiohttp.ClientSession() as http:
-        caller = Caller(seed=3)
+        caller = Caller()
         token = parley.token("race", "ada", grants=("join", "publish"), terms=await terms_of(http, parley))
         answer = await caller.post(http, f"{parley.url}/whip/race", token, "chromium-offer-sendonly-av")
         assert caller.line.target is not None
@@ -143,7 +140,7 @@ async def test_a_strangers_hello_at_any_moment_does_not_stop_a_join(parley: Parl
             await caller.connect(answer, timeout_s=2)
             assert sent == [moment]
             assert unknown.answers() == []
-        caller.close()
+        await caller.leave(http)
 
 
 async def test_plain_rtp_is_forwarded_from_nobody(parley: Parley) -> None:
@@ -241,8 +238,8 @@ async def flooded(running: Call, ufrag: str) -> tuple[int, float, Footprint]:
     return lost, int(output) / FLOOD_S, before
 
 
-def test_the_captured_offer_says_what_these_tests_send() -> None:
-    caller = Caller(seed=9)
+async def test_the_captured_offer_says_what_these_tests_send() -> None:
+    caller = Caller()
     audio = parse(caller.offer("chromium-offer-sendonly-av")).media[0]
     caller.line.close()
     assert audio.kind == "audio"
