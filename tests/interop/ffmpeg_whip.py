@@ -1,7 +1,7 @@
 """Publishes a colour and a tone with FFmpeg's WHIP muxer (from the PyAV wheel): `python ffmpeg_whip.py JSON`.
 
-A process of its own, since PyAV holds the GIL while a network output connects. It needs a P-256 certificate of
-its own: the one that FFmpeg makes is on another curve, which OpenSSL refuses.
+A process of its own, since PyAV holds the GIL while a network output connects. It needs a P-256 certificate
+of its own: the one that FFmpeg makes is on another curve, which OpenSSL refuses.
 """
 
 import json
