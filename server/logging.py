@@ -5,12 +5,15 @@ same chain.
 """
 
 import logging
+import math
 import re
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
 from typing import Any, Final, TextIO
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 MASK: Final = "[masked]"
 _MAX_TEXT: Final = 4_000
@@ -37,6 +40,8 @@ _SECRET_TEXTS: Final = (
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 Event = MutableMapping[str, Any]
+
+_log = structlog.stdlib.get_logger("server.http")
 
 
 def clean(text: str) -> str:
@@ -101,6 +106,32 @@ class ConsoleRenderer:
         return line
 
 
+class MalformedRequests(logging.Filter):
+    """Makes of aiohttp's traceback for each unreadable request a counted line, at most one a second.
+
+    What strangers send must not fill the log, nor show their address or their bytes in it.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._count = 0
+        self._next = -math.inf
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written as it is; the address of whoever asked is taken out."""
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError):
+            if error is not None:
+                record.msg, record.args = "http_request_failed", ()
+            return True
+        self._count += 1
+        if self._now() >= self._next:
+            _log.info("http_request_malformed", count=self._count, reason=type(error).__name__)
+            self._count, self._next = 0, self._now() + 1.0
+        return False
+
+
 def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     """Set up logging for the process; `style`: `json`, `console` or `auto` (console on a terminal)."""
     stream = stream or sys.stderr
@@ -129,6 +160,10 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     root.setLevel(level.upper())
     for noisy in ("asyncio", "aiohttp.access", "aioice", "libav"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    requests = logging.getLogger("aiohttp.server")
+    for old_filter in requests.filters[:]:
+        requests.removeFilter(old_filter)
+    requests.addFilter(MalformedRequests())
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

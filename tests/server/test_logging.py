@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+import structlog.testing
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
-from server.logging import MASK, clean, configure
+from server.logging import MASK, MalformedRequests, clean, configure
 
 CANARY = "k4naryk4naryk4nary"
 JWT = "eyJhbGciOiJIUzI1NiIsImtpZCI6ImRldiJ9.eyJzdWIiOiJhZGEifQ." + CANARY
@@ -125,3 +127,45 @@ def test_debug_is_off_at_info(logged: io.StringIO) -> None:
     structlog.get_logger("x").debug("noise")
     logging.getLogger("lib").debug("noise")
     assert logged.getvalue() == ""
+
+
+def test_unreadable_requests_are_one_counted_line_a_second_without_address_or_bytes() -> None:
+    clock = FakeNow()
+    judge = MalformedRequests(clock)
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(50):
+            assert not judge.filter(failed(BadHttpMessage("GET /?token=" + CANARY)))
+        clock.now_s += 1
+        assert not judge.filter(failed(LineTooLong("x" * 90, 8190)))
+    assert [(line["event"], line["count"], line["reason"]) for line in lines] == [
+        ("http_request_malformed", 1, "BadHttpMessage"),
+        ("http_request_malformed", 50, "LineTooLong"),
+    ]
+    assert CANARY not in str(lines)
+
+
+def test_a_fault_of_a_request_is_logged_without_the_address_of_who_asked() -> None:
+    record = failed(KeyError("ours"))
+    assert MalformedRequests().filter(record)
+    assert record.exc_info is not None
+    assert record.getMessage() == "http_request_failed"
+
+
+class FakeNow:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def failed(error: Exception) -> logging.LogRecord:
+    """What aiohttp logs of a request that raised."""
+    return logging.LogRecord(
+        "aiohttp.server",
+        logging.ERROR,
+        __file__,
+        1,
+        "Error handling request from %s",
+        ("192.0.2.7",),
+        (type(error), error, None),
+    )
