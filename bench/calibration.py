@@ -9,7 +9,7 @@ _BYTES: Final = 1200
 
 
 def datagram_us(seconds: float = 1.0) -> float:
-    """CPU microseconds (user and system) to pass one 1 200-byte UDP datagram through loopback, both halves."""
+    """CPU microseconds (user and system) to pass one 1 200-byte datagram through loopback, both halves."""
     payload = bytes(_BYTES)
     buffer = bytearray(2048)
     with (

@@ -1,8 +1,8 @@
 """What forwarding costs: CPU microseconds of the server for each RTP packet that a subscriber received.
 
-`python -m bench.forward --publishers 1 --subscribers 50 --seconds 10`. The server engine runs alone in a child process
-and only its CPU time counts (all threads, user and system); publishers and subscribers are native, in this one.
-On loopback the sender also pays the kernel's receive half, as in every figure that this one is compared with.
+`python -m bench.forward --publishers 1 --subscribers 50 --seconds 10`. The server engine runs alone in a
+child process and only its CPU time counts (all threads, user and system); publishers and subscribers are
+native, in this one. On loopback the sender also pays the kernel's receive half.
 """
 
 import argparse
@@ -97,7 +97,9 @@ class ServerProcess:
 
 
 @contextlib.asynccontextmanager
-async def _call(run: plan.Plan, options: argparse.Namespace) -> AsyncIterator[tuple[ServerProcess, Load, int]]:
+async def _call(
+    run: plan.Plan, options: argparse.Namespace
+) -> AsyncIterator[tuple[ServerProcess, Load, int]]:
     server = await ServerProcess.spawn(0 if options.pin else None)
     load: Load | None = None
     try:
@@ -174,7 +176,7 @@ def _options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--warm-up", type=float, default=2.0)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--profile", choices=sorted(plan.PROFILES), default="AEAD_AES_128_GCM")
-    parser.add_argument("--coalesce-us", type=int, default=1000)
+    parser.add_argument("--coalesce-us", type=int, default=1200)
     parser.add_argument("--check-every", type=int, default=20, help="one subscriber in so many decrypts")
     parser.add_argument("--no-gro", action="store_true", help="receivers without UDP_GRO")
     parser.add_argument("--pin", action="store_true", help="server on core 0, load on core 1")
@@ -196,7 +198,8 @@ def main() -> None:
     shape = f"{options.publishers} x {options.publishers - 1 if options.mesh else options.subscribers}"
     print(
         f"{shape} {options.profile}: {median.cost_us:.2f} us a packet (best {best[0].cost_us:.2f}), "
-        f"{median.ratio:.2f} of a bare datagram ({median.calibration_us:.2f} us), {median.packets_per_s:.0f} packets/s, "
+        f"{median.ratio:.2f} of a bare datagram ({median.calibration_us:.2f} us), "
+        f"{median.packets_per_s:.0f} packets/s, "
         f"{median.lost} lost, latency p50 {median.latency_p50_ms:.2f} ms p99 {median.latency_p99_ms:.2f} ms"
     )
     _OUT.mkdir(exist_ok=True)

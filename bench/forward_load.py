@@ -89,8 +89,8 @@ class Load:
             packets=sum(row["client_received"] for row in rows),
             checked=sum(row["client_checked"] for row in rows),
             lost=sum(row["client_lost"] for row in rows),
-            latency_p50_us=stats.worker["client_latency_p50_us"],
-            latency_p99_us=stats.worker["client_latency_p99_us"],
+            latency_p50_us=stats.worker.get("client_latency_p50_us", 0),
+            latency_p99_us=stats.worker.get("client_latency_p99_us", 0),
         )
 
     async def close(self) -> None:

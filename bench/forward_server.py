@@ -1,7 +1,7 @@
 """The measured half of `bench.forward`: a server engine alone in its process, told what to do on stdin.
 
-Lines of JSON: `{"do": "start", "plan", "ports", "coalesce_us"}`, `{"do": "measure"}`, `{"do": "stop"}`; each is answered
-by one line on stdout.
+Lines of JSON: `{"do": "open", "workers", "coalesce_us"}`, `{"do": "build", "plan", "ports"}`,
+`{"do": "measure"}`, `{"do": "stop"}`; each is answered by one line on stdout.
 """
 
 import asyncio
