@@ -187,3 +187,34 @@ async def test_new_terms_are_asked_of_who_is_in_the_room(parley, join):
     await ada.page.fill("#chat-text", "I have read them")
     await ada.page.press("Enter")
     await ada.says_is_shown("I have read them")
+
+
+async def test_going_live_is_started_at_a_chosen_site_and_ended_in_the_page(parley, join, explicit):
+    terms_version = (await parley.api("GET", "/terms"))[1]["version"]
+    partner = {
+        "name": "Partner TV",
+        "site": "partner.example",
+        "policy_url": "https://partner.example/privacy",
+        "uses": ["live"],
+        "terms_version": terms_version,
+    }
+    status, made = await parley.api("POST", "/partners", partner)
+    assert status == 201, made
+    status, made = await parley.api(
+        "POST", "/destinations", {"name": "Main channel", "partner": made["id"], "kind": "hls"}
+    )
+    assert status == 201, made
+    ada = await join("ada", uses=YES_TO_ALL, grants=(*HOST, "broadcast"))
+    await ada.page.click("#control-live")
+    await until(
+        ada.page, "() => document.querySelector('.destination')?.textContent.includes('Main channel')"
+    )
+    assert await ada.page.evaluate("() => document.querySelector('dialog .button-primary').disabled")
+    await ada.page.click(".destination input")
+    await ada.page.click("dialog .button-primary")
+    await answer(ada, "yes")
+    await indicator(ada, "live", "you are in")
+    assert "Partner TV" in await ada.text(".pill-live") or "Main channel" in await ada.text(".pill-live")
+    await ada.page.click("#control-live")
+    await ada.page.click(".running-now .button-alarm")
+    await until(ada.page, "() => document.getElementById('indicator').hidden")
