@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 import time
+import zlib
 
 SOURCES = 16
 BATCH = 20
@@ -33,11 +34,13 @@ class _Message(ctypes.Structure):
 
 
 def bogus_check(ufrag: str) -> bytes:
-    """A binding request with a USERNAME and a MESSAGE-INTEGRITY that nobody computed."""
+    """A binding request that is right in everything but its MESSAGE-INTEGRITY, which nobody computed."""
     name = f"{ufrag}:peer".encode()
     username = struct.pack("!HH", 6, len(name)) + name + bytes(-len(name) % 4)
-    attributes = username + struct.pack("!HH", 8, 20) + os.urandom(20)
-    return struct.pack("!HHI", 1, len(attributes), 0x2112A442) + os.urandom(12) + attributes
+    attributes = username + struct.pack("!HHI", 0x24, 4, 1) + struct.pack("!HH", 8, 20) + os.urandom(20)
+    head = struct.pack("!HHI", 1, len(attributes) + 8, 0x2112A442) + os.urandom(12)
+    fingerprint = zlib.crc32(head + attributes) ^ 0x5354554E
+    return head + attributes + struct.pack("!HHI", 0x8028, 4, fingerprint)
 
 
 def srtp_like() -> bytes:
