@@ -2,17 +2,14 @@ import { delay_ms, should_rejoin } from "./backoff.js";
 import { Emitter } from "./emitter.js";
 import { ParleyError } from "./errors.js";
 import { Publisher } from "./publisher.js";
-import { add_readings, grade, read_stats } from "./quality.js";
 import { Roster } from "./roster.js";
 import { RpcConnection } from "./rpc.js";
 import { Subscriber } from "./subscriber.js";
 import { renew_in_ms } from "./token.js";
+import { Watch } from "./watch.js";
 
 export const VERSION = "0.1.0";
 
-const PING_EVERY_MS = 10_000;
-const PING_TIMEOUT_MS = 8_000;
-const STATS_EVERY_MS = 3_000;
 const FATAL_JOIN_CODES = new Set(["unauthorized", "forbidden", "banned", "terms_required", "age_required", "protocol"]);
 const MAX_CHAT_LINES = 500;
 
@@ -46,8 +43,8 @@ export class Room extends Emitter {
   #publisher;
   #subscriber;
   #muted = new Map();
-  #timers = { renew: null, ping: null, stats: null, retry: null };
-  #reading = null;
+  #timers = { renew: null, retry: null };
+  #watch;
   #attempt = 0;
   #wait_s = 0;
   #republish = false;
@@ -62,6 +59,15 @@ export class Room extends Emitter {
   constructor(options) {
     super();
     this.#options = { url: signalling_url(), client: { name: "parley-web", version: VERSION }, ...options };
+    this.#watch = new Watch({
+      ping: (limits) => this.#call("ping", {}, limits),
+      stats: () => Promise.all([this.#publisher.stats(), this.#subscriber.stats()]),
+    });
+    this.#watch.on("dead", () => this.#rpc?.close(4999, "no answer"));
+    this.#watch.on("quality", (quality) => {
+      this.quality = quality;
+      this.emit("quality", quality);
+    });
   }
 
   /** The other participants, by id. */
@@ -227,9 +233,9 @@ export class Room extends Emitter {
 
   // --- the session ---
 
-  #call(method, params = {}) {
+  #call(method, params = {}, limits = {}) {
     if (!this.#rpc) return Promise.reject(new ParleyError("disconnected", "Reconnecting to the server. Try again in a moment."));
-    return this.#rpc.call(method, params);
+    return this.#rpc.call(method, params, limits);
   }
 
   async #join(resume, media) {
@@ -270,7 +276,7 @@ export class Room extends Emitter {
     this.#make_connections(result);
     for (const [name_, payload] of this.#roster.replace(result.participants)) this.emit(name_, payload);
     this.#plan_renewal();
-    this.#start_watch();
+    this.#watch.start();
     this.#set_state("connected", { resumed: result.resumed });
   }
 
@@ -396,7 +402,7 @@ export class Room extends Emitter {
 
   #lost({ code, reason }) {
     this.#rpc = null;
-    this.#stop_watch();
+    this.#watch.stop();
     if (this.state === "closed") return;
     if (!should_rejoin(code)) {
       this.#end(reason || "closed");
@@ -430,7 +436,7 @@ export class Room extends Emitter {
   #end(reason, error = null) {
     if (this.state === "closed") return;
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
-    this.#stop_watch();
+    this.#watch.stop();
     this.#publisher?.close();
     this.#subscriber?.drop();
     this.#set_state("closed", { reason, error });
@@ -455,38 +461,5 @@ export class Room extends Emitter {
     } catch (error) {
       this.emit("token_expiring", { token_expires_at: this.self.token_expires_at, error });
     }
-  }
-
-  #start_watch() {
-    this.#stop_watch();
-    this.#timers.ping = setInterval(() => this.#ping(), PING_EVERY_MS);
-    this.#timers.stats = setInterval(() => this.#measure(), STATS_EVERY_MS);
-    globalThis.addEventListener?.("online", this.#ping);
-  }
-
-  #stop_watch() {
-    clearInterval(this.#timers.ping);
-    clearInterval(this.#timers.stats);
-    globalThis.removeEventListener?.("online", this.#ping);
-  }
-
-  #ping = async () => {
-    const rpc = this.#rpc;
-    try {
-      await rpc?.call("ping", {}, { timeout_ms: PING_TIMEOUT_MS });
-    } catch (error) {
-      // A WebSocket over a dead path stays open for minutes; a missing answer is a loss.
-      if (error.code === "timeout") rpc.close(4999, "no answer");
-    }
-  };
-
-  async #measure() {
-    const readings = [read_stats(await this.#publisher.stats()), read_stats(await this.#subscriber.stats())];
-    const now = add_readings(readings);
-    if (this.#reading) {
-      this.quality = grade(this.#reading, now);
-      this.emit("quality", this.quality);
-    }
-    this.#reading = now;
   }
 }
