@@ -1,4 +1,4 @@
-"""A stream key goes to its site and nowhere else: no log, file, argument, answer or metric has it (row 27)."""
+"""A stream key goes to its site and nowhere else: no log, file, argument, answer or metric has it."""
 
 import asyncio
 import json
