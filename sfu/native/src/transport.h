@@ -35,6 +35,7 @@ struct Transport {
   static constexpr std::size_t kMaxTracks = 32;
   static constexpr std::size_t kMaxForwards = 1024;
   static constexpr std::int64_t kDtlsPerSecond = 1000;
+  static constexpr std::int64_t kChecksPerSecond = 100;  // browsers send about 20 at most
 
   explicit Transport(std::uint32_t transport_id);
   ~Transport();
@@ -54,6 +55,8 @@ struct Transport {
   SsrcTable ssrcs;
   TwccRecorder twcc;
   TokenBucket dtls_budget{kDtlsPerSecond, kDtlsPerSecond};
+  TokenBucket check_budget{kChecksPerSecond, 2 * kChecksPerSecond};        // STUN from a bound path
+  TokenBucket stray_check_budget{kChecksPerSecond, 2 * kChecksPerSecond};  // STUN that names it, from elsewhere
   std::uint32_t local_ssrc = 1;       // sender of our feedback
   std::uint32_t last_media_ssrc = 0;  // what transport-wide feedback names
   TimeNs last_authentic = 0;

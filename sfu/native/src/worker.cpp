@@ -270,7 +270,11 @@ void Worker::receive_stun(std::uint32_t socket, const Endpoint& from, Transport*
       return;
     }
   }
-  if (!stun_guard_.admit(from, now)) {
+  // A peer's checks from where it is known keep its consent: they have a share of their own, which neither a
+  // flood of others nor anything in its name from elsewhere uses up. One that floods uses up its own alone.
+  const bool is_from_known_path = bound == transport;
+  TokenBucket& share = is_from_known_path ? transport->check_budget : transport->stray_check_budget;
+  if (!share.take(1, now) || (!is_from_known_path && !stun_guard_.admit(from, now))) {
     context_.counters.add(Counter::drop_stun_rate);
     return;
   }

@@ -239,6 +239,36 @@ TEST(dtls_is_delivered_from_a_bound_path_only_and_at_a_bounded_rate) {
   CHECK_EQ(bench.counter(Counter::drop_dtls_unbound), 2);
 }
 
+TEST(a_flood_of_checks_in_one_name_costs_no_other_peer_its_checks) {
+  Bench bench;
+  test::Peer peer;
+  test::Peer newcomer;
+  bench.run(AddTransport{0, 1, {"peerfrag"}});
+  bench.run(BindPath{1, 0, peer.address(), true});
+  bench.run(AddTransport{0, 2, {"evilfrag"}});
+  bench.run(AddTransport{0, 3, {"newfrag1"}});
+  const auto sends = [&bench](const test::Peer& from, const char* ufrag) {
+    const auto before = bench.counter(Counter::stun_delivered);
+    bench.receive(from, test::stun_check(ufrag));
+    bench.worker->outbox().network().release();
+    return bench.counter(Counter::stun_delivered) - before;
+  };
+  for (int source = 0; source < 40; ++source) {
+    const test::Peer evil;
+    for (int i = 0; i < 100; ++i) {
+      (void)sends(evil, "evilfrag");
+    }
+  }
+  CHECK(bench.counter(Counter::stun_delivered) <= 3 * Transport::kChecksPerSecond);
+  CHECK_EQ(sends(peer, "peerfrag"), 1);
+  CHECK_EQ(sends(newcomer, "newfrag1"), 1);
+  // What somebody else sends in the peer's own name does not touch it either.
+  for (int i = 0; i < 1000; ++i) {
+    (void)sends(newcomer, "peerfrag");
+  }
+  CHECK_EQ(sends(peer, "peerfrag"), 1);
+}
+
 TEST(an_address_goes_to_whoever_proved_it_last) {
   Bench bench;
   test::Peer peer;
