@@ -99,61 +99,94 @@ void Fanout::serve(Forward& forward, Range range, TimeNs now) {
     forward.dropped_by_gate += range.count;
     context_.counters.add(Counter::drop_gate_closed, range.count);
     if (!forward.is_gated) {
-      forward.is_gated = true;
-      forward.layers.reset_source();
+      forward.begin_gate();
     }
     return;
   }
-  forward.is_gated = false;
+  if (forward.is_gated) {
+    forward.is_gated = false;
+    forward.open_since = now;
+  }
   const auto packets = std::span(gathered_).subspan(range.first, range.count);
-  for (Gathered& gathered : packets) {
-    const Packet& packet = *gathered.packet;
-    if (forward.payload_type(packet.codec).pt < 0) {
-      refuse_codec(forward, packet.codec);
-      context_.counters.add(Counter::drop_codec_unsupported);
-      continue;
-    }
-    if (gathered.codec_changed && forward.layers.current() == packet.encoding) {
-      forward.layers.reset_source();
-    }
-    const GateDecision decision = forward.layers.decide(packet);
-    switch (decision.verdict) {
-      case GateVerdict::kForward:
-        if (const auto munged = forward.munger.forward(packet, decision.set_marker, now)) {
-          send(forward, gathered, *munged, now);
-        }
-        break;
-      case GateVerdict::kSwitch: {
-        Track& track = *forward.track;
-        const Encoding& encoding = *track.encodings[packet.encoding];
-        std::optional<std::uint32_t> aligned;
-        if (forward.source_track == &track && forward.source_encoding >= 0) {
-          aligned = track.clocks.align(packet.encoding, static_cast<std::size_t>(forward.source_encoding),
-                                       packet.rtp.timestamp, encoding.clock_hz);
-        }
-        Munged munged = forward.munger.switch_source(packet, aligned, encoding.clock_hz, now);
-        munged.marker = munged.marker || decision.set_marker;
-        forward.source_track = &track;
-        forward.source_encoding = packet.encoding;
-        forward.clock_hz = encoding.clock_hz;
-        forward.refused_codec = Codec::kUnknown;
-        forward.next_report = 0;  // the new clock is told at once
-        send(forward, gathered, munged, now);
-        break;
-      }
-      case GateVerdict::kDrop:
-        forward.munger.drop(packet);
-        context_.counters.add(Counter::drop_layer);
-        break;
-      case GateVerdict::kIgnore:
-        context_.counters.add(forward.layers.is_paused() ? Counter::drop_forward_paused : Counter::drop_layer);
-        break;
+  for (std::size_t index = 0; index < packets.size(); ++index) {
+    const int before = forward.layers.current();
+    serve_packet(forward, packets[index], now);
+    if (forward.layers.current() != before && forward.is_video) {
+      catch_up(forward, *packets[index].packet, packets.subspan(index + 1), now);
     }
   }
   if (const auto awaited = forward.layers.awaited()) {
     if (*awaited < forward.track->encodings.size()) {
       keyframes_.request(*forward.track->encodings[*awaited], now);
     }
+  }
+}
+
+void Fanout::serve_packet(Forward& forward, Gathered& gathered, TimeNs now) {
+  const Packet& packet = *gathered.packet;
+  if (forward.payload_type(packet.codec).pt < 0) {
+    refuse_codec(forward, packet.codec);
+    context_.counters.add(Counter::drop_codec_unsupported);
+    return;
+  }
+  if (gathered.codec_changed && forward.layers.current() == packet.encoding) {
+    forward.layers.reset_source();
+  }
+  const GateDecision decision = forward.layers.decide(packet);
+  switch (decision.verdict) {
+    case GateVerdict::kForward:
+      if (const auto munged = forward.munger.forward(packet, decision.set_marker, now)) {
+        send(forward, gathered, *munged, now);
+      }
+      break;
+    case GateVerdict::kSwitch:
+      switch_source(forward, gathered, decision.set_marker, now);
+      break;
+    case GateVerdict::kDrop:
+      forward.munger.drop(packet);
+      context_.counters.add(Counter::drop_layer);
+      break;
+    case GateVerdict::kIgnore:
+      context_.counters.add(forward.layers.is_paused() ? Counter::drop_forward_paused : Counter::drop_layer);
+      break;
+  }
+}
+
+void Fanout::switch_source(Forward& forward, Gathered& gathered, bool set_marker, TimeNs now) {
+  const Packet& packet = *gathered.packet;
+  Track& track = *forward.track;
+  const Encoding& encoding = *track.encodings[packet.encoding];
+  std::optional<std::uint32_t> aligned;
+  if (forward.source_track == &track && forward.source_encoding >= 0) {
+    aligned = track.clocks.align(packet.encoding, static_cast<std::size_t>(forward.source_encoding),
+                                 packet.rtp.timestamp, encoding.clock_hz);
+  }
+  Munged munged = forward.munger.switch_source(packet, aligned, encoding.clock_hz, now);
+  munged.marker = munged.marker || set_marker;
+  forward.source_track = &track;
+  forward.source_encoding = packet.encoding;
+  forward.clock_hz = encoding.clock_hz;
+  forward.refused_codec = Codec::kUnknown;
+  forward.next_report = 0;  // the new clock is told at once
+  send(forward, gathered, munged, now);
+}
+
+// A keyframe whose first packet came late (by RTX, or overtaken) was ignored until now: what of it is already here goes
+// out behind its first packet, but for what this batch is still to serve.
+void Fanout::catch_up(Forward& forward, const Packet& first, std::span<const Gathered> still_to_come, TimeNs now) {
+  const Encoding& encoding = *forward.track->encodings[first.encoding];
+  const std::int64_t end = std::min(encoding.seqs.highest(), first.ext_seq + kCatchUp);
+  for (std::int64_t ext_seq = first.ext_seq + 1; ext_seq <= end; ++ext_seq) {
+    const Packet* packet = encoding.store.get(ext_seq, now);
+    const bool is_to_come = std::ranges::any_of(
+        still_to_come, [packet](const Gathered& gathered) { return gathered.packet == packet; });
+    if (packet == nullptr || is_to_come || packet->arrival < forward.open_since) {
+      continue;
+    }
+    late_.packet = packet;
+    late_.codec_changed = false;
+    late_.planner.start(*packet);
+    serve_packet(forward, late_, now);
   }
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "forward.h"
@@ -54,6 +55,8 @@ class Fanout {
   static constexpr double kSaturated = 0.7;
   static constexpr TimeNs kMeasureInterval = 50 * kMillisecond;
   static constexpr std::size_t kGather = 128;
+  // Packets of a keyframe that may have overtaken its first one.
+  static constexpr std::int64_t kCatchUp = 256;
 
   struct Gathered {
     const Packet* packet = nullptr;
@@ -68,6 +71,9 @@ class Fanout {
   void gather(Track& track, TimeNs now);
   void fan_out(TimeNs now);
   void serve(Forward& forward, Range range, TimeNs now);
+  void serve_packet(Forward& forward, Gathered& gathered, TimeNs now);
+  void switch_source(Forward& forward, Gathered& gathered, bool set_marker, TimeNs now);
+  void catch_up(Forward& forward, const Packet& first, std::span<const Gathered> still_to_come, TimeNs now);
   bool send(Forward& forward, Gathered& gathered, const Munged& munged, TimeNs now);
   void serve_tap(Tap& tap, Range range, TimeNs now);
   void append_record(Tap& tap, const TapRecord& record, Bytes body);
@@ -84,6 +90,7 @@ class Fanout {
   std::vector<Sink*> dirty_sinks_;
   std::vector<Gathered> gathered_;
   std::size_t gathered_count_ = 0;
+  Gathered late_;
   ExtensionPlanner resend_planner_;
   TimeNs deadline_ = kNever;
 

@@ -48,7 +48,8 @@ struct Forward {
   int source_encoding = -1;          // of the packet sent last
   Track* source_track = nullptr;     // the same; the track may be another since set_forward_source
   std::uint32_t clock_hz = 0;        // of the codec sent last
-  bool is_gated = false;             // the gate was found closed: a keyframe starts it again
+  bool is_gated = true;              // the gate was not seen open since it was set or closed
+  TimeNs open_since = 0;             // what arrived earlier belongs to another grant
   Codec refused_codec = Codec::kUnknown;  // told as unsupported
 
   TimeNs next_report = 0;
@@ -60,6 +61,13 @@ struct Forward {
   std::uint64_t keyframe_requests = 0;
   std::uint8_t fraction_lost = 0;  // the subscriber's last report
   std::uint32_t lost = 0;
+
+  // The gate closed or changed: nothing that went out, or was stored, under the former grant is sent (again).
+  void begin_gate() {
+    is_gated = true;
+    layers.reset_source();
+    sequencer.clear();
+  }
 
   [[nodiscard]] PayloadType payload_type(Codec codec) const { return payload_types[static_cast<std::size_t>(codec)]; }
 };

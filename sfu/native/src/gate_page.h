@@ -14,6 +14,8 @@ namespace parley {
 struct GatePosition {
   std::uint32_t slot = 0;  // 0: governed by permission alone, always open
   std::uint64_t version = 0;
+
+  friend bool operator==(const GatePosition&, const GatePosition&) = default;
 };
 
 class GatePage {

@@ -414,6 +414,7 @@ Refusal Registry::set_forward_source(const SetForwardSource& command) {
     return "gate slot outside the page";
   }
   known->gate = command.gate;
+  known->begin_gate();
   if (source != known->track) {
     detach(*known);
     if (source != nullptr) {
@@ -431,7 +432,10 @@ Refusal Registry::set_forward_gate(const SetForwardGate& command) {
   if (command.gate.slot != 0 && !context_.gates.is_valid(command.gate.slot)) {
     return "gate slot outside the page";
   }
-  known->gate = command.gate;
+  if (known->gate != command.gate) {
+    known->gate = command.gate;
+    known->begin_gate();
+  }
   return {};
 }
 

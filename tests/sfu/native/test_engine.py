@@ -254,6 +254,23 @@ async def test_an_unanswered_request_is_repeated_and_given_up(house: House) -> N
     assert (await hear(publisher)).feedback(NACK) == []
 
 
+async def test_a_keyframe_whose_first_packet_came_late_is_forwarded_whole(house: House) -> None:
+    publisher, viewer = await house.peer(), await house.peer()
+    await house.watch(await house.vp8(publisher), viewer)
+    publisher.send_rtp(vp8(1))
+    first, *rest = (
+        FakeRtp(96, seq, 9000, 0x22, vp8(seq, key=True, start=seq == 2).payload) for seq in (2, 3, 4)
+    )
+    for packet in rest:
+        publisher.send_rtp(packet)
+    await house.counted("rtp_received", 3)
+    publisher.send_rtp(rtx_of(first, 70))
+    publisher.send_rtp(vp8(5))
+    heard = (await hear(viewer)).rtp
+    assert [struct.unpack("!I", p.payload[-44:-40])[0] for p in heard] == [2, 3, 4, 5]
+    assert [p.seq for p in heard] == [(heard[0].seq + n) & 0xFFFF for n in range(4)]
+
+
 async def test_a_duplicate_is_forwarded_once(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     await house.watch(await house.vp8(publisher), viewer)
@@ -441,6 +458,38 @@ async def test_a_closed_gate_also_stops_retransmissions(house: House) -> None:
     house.engine.close_gate(3, 2)
     viewer.send_rtcp(nack(0x900, (heard[0].seq, 3)))
     assert (await hear(viewer)).rtp == []
+
+
+async def test_what_went_out_under_a_former_grant_is_not_sent_again_under_the_next(house: House) -> None:
+    publisher, viewer = await house.peer(), await house.peer()
+    forward = await house.watch(await house.vp8(publisher), viewer, gate=Gate(3, 1))
+    house.engine.open_gate(3, 1)
+    for seq in range(1, 4):
+        publisher.send_rtp(vp8(seq, key=seq == 1))
+    heard = (await hear(viewer)).rtp
+    house.engine.close_gate(3, 2)
+    await house.engine.fence(0)
+    house.engine.open_gate(3, 3)
+    await house.engine.set_forward_gate(forward, Gate(3, 3))
+    viewer.send_rtcp(nack(0x900, (heard[0].seq, 3)))
+    assert (await hear(viewer)).rtp == []
+
+
+async def test_what_came_while_the_gate_was_closed_never_goes_out(house: House) -> None:
+    publisher, viewer = await house.peer(), await house.peer()
+    forward = await house.watch(await house.vp8(publisher), viewer, gate=Gate(3, 1))
+    publisher.send_rtp(vp8(1))
+    first, *rest = (
+        FakeRtp(96, seq, 9000, 0x22, vp8(seq, key=True, start=seq == 2).payload) for seq in (2, 3, 4)
+    )
+    for packet in rest:
+        publisher.send_rtp(packet)
+    await house.counted("drop_gate_closed", 3)
+    house.engine.open_gate(3, 1)
+    await house.engine.set_forward_gate(forward, Gate(3, 1))
+    publisher.send_rtp(rtx_of(first, 70))
+    heard = (await hear(viewer)).rtp
+    assert [struct.unpack("!I", p.payload[-44:-40])[0] for p in heard] == [2]
 
 
 async def test_a_reopened_gate_starts_with_a_keyframe_on_closed_up_numbers(house: House) -> None:
