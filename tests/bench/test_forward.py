@@ -26,6 +26,7 @@ def test_a_plan_survives_its_way_to_the_other_process() -> None:
     assert plan.Plan.from_json(json.loads(json.dumps(run.to_json()))) == run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", sorted(plan.PROFILES))
 async def test_a_short_run_delivers_every_packet_and_counts_its_cost(profile: str) -> None:
     options = argparse.Namespace(

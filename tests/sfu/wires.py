@@ -1,6 +1,7 @@
 """Two ways to reach an engine: in memory for the model, over loopback UDP for the real one."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -90,11 +91,23 @@ class UdpWire:
         self._socket.sendto(data, self._target)
 
     async def receive(self, timeout_s: float = PATIENCE_S) -> bytes | None:
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await asyncio.get_running_loop().sock_recv(self._socket, 4096)
-        except TimeoutError:
-            return None
+        # Not sock_recv: what it has read is lost when the timeout cancels it in the same turn.
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                return self._socket.recv(4096)
+            left_s = deadline - loop.time()
+            if left_s <= 0:
+                return None
+            readable = asyncio.Event()
+            loop.add_reader(self._socket, readable.set)
+            try:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left_s):
+                        await readable.wait()
+            finally:
+                loop.remove_reader(self._socket)
 
     def close(self) -> None:
         self._socket.close()

@@ -618,6 +618,7 @@ async def test_a_tap_without_a_gate_is_refused(house: House, tapped: Tapped) -> 
 # strangers and bad peers
 
 
+@pytest.mark.slow
 async def test_a_call_does_not_suffer_from_twenty_thousand_junk_packets_a_second(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     await house.watch(await house.audio(publisher), viewer)
