@@ -21,6 +21,7 @@ from bench import calibration, plan
 from bench.forward_load import Load, Received
 
 _OUT = Path(__file__).parent / "out"
+_LEAST_LOAD = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Figures:
     segments_per_message: float
     kib_per_transport: float
     drops: dict[str, int]
+    is_void: bool
+    """The load fell short of its plan (a starved machine), or packets were lost: the figures say nothing."""
 
 
 class ServerProcess:
@@ -164,6 +167,7 @@ def _figures(
         segments_per_message=round(counters["datagrams_sent"] / max(counters["messages_sent"], 1), 2),
         kib_per_transport=round((servers[1]["rss_bytes"] - bare_bytes) / 1024 / len(run.legs), 1),
         drops={name: value for name, value in counters.items() if name.startswith("drop_") and value},
+        is_void=packets < _LEAST_LOAD * run.packets_per_s * seconds or loads[1].lost > loads[0].lost,
     )
 
 
@@ -193,7 +197,10 @@ def main() -> None:
         figures = asyncio.run(measure(options))
         results.append(figures)
         print(json.dumps(asdict(figures)))
-    best = sorted(results, key=lambda figures: figures.cost_us)
+    valid = [figures for figures in results if not figures.is_void]
+    if not valid:
+        print("every run is void: the load did not keep its plan")
+    best = sorted(valid or results, key=lambda figures: figures.cost_us)
     median = best[len(best) // 2]
     shape = f"{options.publishers} x {options.publishers - 1 if options.mesh else options.subscribers}"
     print(
