@@ -9,7 +9,8 @@ from av.video.codeccontext import VideoCodecContext
 from media.frame import CodecName, EncodedFrame
 from media.mixer import SAMPLE_RATE, Samples
 
-_DECODERS: Final[dict[str, str]] = {"vp8": "libvpx", "vp9": "libvpx-vp9", "h264": "h264", "av1": "libdav1d"}
+_DECODERS: Final[dict[str, str]] = {"vp8": "vp8", "vp9": "vp9", "h264": "h264", "av1": "libdav1d"}
+"""FFmpeg's own where it has one: they refuse sizes beyond `max_pixels` before they allocate."""
 PICTURE_MAX_PIXELS: Final = 4096 * 2304
 
 
@@ -61,6 +62,7 @@ class VideoDecoder:
         if not isinstance(context, VideoCodecContext):
             raise DecodeError(f"{self._name} is no video decoder")
         context.thread_count = 1
+        context.options = {"max_pixels": str(PICTURE_MAX_PIXELS)}
         return context
 
 

@@ -37,6 +37,7 @@ def video(codec, lumas, *, width=160, height=120, fps=25, gop=10_000, noise=Fals
     if bit_rate:
         context.bit_rate = bit_rate
     context.options = dict(options)
+    context.thread_count = 1  # libvpx's threads spin while they wait: for minutes, on a busy machine
     random = np.random.default_rng(7)
     out = []
 

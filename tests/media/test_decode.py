@@ -22,6 +22,7 @@ def encode(codec, count=3, rgb=(200, 40, 40)):
     context = av.CodecContext.create(name, "w")
     context.width, context.height, context.pix_fmt = 320, 180, "yuv420p"
     context.time_base, context.framerate, context.options = Fraction(1, 15), Fraction(15), options
+    context.thread_count = 1
     packets = []
     for index in range(count):
         picture = av.VideoFrame.from_ndarray(np.full((180, 320, 3), rgb, dtype=np.uint8), format="rgb24")

@@ -21,6 +21,7 @@ def _video(width, height):
     context.width, context.height, context.pix_fmt = width, height, "yuv420p"
     context.time_base, context.framerate = Fraction(1, FPS), Fraction(FPS)
     context.bit_rate = 200_000
+    context.thread_count = 1
     context.options = {"deadline": "realtime", "lag-in-frames": "0", "g": str(FPS)}
     frames = []
     for index in range(FPS * SECONDS):

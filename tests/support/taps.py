@@ -23,6 +23,7 @@ def encode_colour(rgb, *, fps=15, seconds=2, width=320, height=180):
     context.width, context.height, context.pix_fmt = width, height, "yuv420p"
     context.time_base, context.framerate = Fraction(1, fps), Fraction(fps)
     context.bit_rate = 200_000
+    context.thread_count = 1
     context.options = {"deadline": "realtime", "lag-in-frames": "0", "cpu-used": "8"}
     frames = []
     for index in range(fps * seconds):
