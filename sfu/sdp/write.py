@@ -1,7 +1,7 @@
 """`SessionDescription` to text. PURE.
 
 Every word is checked against its grammar on the way out, so that no value, wherever it came from, can end a
-line and begin another (RELIABILITY: injection through ufrag, mid, rid, msid or cname).
+line and begin another (injection through ufrag, mid, rid, msid or cname).
 """
 
 from __future__ import annotations

@@ -376,6 +376,7 @@ class Run:
         assert all(s.tone(TONES["B"]) < 0.004 for s in after), "HLS sounds of B after the revocation"
         assert all(s.share(RED) > 0.05 for s in after[-2:]), "A went with B"
         assert {await self.hls.status(name) for name in listed_before[-2:]} == {410}
+        await self.until(lambda: self.is_true(self.rtmp.last_with("A") > done_s), "RTMP goes on with A")
         self.sizes_later = self.file_sizes()
         sightings = await self.embed.evaluate("() => globalThis.sightings")
         embed_last = max((s[0] for s in sightings if _is_near(s[1:], BLUE)), default=called_ms)
