@@ -12,6 +12,7 @@ _AVC_KEY, _AVC_INTER = 0x17, 0x27
 _AAC_44K_16_STEREO: Final = 0xAF  # the flags are fixed for AAC; the real rate stands in its configuration
 _START_CODE: Final = re.compile(rb"\x00\x00\x00?\x01")
 _SPS, _PPS = 7, 8
+_SPS_MOST, _PPS_MOST = 31, 255
 
 
 class FlvError(ValueError):
@@ -29,11 +30,13 @@ def avc_configuration(annex_b: bytes) -> bytes:
     """AVCDecoderConfigurationRecord from a stream's SPS and PPS in Annex B form.
 
     Raises:
-        FlvError: no SPS or no PPS in `annex_b`.
+        FlvError: no SPS or no PPS in `annex_b`, or more than a record can hold.
     """
     units = split_annex_b(annex_b)
     sps = [unit for unit in units if unit[0] & 0x1F == _SPS]
     pps = [unit for unit in units if unit[0] & 0x1F == _PPS]
+    if len(sps) > _SPS_MOST or len(pps) > _PPS_MOST or any(len(unit) > 0xFFFF for unit in sps + pps):
+        raise FlvError("more or longer parameter sets than a configuration record can hold")
     if not sps or len(sps[0]) < 4 or not pps:
         raise FlvError("the encoder's extradata holds no SPS or no PPS")
     out = bytearray([1, *sps[0][1:4], 0xFF, 0xE0 | len(sps)])

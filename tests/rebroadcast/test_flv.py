@@ -39,6 +39,12 @@ def test_extradata_without_parameter_sets_is_refused():
         flv.avc_configuration(b"\x00\x00\x01" + IDR)
 
 
+@pytest.mark.parametrize("sets", [[SPS] * 32 + [PPS], [SPS] + [PPS] * 256, [SPS, PPS + b"x" * 70_000]])
+def test_more_parameter_sets_than_a_record_holds_are_refused(sets):
+    with pytest.raises(flv.FlvError):
+        flv.avc_configuration(b"".join(b"\x00\x00\x01" + unit for unit in sets))
+
+
 def test_a_keyframe_carries_its_units_but_not_the_parameter_sets():
     body = flv.avc_frame(
         b"".join(b"\x00\x00\x01" + u for u in (SPS, PPS, IDR)), is_keyframe=True, composition_ms=-1
