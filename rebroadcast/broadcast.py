@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from media.control import ControlError, Spawner, WorkerProcess
-from rebroadcast.hls_window import HlsError, HlsWindow
+from rebroadcast.hls_window import SEGMENT_MAX_BYTES, HlsError, HlsWindow
 from rebroadcast.types import DestinationStatus, Mode, RebroadcastConfig
 from rebroadcast.url_policy import DestinationRefused, HostUnresolved, UrlPolicy
 from rebroadcast.worker.messages import (
@@ -370,7 +370,10 @@ class Broadcast:
             return
         data = self._pieces.setdefault(piece.id, bytearray())
         data += piece.data
-        if piece.is_last:
+        if len(data) > SEGMENT_MAX_BYTES:
+            log.warning("hls_segment_refused", broadcast=self.activity.id, reason="too large")
+            self._pieces.clear()
+        elif piece.is_last:
             del self._pieces[piece.id]
             try:
                 self.window.add(bytes(data), duration_s=piece.duration_s, persons=frozenset(piece.persons))
