@@ -27,6 +27,7 @@ class Composer:
         self._delay_ns = config.delay_ms * 1_000_000
         self._scene = Scene(config, page, self._mixer, origin_ns=start_ns - self._delay_ns)
         self._encoded_epoch = -1
+        self._heard_epoch = -1
         self._next_key = -1
 
     def apply(self, news: RoomNews, now_ns: int) -> None:
@@ -45,6 +46,10 @@ class Composer:
     def make(self, index: int, due_ns: int, *, is_skipped: bool) -> list[FeedItem]:
         """Makes picture `index` and the sound that belongs to it; a skipped picture still has its sound."""
         epoch = self._epoch.now()
+        if epoch != self._heard_epoch:
+            self._audio.forget()
+            self._heard_epoch = epoch
+        self._scene.silence_closed()
         now_ns = time.monotonic_ns()
         items: list[FeedItem] = []
         fps = self._config.fps

@@ -62,6 +62,7 @@ class Passthrough:
         self._format_parameters = b""
         self._placeholder: EncodedVideo | None = None
         self._is_passing = False
+        self._heard_epoch = -1
         self._last_pts = -1
         self._last_shown_ns = 0
         self._next_wish_ns = 0
@@ -114,6 +115,12 @@ class Passthrough:
         """Everything that is due by now."""
         del is_skipped
         epoch = self._epoch.now()
+        if epoch != self._heard_epoch:
+            self._audio.forget()
+            self._heard_epoch = epoch
+        for tap, _ in self._taps.values():
+            if tap.kind == "audio" and not self._page.is_open(tap.slot, tap.version):
+                self._mixer.remove(tap.tap)
         now_ns = time.monotonic_ns()
         items = self._video_due(due_ns, epoch)
         if items:

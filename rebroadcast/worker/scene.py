@@ -111,6 +111,13 @@ class Scene:
             (line for line in self._lines if line.message.person != person), maxlen=CHAT_LINES
         )
 
+    def silence_closed(self) -> None:
+        """Takes sound that waits to be mixed back from everyone whose gate has closed, before any message."""
+        for member in self._members.values():
+            for tap, audio in member.audios.items():
+                if not audio.is_open():
+                    self._mixer.remove(tap)
+
     def draw(self, canvas: Canvas, at_ns: int, now_ns: int) -> frozenset[str]:
         """Draws the room as it was at `at_ns`; returns who is seen, heard, named or quoted."""
         canvas.clear()

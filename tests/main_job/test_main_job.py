@@ -384,7 +384,7 @@ class Run:
         self.figures |= {
             "call to done, by the server": float(re.search(r"(\d+) ms", told)[1]),
             "rtmp, last picture decoded behind the partner": (rtmp_last - called_s) * 1000,
-            "embed, last picture drawn by the page": embed_last - called_ms,
+            "embed, last new picture presented by the page": embed_last - called_ms,
         }
         print("\nrevocation (ms):", {key: round(value) for key, value in self.figures.items()})
         assert max(self.figures.values()) <= 4 * PROMISE_MS

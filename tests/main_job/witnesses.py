@@ -163,14 +163,16 @@ EMBED_WATCH = """() => {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = 8;
   const pen = canvas.getContext("2d", { willReadFrequently: true });
-  setInterval(() => {
-    const video = document.querySelector("video");
-    if (!video || !video.srcObject || video.readyState < 2) return;
+  const video = document.querySelector("video");
+  // Each newly presented frame, not what stands frozen on the element after the last one.
+  const look = () => {
+    video.requestVideoFrameCallback(look);
     pen.drawImage(video, 0, 0, 8, 8);
     const data = pen.getImageData(0, 0, 8, 8).data;
     const sum = [0, 0, 0];
     for (let i = 0; i < data.length; i += 4) for (let c = 0; c < 3; c++) sum[c] += data[i + c] / 64;
     globalThis.sightings.push([Date.now(), ...sum.map(Math.round)]);
     if (globalThis.sightings.length > 5000) globalThis.sightings.shift();
-  }, 40);
+  };
+  video.requestVideoFrameCallback(look);
 }"""

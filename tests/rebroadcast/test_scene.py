@@ -90,3 +90,16 @@ def test_a_cut_takes_name_and_chat_with_it(scene, page):
     after, persons = drawn(scene)
     assert np.array_equal(after, placeholder)
     assert not persons
+
+
+def test_sound_that_waits_is_taken_back_when_the_gate_closes_before_any_message(page):
+    mixer = Mixer()
+    scene = Scene(ProgramConfig(epoch_slot=1), page, mixer, origin_ns=NOW_NS)
+    page.store_open(ADA, 1)
+    scene.apply(OpenTap(6, "ada", "p_ada", "audio", "mic", ADA, 1), NOW_NS)
+    mixer.push(6, 0, np.full((960, 2), 0.5, dtype=np.float32))
+    scene.silence_closed()
+    assert mixer.pull(480).any()
+    page.store_closed(ADA, 2)
+    scene.silence_closed()
+    assert not mixer.pull(480).any()
