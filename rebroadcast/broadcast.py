@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from media.control import ControlError, Spawner, WorkerProcess
+from media.tasks import TaskScope
 from rebroadcast.hls_window import SEGMENT_MAX_BYTES, HlsError, HlsWindow
 from rebroadcast.types import DestinationStatus, Mode, RebroadcastConfig
 from rebroadcast.url_policy import DestinationRefused, HostUnresolved, UrlPolicy
@@ -49,7 +50,6 @@ from rooms import (
     TapClosed,
     TapMuted,
     TapOpened,
-    TaskScope,
 )
 from sfu import TapId
 from store import DestinationRow, PartnerRow

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
 from media.control import Spawner
+from media.tasks import TaskScope
 from policy import LIVE, Permission, Site
 from rebroadcast.broadcast import Broadcast, Clock, Target
 from rebroadcast.errors import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
@@ -19,7 +20,7 @@ from rebroadcast.types import (
     RebroadcastConfig,
 )
 from rebroadcast.url_policy import UrlPolicy
-from rooms import RoomService, TaskScope
+from rooms import RoomService
 from store import BroadcastRow, BroadcastState, NotFound, Store, new_id, page_cursor
 
 LAYOUTS: Final = frozenset({"grid", "speaker", "single"})

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from media.control import ControlError, Spawner, WorkerProcess
+from media.tasks import TaskScope
 from recorder.types import RecorderConfig
 from recorder.worker.messages import (
     ChatLine,
@@ -50,7 +51,6 @@ from rooms import (
     TapClosed,
     TapMuted,
     TapOpened,
-    TaskScope,
 )
 from rooms import ChatLine as RoomChatLine
 from sfu import Sink, TapId

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from media.containers import CONTENT_TYPES
 from media.control import Spawner
+from media.tasks import TaskScope
 from policy import RECORD, Permission, Site
 from recorder import names
 from recorder.errors import (
@@ -26,7 +27,7 @@ from recorder.manifest import Manifest, verify
 from recorder.recording import Clock, Recording
 from recorder.recover import Books
 from recorder.types import RecordedFile, RecorderConfig, RecordingInfo
-from rooms import RoomService, TaskScope
+from rooms import RoomService
 from store import NotFound, RecordingRow, RecordingState, Store, StoreError, new_id, page_cursor
 
 HERE: Final = Site(id="here", name="This server")

@@ -48,7 +48,6 @@ from rooms.mailbox import Mailbox
 from rooms.participant import Participant
 from rooms.room import Room
 from rooms.service import OWN_SITE, RoomService
-from rooms.tasks import TaskScope
 from rooms.types import (
     Action,
     ActivityInfo,
@@ -121,7 +120,6 @@ __all__ = [
     "TapClosed",
     "TapMuted",
     "TapOpened",
-    "TaskScope",
     "TermsChanged",
     "Timer",
     "TrackInfo",

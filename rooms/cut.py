@@ -84,7 +84,7 @@ class Cutter:
             tuple(entries),
             done,
         )
-        if not self._room.house.scope.start(self._finish(cut), "cut"):
+        if self._room.house.scope.start(self._finish(cut), "cut") is None:
             done.set_result(self._outcome(cut, (), is_recorded=False))
         return done
 

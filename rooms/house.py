@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cluster import Cluster
+from media.tasks import TaskScope
 from policy import Limits
 from rooms.clock import Clock
 from rooms.config import RoomsConfig
 from rooms.ledger_keeper import LedgerKeeper
-from rooms.tasks import TaskScope
 from sfu import MediaPlane
 from store import Store, new_id
 

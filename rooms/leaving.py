@@ -65,8 +65,8 @@ class Leaving:
         room.on_left()
         finished: asyncio.Future[Revocation] = asyncio.get_running_loop().create_future()
         # The caller may be a session that is being cancelled: the rest does not depend on it.
-        is_started = self._house.scope.start(self._finish(room, member, cutting, finished), "leave")
-        return finished if is_started else cutting
+        ending = self._house.scope.start(self._finish(room, member, cutting, finished), "leave")
+        return finished if ending is not None else cutting
 
     async def suspend(self, room: Room, member: Member) -> None:
         """Signalling is lost: gates close, the place is kept for the grace time."""

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import structlog
 
+from media.tasks import TaskScope
 from rooms.clock import Clock, Timer
 from rooms.errors import RoomsError
-from rooms.tasks import TaskScope
 from store import Head, LedgerBroken, LedgerEntry, StoreError
 
 _log = structlog.get_logger("rooms")

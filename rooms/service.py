@@ -10,6 +10,7 @@ import structlog
 
 from cluster import Cluster, LocalCluster, Node
 from media.gates import GatesExhausted
+from media.tasks import TaskScope
 from policy import (
     Acceptance,
     Comer,
@@ -48,7 +49,6 @@ from rooms.publishing import Publishing
 from rooms.renewal import Renewal
 from rooms.room import Room, notice_of
 from rooms.subscribing import Subscribing
-from rooms.tasks import TaskScope
 from rooms.types import Action, JoinRequest, MediaOnResume, RoomInfo, State
 from sfu import CodecPolicy, MediaPlane, SfuError
 from store import RoomRow, Store, StoreError

@@ -10,10 +10,11 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from media.tasks import TaskScope
 from policy import Permission
 from rebroadcast import RebroadcastConfig, RebroadcastService
 from recorder import RecorderConfig, RecorderService
-from rooms import RoomsConfig, RoomService, SystemClock, TaskScope
+from rooms import RoomsConfig, RoomService, SystemClock
 from server.addresses import machine_addresses, media_addresses
 from server.config import Config
 from server.devkey import load_or_create

@@ -9,6 +9,7 @@ from typing import Final, Self, assert_never
 import structlog
 
 from media.gates import GateAllocator, GatePage
+from media.tasks import TaskScope
 from sfu.config import MediaConfig
 from sfu.engine import events
 from sfu.engine.api import Engine
@@ -20,7 +21,6 @@ from sfu.route.roster import Roster
 from sfu.route.router import Router
 from sfu.sdp import CodecPolicy
 from sfu.stats import PlaneStats
-from sfu.tasks import Tasks
 from sfu.transport.candidates import host_candidates
 from sfu.transport.dtls import DtlsIdentity
 from sfu.transport.peer import PeerHost
@@ -54,7 +54,7 @@ class MediaPlane:
             OSError: an address or port cannot be bound.
         """
         gates = GatePage.create(config.gate_slots)
-        tasks = Tasks("plane")
+        tasks = TaskScope("plane")
         made: Engine | None = None
         try:
             await tasks.open()

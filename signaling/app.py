@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from rooms import TaskScope
+from media.tasks import TaskScope
 from signaling import health, hls, pages, whep, whip, ws
 from signaling.config import Services, SignalingConfig
 from signaling.context import CONTEXT, Context, json_response

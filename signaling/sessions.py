@@ -11,8 +11,9 @@ from urllib.parse import quote
 import structlog
 from aiohttp import web
 
+from media.tasks import TaskScope
 from policy import Permission
-from rooms import Chat, Participant, PeerClosed, Removed, RoomClosed, TaskScope
+from rooms import Chat, Participant, PeerClosed, Removed, RoomClosed
 from signaling.context import MAX_SDP_BYTES, Context, context_of, read_body
 from signaling.errors import Problem
 from signaling.tokens import Claims

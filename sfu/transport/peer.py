@@ -13,6 +13,7 @@ from typing import Final, Protocol, assert_never
 
 import structlog
 
+from media.tasks import TaskScope
 from sfu.config import MediaConfig
 from sfu.engine import events
 from sfu.engine.api import Engine
@@ -20,7 +21,6 @@ from sfu.engine.types import Ack, TransportId
 from sfu.errors import EngineError, NegotiationError, QueueFull
 from sfu.route.events import PeerId
 from sfu.sdp import LocalTransport, RemoteTransport
-from sfu.tasks import Tasks
 from sfu.transport.budget import Budget
 from sfu.transport.candidates import credentials
 from sfu.transport.dtls import (
@@ -92,7 +92,7 @@ class PeerHost:
     candidates: tuple[tuple[str, ...], ...]
     """SDP candidate values for each worker."""
     rng: random.Random
-    tasks: Tasks
+    tasks: TaskScope
     counters: Counter[str] = field(default_factory=Counter)
     """What Python dropped, by reason."""
     kept: deque[SrtpSessions] = field(default_factory=deque)

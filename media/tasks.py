@@ -1,18 +1,18 @@
-"""The tasks of the room service: one group, each child guarded, all gone when `close` returns."""
+"""The tasks of one object: started at any time, guarded, and all gone when `close` returns."""
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
 
 import structlog
 
-_log = structlog.get_logger("rooms")
+_log = structlog.get_logger("tasks")
 
 
 class TaskScope:
     """A task group whose life is that of the object that owns it.
 
-    A child's failure is logged and stays its own.
+    A child's failure ends that child: it is logged once and never reaches its siblings. What a failure means
+    for the object (a peer to close, say) the child decides itself, before it raises.
     """
 
     def __init__(self, name: str) -> None:
@@ -27,31 +27,32 @@ class TaskScope:
         """Start the group; before any `start`."""
         entered = asyncio.Event()
         # The group needs a task to live in: this is the one task outside a group, and `close` ends it.
-        self._host = asyncio.get_running_loop().create_task(self._hold(entered), name=self._name)
+        self._host = asyncio.get_running_loop().create_task(self._hold(entered), name=f"{self._name} tasks")
         await entered.wait()
 
-    def start(self, child: Coroutine[Any, Any, None], name: str) -> bool:
-        """Run a child; after `close` it is dropped unrun, and False is returned."""
+    def start(self, child: Coroutine[object, object, None], name: str) -> asyncio.Task[None] | None:
+        """Run a child; after `close` it is dropped unrun, and there is no task."""
         if self._group is None or self._is_closed:
             child.close()
-            return False
+            return None
         task = self._group.create_task(self._guard(child, name), name=f"{self._name} {name}")
         self._children.add(task)
         task.add_done_callback(self._children.discard)
-        return True
+        return task
 
     async def settle(self, patience_s: float) -> None:
-        """Wait for the present children, at most `patience_s`."""
-        mine = asyncio.current_task()
-        others = {child for child in self._children if child is not mine}
+        """Wait for the present children, at most `patience_s`; a child that calls it is not waited for."""
+        others = self._children - {asyncio.current_task()}
         if others:
             await asyncio.wait(others, timeout=patience_s)
 
-    async def close(self) -> None:
-        """Cancel what runs and wait for its end. Idempotent."""
+    async def close(self, *, patience_s: float = 0.0) -> None:
+        """Give children `patience_s` to finish, then cancel them and wait for their end. Idempotent."""
         if self._host is None or self._is_closed:
             return
         self._is_closed = True
+        if patience_s > 0:
+            await self.settle(patience_s)
         for child in list(self._children):
             child.cancel()
         self._leaving.set()
@@ -63,7 +64,7 @@ class TaskScope:
             entered.set()
             await self._leaving.wait()
 
-    async def _guard(self, child: Coroutine[Any, Any, None], name: str) -> None:
+    async def _guard(self, child: Coroutine[object, object, None], name: str) -> None:
         try:
             await child
         except Exception:  # noqa: BLE001 - the guard at the child; cancellation passes

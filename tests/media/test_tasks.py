@@ -2,11 +2,11 @@
 
 import asyncio
 
-from sfu.tasks import Tasks
+from media.tasks import TaskScope
 
 
 async def test_a_child_that_fails_does_not_disturb_its_siblings() -> None:
-    tasks = Tasks("t")
+    tasks = TaskScope("t")
     await tasks.open()
     done: list[str] = []
 
@@ -26,7 +26,7 @@ async def test_a_child_that_fails_does_not_disturb_its_siblings() -> None:
 
 
 async def test_close_waits_its_patience_and_then_cancels() -> None:
-    tasks = Tasks("t")
+    tasks = TaskScope("t")
     await tasks.open()
     done: list[str] = []
 
@@ -46,7 +46,7 @@ async def test_close_waits_its_patience_and_then_cancels() -> None:
 
 
 async def test_after_close_a_child_is_dropped_unrun() -> None:
-    tasks = Tasks("t")
+    tasks = TaskScope("t")
     await tasks.open()
     await tasks.close()
 
