@@ -1,0 +1,76 @@
+#include "bwe/estimator.h"
+
+#include <algorithm>
+
+namespace parley {
+
+void BandwidthEstimator::sent(std::uint16_t seq, std::uint32_t bytes, std::uint16_t cluster, TimeNs now) {
+  if (history_.bytes_in_flight() == 0) {
+    silent_from_ = now;
+  }
+  history_.sent(seq, bytes, cluster, now);
+}
+
+void BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs now) {
+  results_.clear();
+  history_.feedback(reader, results_);
+  if (results_.empty()) {
+    return;
+  }
+  last_feedback_ = silent_from_ = now;
+  std::uint32_t received = 0;
+  std::uint32_t lost = 0;
+  TimeNs newest_sent = 0;
+  std::optional<double> shown;
+  bool has_delta = false;
+  bool was_over = false;
+  for (const PacketResult& result : results_) {
+    if (!result.received) {
+      ++lost;
+      continue;
+    }
+    ++received;
+    newest_sent = std::max(newest_sent, result.sent);
+    acked_.receive(result.bytes, result.arrived);
+    if (const auto delta = groups_.receive(result.sent, result.arrived)) {
+      trend_.receive(*delta);
+      has_delta = true;
+      was_over = was_over || trend_.use() == PathUse::kOver;
+    }
+    if (const auto rate = probes_.receive(result, now)) {
+      shown = rate;
+    }
+  }
+  if (newest_sent != 0) {
+    const TimeNs sample = std::max<TimeNs>(now - newest_sent, kMicrosecond);
+    rtt_ = rtt_ == 0 ? sample : (7 * rtt_ + sample) / 8;
+  }
+  if (has_delta) {
+    control_.update(was_over ? PathUse::kOver : trend_.use(), acked_.bps(), rtt_, now);
+  }
+  if (shown && trend_.use() != PathUse::kOver) {
+    control_.raise_to(*shown, now);
+    loss_.raise_to(*shown);
+  }
+  loss_.receive(received, lost, control_.bps(), rtt_, now);
+}
+
+void BandwidthEstimator::tick(TimeNs now) {
+  // A path that carries nothing back is taken for one that carries nothing.
+  const bool is_silent = last_feedback_ != 0 && history_.bytes_in_flight() != 0 && now - silent_from_ >= kSilence;
+  if (is_silent) {
+    control_.halve(now);
+    silent_from_ = now;
+  }
+}
+
+std::optional<ProbePlan> BandwidthEstimator::probe(TimeNs now) {
+  const bool has_room = trend_.use() == PathUse::kNormal && loss_.loss() <= LossControl::kCongested &&
+                        now - control_.decreased_at() >= kSecond / 2;
+  return probes_.next(bps(), control_.dropped_from_bps(), control_.dropped_at(),
+                      has_room || control_.decreased_at() == 0, now);
+}
+
+double BandwidthEstimator::bps() const { return std::clamp(std::min(control_.bps(), loss_.limit_bps()), kMinBps, kMaxBps); }
+
+}  // namespace parley

@@ -1,0 +1,64 @@
+// The send-side bandwidth estimator of one viewer's transport: what may be sent to it, from the transport-wide feedback
+// that it returns. Joins the delay-based rate, the loss-based limit and the probes.
+// Pure: packets, feedback and time in, a rate and probe plans out.
+// Thread: the worker that owns the transport. Source: draft-ietf-rmcat-gcc-02; docs/bandwidth.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "bwe/acked_rate.h"
+#include "bwe/inter_arrival.h"
+#include "bwe/limits.h"
+#include "bwe/loss_control.h"
+#include "bwe/probe_control.h"
+#include "bwe/rate_control.h"
+#include "bwe/sent_history.h"
+#include "bwe/trendline.h"
+#include "transport_feedback.h"
+#include "units.h"
+
+namespace parley {
+
+class BandwidthEstimator {
+ public:
+  // Without any feedback for so long while packets are in flight the rate is halved, again and again.
+  static constexpr TimeNs kSilence = kSecond;
+
+  explicit BandwidthEstimator(double start_bps = kStartBps) : control_(start_bps) {}
+
+  // Packet `seq` of `bytes` on the wire leaves at `now`, as part of probe `cluster` or 0.
+  void sent(std::uint16_t seq, std::uint32_t bytes, std::uint16_t cluster, TimeNs now);
+  void feedback(const TransportFeedbackReader& reader, TimeNs now);
+  // Several times a second.
+  void tick(TimeNs now);
+  // Bits a second that the viewer's tracks could use in all.
+  void set_wanted(double bps) { probes_.set_wanted(bps); }
+  // The probe to send now, if one is due.
+  [[nodiscard]] std::optional<ProbePlan> probe(TimeNs now);
+
+  [[nodiscard]] double bps() const;
+  [[nodiscard]] double loss() const { return loss_.loss(); }
+  // From sending a packet to the feedback that names it, smoothed; 0 before the first.
+  [[nodiscard]] TimeNs rtt() const { return rtt_; }
+  [[nodiscard]] std::optional<double> acked_bps() const { return acked_.bps(); }
+  [[nodiscard]] PathUse use() const { return trend_.use(); }
+  [[nodiscard]] std::uint64_t bytes_in_flight() const { return history_.bytes_in_flight(); }
+  [[nodiscard]] std::optional<double> capacity_bps() const { return control_.capacity_bps(); }
+
+ private:
+  SentHistory history_;
+  InterArrival groups_;
+  Trendline trend_;
+  AckedRate acked_;
+  RateControl control_;
+  LossControl loss_;
+  ProbeControl probes_;
+  std::vector<PacketResult> results_;
+  TimeNs rtt_ = 0;
+  TimeNs last_feedback_ = 0;
+  TimeNs silent_from_ = 0;
+};
+
+}  // namespace parley

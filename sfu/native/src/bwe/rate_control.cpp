@@ -1,0 +1,125 @@
+#include "bwe/rate_control.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "bwe/limits.h"
+
+namespace parley {
+
+namespace {
+
+constexpr double kBeta = 0.85;
+constexpr double kGrowthPerSecond = 1.08;
+constexpr double kMaxOverAcked = 1.5;       // what nobody sends proves nothing about the path
+constexpr double kSlackBps = 10'000;
+constexpr double kPacketBits = 1200 * 8;
+constexpr TimeNs kUnknownRtt = 200 * kMillisecond;
+constexpr TimeNs kReaction = 100 * kMillisecond;  // the detector's own delay
+constexpr TimeNs kOneDrop = 3 * kSecond;         // cuts no further apart than this are one drop
+constexpr double kCapacityWeight = 0.05;
+constexpr double kDeviations = 3;
+
+double seconds(TimeNs time) { return static_cast<double>(time) / static_cast<double>(kSecond); }
+
+}  // namespace
+
+void RateControl::update(PathUse use, std::optional<double> acked_bps, TimeNs rtt, TimeNs now) {
+  switch (use) {
+    case PathUse::kOver: {
+      // One cut per reaction time: the queue needs it to show the last one's effect.
+      const TimeNs wait = std::clamp<TimeNs>(rtt == 0 ? kUnknownRtt : rtt, 10 * kMillisecond, kUnknownRtt);
+      if (decreased_at_ == 0 || now - decreased_at_ >= wait) {
+        decrease(acked_bps.value_or(rate_), now);
+      }
+      state_ = State::kHold;
+      return;
+    }
+    case PathUse::kUnder:
+      state_ = State::kHold;  // the queue drains
+      changed_at_ = now;
+      return;
+    case PathUse::kNormal:
+      if (state_ == State::kHold) {
+        state_ = State::kIncrease;
+        changed_at_ = now;
+        return;
+      }
+      increase(acked_bps, rtt, now);
+      return;
+  }
+}
+
+double RateControl::deviation() const { return std::sqrt(variance_ * capacity_ / 1000) * 1000; }
+
+void RateControl::increase(std::optional<double> acked_bps, TimeNs rtt, TimeNs now) {
+  const double elapsed = std::clamp(seconds(now - changed_at_), 0.0, 1.0);
+  changed_at_ = now;
+  if (acked_bps && capacity_ > 0 && *acked_bps > capacity_ + kDeviations * deviation()) {
+    capacity_ = 0;  // the path has grown
+  }
+  double next = rate_;
+  if (capacity_ > 0) {
+    const double response = seconds((rtt == 0 ? kUnknownRtt : rtt) + kReaction);
+    next += std::max(4000.0, kPacketBits / response) * elapsed;
+  } else {
+    next *= std::pow(kGrowthPerSecond, elapsed);
+  }
+  const double cap = acked_bps ? kMaxOverAcked * *acked_bps + kSlackBps : rate_;
+  rate_ = std::clamp(std::max(rate_, std::min(next, cap)), kMinBps, kMaxBps);
+}
+
+void RateControl::note_decrease(TimeNs now) {
+  const bool is_same_drop = decreased_at_ != 0 && now - decreased_at_ < kOneDrop;
+  if (!is_same_drop) {
+    dropped_at_ = now;
+    dropped_from_ = rate_;
+  }
+  decreased_at_ = now;
+  changed_at_ = now;
+}
+
+void RateControl::halve(TimeNs now) {
+  note_decrease(now);
+  rate_ = std::max(kMinBps, rate_ / 2);
+  capacity_ = 0;
+  state_ = State::kHold;
+}
+
+void RateControl::decrease(double acked_bps, TimeNs now) {
+  note_decrease(now);
+  double next = kBeta * acked_bps;
+  if (next > rate_ && capacity_ > 0) {
+    next = kBeta * capacity_;  // what arrives is a queue that drains
+  }
+  rate_ = std::clamp(std::min(rate_, next), kMinBps, kMaxBps);
+  learn_capacity(acked_bps);
+}
+
+void RateControl::learn_capacity(double acked_bps) {
+  if (capacity_ > 0 && acked_bps < capacity_ - kDeviations * deviation()) {
+    capacity_ = 0;  // another path, or another competitor: begin anew
+  }
+  if (capacity_ == 0) {
+    capacity_ = acked_bps;
+    variance_ = 0.4;
+    return;
+  }
+  const double error = (acked_bps - capacity_) / 1000;
+  capacity_ += kCapacityWeight * (acked_bps - capacity_);
+  variance_ = std::clamp((1 - kCapacityWeight) * variance_ +
+                             kCapacityWeight * error * error / std::max(capacity_ / 1000, 1.0),
+                         0.4, 2.5);
+}
+
+void RateControl::raise_to(double bps, TimeNs now) {
+  if (bps > rate_) {
+    rate_ = std::clamp(bps, kMinBps, kMaxBps);
+    changed_at_ = now;
+  }
+  if (capacity_ > 0 && bps > capacity_ + kDeviations * deviation()) {
+    capacity_ = 0;
+  }
+}
+
+}  // namespace parley

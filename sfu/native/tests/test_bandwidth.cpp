@@ -1,0 +1,119 @@
+#include <iostream>
+
+#include "bandwidth_path.h"
+#include "check.h"
+
+using namespace parley;
+using test::BandwidthPath;
+using test::PathConfig;
+
+namespace {
+
+void print(const char* what, BandwidthPath& path) {
+  std::cerr << what << ": " << static_cast<int>(path.estimator.bps() / 1000) << " kb/s, used "
+            << static_cast<int>(path.used() * 100) << " %, queue p95 " << path.queueing_p95() / kMillisecond << " ms\n";
+}
+
+}  // namespace
+
+TEST(a_bottleneck_is_used_without_a_standing_queue) {
+  for (const TimeNs one_way : {5 * kMillisecond, 50 * kMillisecond, 100 * kMillisecond}) {
+    BandwidthPath path(PathConfig{.bps = 1'000'000, .one_way = one_way});
+    path.run(10 * kSecond, 4'000'000);
+    path.count_anew();
+    path.run(60 * kSecond, 4'000'000);
+    print("1 Mb/s", path);
+    CHECK(path.used() >= 0.85);
+    CHECK(path.queueing_p95() <= 100 * kMillisecond);
+  }
+}
+
+TEST(a_wide_path_is_found_within_seconds) {
+  BandwidthPath path(PathConfig{.bps = 20'000'000});
+  path.run(3 * kSecond, 5'000'000);
+  print("20 Mb/s, 5 wanted", path);
+  CHECK(path.estimator.bps() >= 5'000'000);
+}
+
+TEST(a_drop_is_followed_and_the_way_back_found) {
+  BandwidthPath path(PathConfig{.bps = 3'000'000});
+  path.run(20 * kSecond, 2'500'000);
+  CHECK(path.estimator.bps() >= 2'400'000);
+  path.path.bps = 1'000'000;
+  path.run(3 * kSecond, 2'500'000);
+  print("3 -> 1 Mb/s", path);
+  CHECK(path.estimator.bps() <= 1'050'000);
+  path.count_anew();
+  path.run(20 * kSecond, 2'500'000);
+  print("at 1 Mb/s", path);
+  CHECK(path.used() >= 0.85);
+  CHECK(path.queueing_p95() <= 100 * kMillisecond);
+  path.path.bps = 3'000'000;
+  path.run(10 * kSecond, 2'500'000);
+  print("1 -> 3 Mb/s", path);
+  CHECK(path.estimator.bps() >= 2'000'000);
+}
+
+TEST(random_loss_is_not_taken_for_congestion) {
+  BandwidthPath path(PathConfig{.bps = 3'000'000, .one_way = 50 * kMillisecond, .loss = 0.05});
+  path.run(20 * kSecond, 2'000'000);
+  print("5 % loss", path);
+  CHECK(path.estimator.bps() >= 2'000'000);
+  CHECK(path.estimator.loss() > 0.02);
+}
+
+TEST(heavy_loss_is) {
+  BandwidthPath path(PathConfig{.bps = 10'000'000, .loss = 0.3});
+  path.run(10 * kSecond, 3'000'000);
+  CHECK(path.estimator.bps() < 1'000'000);
+  path.path.loss = 0;
+  path.run(20 * kSecond, 3'000'000);
+  CHECK(path.estimator.bps() > 2'500'000);
+}
+
+TEST(jitter_is_not_taken_for_a_queue) {
+  BandwidthPath path(PathConfig{.bps = 5'000'000, .jitter = 15 * kMillisecond});
+  path.run(20 * kSecond, 2'000'000);
+  print("15 ms jitter", path);
+  CHECK(path.estimator.bps() >= 1'700'000);
+}
+
+TEST(a_shallow_queue_is_shared_with_its_losses) {
+  BandwidthPath path(PathConfig{.bps = 1'000'000, .max_queue = 20 * kMillisecond});
+  path.run(10 * kSecond, 4'000'000);
+  path.count_anew();
+  path.run(30 * kSecond, 4'000'000);
+  print("20 ms queue", path);
+  CHECK(path.used() >= 0.8);
+  CHECK(path.estimator.loss() < 0.1);
+}
+
+TEST(a_source_that_sends_little_does_not_inflate_the_estimate) {
+  BandwidthPath path(PathConfig{.bps = 1'000'000});
+  path.run(30 * kSecond, 200'000);
+  CHECK(path.estimator.bps() <= kStartBps * 1.1);
+  path.count_anew();
+  path.run(10 * kSecond, 4'000'000);
+  print("after 200 kb/s", path);
+  CHECK(path.queueing_p95() <= 150 * kMillisecond);
+}
+
+TEST(silence_halves_the_rate) {
+  BandwidthPath path(PathConfig{.bps = 5'000'000});
+  path.run(10 * kSecond, 3'000'000);
+  const double before = path.estimator.bps();
+  path.path.loss = 1;
+  path.run(5 * kSecond, 3'000'000);
+  CHECK(path.estimator.bps() < before / 4);
+  path.path.loss = 0;
+  path.run(15 * kSecond, 3'000'000);
+  CHECK(path.estimator.bps() > 2'500'000);
+}
+
+TEST(in_flight_bytes_return_to_nothing) {
+  BandwidthPath path(PathConfig{.bps = 2'000'000, .loss = 0.02});
+  path.run(10 * kSecond, 1'000'000);
+  CHECK(path.estimator.bytes_in_flight() < 1'000'000 / 8 / 2);
+  CHECK(path.estimator.rtt() > 50 * kMillisecond);
+  CHECK(path.estimator.rtt() < 250 * kMillisecond);
+}
