@@ -1,5 +1,6 @@
-"""Which layers a subscriber gets: the pure rule."""
+"""Which layers a subscriber gets: the pure rules."""
 
-from sfu.allocate.layers import BEST, Choice, Wish, choose
+from sfu.allocate.allocator import Allocator, Layer, ladder_of
+from sfu.allocate.layers import BEST, SCREEN_PRIORITY, Choice, Wish, choose
 
-__all__ = ["BEST", "Choice", "Wish", "choose"]
+__all__ = ["BEST", "SCREEN_PRIORITY", "Allocator", "Choice", "Layer", "Wish", "choose", "ladder_of"]

@@ -13,6 +13,10 @@ BEST: Final = -1
 """The engine's word for "the highest layer that is there"."""
 
 
+SCREEN_PRIORITY: Final = 128
+"""What people share to be read is worth more than a face."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a subscriber wants of one track; None: the best."""
@@ -22,6 +26,10 @@ class Wish:
     is_paused: bool = False
     spatial: int | None = None
     temporal: int | None = None
+    height: int | None = None
+    """Pixels that the picture is shown at; None: not known."""
+    priority: int = 1
+    """1 to 255; higher ones climb first. Screen shares have `SCREEN_PRIORITY` by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,8 @@ class Choice:
     is_paused: bool
     spatial: int
     temporal: int
+    is_starved: bool = False
+    """Paused because the path does not carry it, not because the viewer wished so."""
 
 
 def choose(wishes: Iterable[Wish]) -> list[Choice]:

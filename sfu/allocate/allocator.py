@@ -1,0 +1,236 @@
+"""One viewer's downlink shared over all of its tracks.
+
+Audio is always whole. Then every video gets its lowest layer, the most important first; then the layers
+climb, round by round. What does not fit is paused, and the viewer is told. Going down happens at once; going
+up needs headroom and some calm, so that nothing flips to and fro.
+
+PURE: no I/O; time comes in as seconds of any steady clock.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sfu.allocate.layers import BEST, Choice, Wish, choose
+from sfu.engine.types import TrackId
+
+HEADROOM: Final = 0.9
+"""Share of the estimate that a step upwards may fill."""
+
+CALM_S: Final = 2.0
+"""No step upwards so soon after one downwards."""
+
+TICK_S: Final = 0.5
+"""How often a viewer that wants more looks whether it fits by now."""
+
+AUDIO_BPS: Final = 40_000
+"""What a track of sound is counted with, overhead included."""
+
+OVERHEAD: Final = 1.05
+"""Headers and repairs on top of a layer's own rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One way to forward a video track: up to these layers, at this rate in all (bits per second).
+
+    `height` is the picture's, in pixels; 0 when it is not known.
+    """
+
+    spatial: int
+    temporal: int
+    bps: int
+    height: int = 0
+
+
+@dataclass(slots=True)
+class _Video:
+    wish: Wish
+    ladder: tuple[Layer, ...] = ()
+    step: int = -1
+    """Index of what it gets now; -1: nothing."""
+
+
+def ladder_of(layers: Iterable[Layer], wish: Wish) -> tuple[Layer, ...]:
+    """The layers that a wish allows, cheapest and lowest first, each dearer than the one before.
+
+    A wished height cuts off every picture larger than the smallest that still covers it.
+    """
+    found = sorted(layers, key=lambda layer: (layer.spatial, layer.temporal))
+    if wish.spatial is not None:
+        lowest = min((layer.spatial for layer in found), default=0)
+        found = [layer for layer in found if layer.spatial <= max(wish.spatial, lowest)]
+    if wish.temporal is not None:
+        found = [layer for layer in found if layer.temporal <= wish.temporal]
+    if wish.height is not None:
+        covering = [layer.spatial for layer in found if layer.height and layer.height >= wish.height]
+        if covering:
+            found = [layer for layer in found if layer.spatial <= min(covering)]
+    ladder: list[Layer] = []
+    for layer in found:
+        if not ladder or layer.bps > ladder[-1].bps:
+            ladder.append(layer)
+    return tuple(ladder)
+
+
+@dataclass(slots=True)
+class Allocator:
+    """Choices for one viewer. `receive_*` and `want` take news, `poll` gives what to tell the engine."""
+
+    _estimate: float | None = None
+    _layers: dict[TrackId, tuple[Layer, ...]] = field(default_factory=dict)
+    _sounds: dict[TrackId, Wish] = field(default_factory=dict)
+    _videos: dict[TrackId, _Video] = field(default_factory=dict)
+    _told: dict[TrackId, Choice] = field(default_factory=dict)
+    _went_down_at: float = float("-inf")
+    _next_tick: float | None = None
+
+    def want(self, wish: Wish, now: float) -> None:
+        """Set what the viewer wants of a track, new or known."""
+        if wish.kind == "audio":
+            self._sounds[wish.track] = wish
+        else:
+            video = self._videos.setdefault(wish.track, _Video(wish))
+            video.wish = wish
+            video.ladder = self._climbable(wish)
+        self._allocate(now)
+
+    def remove(self, track: TrackId, now: float) -> None:
+        """Forget a track; what it used is free for the others."""
+        self._sounds.pop(track, None)
+        self._videos.pop(track, None)
+        self._layers.pop(track, None)
+        self._told.pop(track, None)
+        self._allocate(now)
+
+    def receive_layers(self, track: TrackId, layers: Sequence[Layer], now: float) -> None:
+        """Take what a track's layers cost now; a track that is not wanted is ignored."""
+        video = self._videos.get(track)
+        if video is None:
+            return
+        self._layers[track] = tuple(layers)
+        held = self._held(video)
+        video.ladder = self._climbable(video.wish)
+        video.step = self._step_of(video.ladder, held)
+        self._allocate(now)
+
+    def receive_estimate(self, bps: float | None, now: float) -> None:
+        """Take what the path carries, bits per second; None: unknown, everything fits."""
+        self._estimate = bps
+        self._allocate(now)
+
+    def tick(self, now: float) -> None:
+        """Look again, at `deadline`."""
+        if self._next_tick is not None and now >= self._next_tick:
+            self._allocate(now)
+
+    def deadline(self) -> float | None:
+        """When `tick` has something to do; None while everyone has what they want."""
+        return self._next_tick
+
+    def poll(self) -> Iterator[Choice]:
+        """Choices that changed since they were told last, the most important first."""
+        for choice in self._choices():
+            if self._told.get(choice.track) != choice:
+                self._told[choice.track] = choice
+                yield choice
+
+    @property
+    def wanted_bps(self) -> int:
+        """What everything that is wanted would cost: how far probing the path is worth while."""
+        videos = (video for video in self._videos.values() if not video.wish.is_paused)
+        return round(self._sound_bps() + sum(_cost(video.ladder[-1]) for video in videos if video.ladder))
+
+    def _climbable(self, wish: Wish) -> tuple[Layer, ...]:
+        return ladder_of(self._layers.get(wish.track, ()), wish)
+
+    @staticmethod
+    def _held(video: _Video) -> Layer | None:
+        return video.ladder[video.step] if 0 <= video.step < len(video.ladder) else None
+
+    @staticmethod
+    def _step_of(ladder: Sequence[Layer], held: Layer | None) -> int:
+        if held is None:
+            return -1
+        mark = (held.spatial, held.temporal)
+        return max(
+            (at for at, layer in enumerate(ladder) if (layer.spatial, layer.temporal) <= mark), default=-1
+        )
+
+    def _sound_bps(self) -> float:
+        return AUDIO_BPS * sum(not wish.is_paused for wish in self._sounds.values())
+
+    def _ranked(self) -> list[_Video]:
+        active = [video for video in self._videos.values() if video.ladder and not video.wish.is_paused]
+        return sorted(
+            active, key=lambda video: (-video.wish.priority, -(video.wish.height or 0), video.wish.track)
+        )
+
+    def _allocate(self, now: float) -> None:
+        ranked = self._ranked()
+        self._next_tick = None
+        if self._estimate is None:
+            for video in ranked:
+                video.step = len(video.ladder) - 1
+            return
+        plan = self._plan(ranked, self._estimate, may_climb=now - self._went_down_at >= CALM_S)
+        if any(plan[video.wish.track] < video.step for video in ranked):
+            self._went_down_at = now
+        for video in ranked:
+            video.step = plan[video.wish.track]
+        if any(video.step < len(video.ladder) - 1 for video in ranked):
+            self._next_tick = now + TICK_S
+
+    def _plan(self, ranked: Sequence[_Video], estimate: float, *, may_climb: bool) -> dict[TrackId, int]:
+        """Steps for every video. What it has may fill the estimate, what is new only a share of it."""
+        plan = {video.wish.track: -1 for video in ranked}
+        used = self._sound_bps()
+
+        def fits(video: _Video, step: int) -> bool:
+            nonlocal used
+            before = _cost(video.ladder[step - 1]) if step else 0.0
+            is_new = step > video.step
+            limit = estimate * HEADROOM if is_new else estimate
+            # The very first layer of a track that has none waits for no calm: a picture beats a sharper one.
+            if used + _cost(video.ladder[step]) - before > limit or (is_new and step and not may_climb):
+                return False
+            used += _cost(video.ladder[step]) - before
+            plan[video.wish.track] = step
+            return True
+
+        for video in ranked:
+            fits(video, 0)
+        for priority in dict.fromkeys(video.wish.priority for video in ranked):
+            climbing = [
+                video for video in ranked if video.wish.priority == priority and plan[video.wish.track] >= 0
+            ]
+            while climbing:
+                climbing = [
+                    video
+                    for video in climbing
+                    if plan[video.wish.track] + 1 < len(video.ladder)
+                    and fits(video, plan[video.wish.track] + 1)
+                ]
+        return plan
+
+    def _choices(self) -> Iterator[Choice]:
+        yield from choose(self._sounds.values())
+        for video in sorted(self._videos.values(), key=lambda each: (-each.wish.priority, each.wish.track)):
+            yield self._choice(video)
+
+    def _choice(self, video: _Video) -> Choice:
+        wish = video.wish
+        if not video.ladder or wish.is_paused:
+            # Nothing is known of its layers yet: the wish alone decides.
+            return choose([wish])[0]
+        if video.step < 0:
+            return Choice(wish.track, is_paused=True, spatial=BEST, temporal=BEST, is_starved=True)
+        layer = video.ladder[video.step]
+        is_top = video.step == len(video.ladder) - 1
+        if is_top and wish.height is None:
+            return choose([wish])[0]
+        return Choice(wish.track, is_paused=False, spatial=layer.spatial, temporal=layer.temporal)
+
+
+def _cost(layer: Layer) -> float:
+    return layer.bps * OVERHEAD
