@@ -1,0 +1,92 @@
+#include "bwe/pacer.h"
+
+#include <vector>
+
+#include "check.h"
+
+using namespace parley;
+
+namespace {
+
+const std::vector<std::uint8_t> kPacket(1000, 7);
+
+// Everything that waits, taken as time allows; how long it took.
+TimeNs drain(Pacer& pacer, PacketPool& pool, TimeNs from, std::vector<std::uint32_t>& tags) {
+  TimeNs now = from;
+  while (!pacer.is_empty()) {
+    now = std::max(now, pacer.deadline());
+    const std::uint32_t index = pacer.pop(pool, now);
+    if (index == PacketPool::kNone) {
+      CHECK(false);
+      break;
+    }
+    tags.push_back(pool.at(index).tag);
+    pool.release(index);
+  }
+  return now - from;
+}
+
+}  // namespace
+
+TEST(little_leaves_at_once) {
+  Pacer pacer;
+  pacer.set_estimate(1'000'000);
+  TimeNs now = kSecond;
+  for (int packet = 0; packet < 100; ++packet) {
+    CHECK(pacer.may_send(1000, now));
+    now += 8 * kMillisecond;  // 1 Mb/s
+  }
+}
+
+TEST(a_burst_leaves_in_order_at_the_pacing_rate) {
+  Pacer pacer;
+  PacketPool pool(1024);
+  pacer.set_estimate(1'000'000);
+  const TimeNs now = kSecond;
+  std::uint32_t sent = 0;
+  while (pacer.may_send(kPacket.size(), now)) {
+    ++sent;
+  }
+  CHECK(sent <= 3);  // 5 ms at 2.5 Mb/s
+  for (std::uint32_t tag = 0; tag < 60; ++tag) {
+    CHECK(pacer.push(pool, kPacket, tag));
+  }
+  CHECK(!pacer.may_send(10, now + kSecond));  // not past those that wait
+  CHECK_EQ(pacer.queued_bytes(), 60'000U);
+  std::vector<std::uint32_t> tags;
+  const TimeNs took = drain(pacer, pool, now, tags);
+  CHECK(took > 150 * kMillisecond);
+  CHECK(took < 230 * kMillisecond);  // 480 kb at 2.5 Mb/s: 192 ms
+  CHECK_EQ(tags.size(), 60U);
+  for (std::uint32_t tag = 0; tag < tags.size(); ++tag) {
+    CHECK_EQ(tags[tag], tag);
+  }
+  CHECK_EQ(pool.taken(), 0U);
+}
+
+TEST(a_long_queue_leaves_faster) {
+  Pacer pacer;
+  PacketPool pool(4096);
+  pacer.set_estimate(100'000);
+  for (std::uint32_t tag = 0; tag < 500; ++tag) {
+    CHECK(pacer.push(pool, kPacket, tag));
+  }
+  std::vector<std::uint32_t> tags;
+  CHECK(drain(pacer, pool, kSecond, tags) < 3 * kSecond);  // 16 s at the rate alone
+}
+
+TEST(both_ends_are_bounded) {
+  Pacer pacer;
+  PacketPool small(64);
+  std::uint32_t pushed = 0;
+  while (pacer.push(small, kPacket, 0)) {
+    ++pushed;
+  }
+  CHECK_EQ(pushed, 64U);
+  pacer.clear(small);
+  CHECK_EQ(small.taken(), 0U);
+  CHECK(pacer.is_empty());
+  CHECK_EQ(pacer.deadline(), kNever);
+  const std::vector<std::uint8_t> huge(kMaxPacketSize + 1);
+  CHECK(!pacer.push(small, huge, 0));
+}
