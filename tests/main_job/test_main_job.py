@@ -16,7 +16,6 @@ from pathlib import Path
 
 import aiohttp
 import numpy as np
-import psutil
 import pytest
 
 from tests.browser import chromium, firefox
@@ -118,6 +117,7 @@ async def main_job(folder):
         watch = CanaryWatch(
             [data_dir, temporary, Path("/dev/shm")],
             canaries,
+            processes=[parley.process.pid],
             skip=[partner.folder],
         )
         stack.callback(watch.close)
@@ -408,11 +408,11 @@ class Run:
         return folder
 
     async def stop_and_look_at_the_files(self):
-        pids = [p.pid for p in psutil.Process(self.parley.process.pid).children(recursive=True)]
-        self.watch.search_open_files([self.parley.process.pid, *pids])
         await self.api("POST", f"/broadcasts/{self.broadcast['id']}/stop")
         await self.api("POST", f"/recordings/{self.recording}/stop")
         assert (await self.api("GET", f"/recordings/{self.recording}/files"))["items"]
+        self.watch.close()
+        print(f"canary watch: {self.watch.samples} samples, longest pause {self.watch.longest_pause_s:.2f} s")
         assert not self.watch.found["E"], f"E's media was written: {self.watch.found['E']}"
         assert self.watch.found["D"], "the control: D's media was recorded and the watch sees it"
         recorded = Recorded(self.recording_folder)
