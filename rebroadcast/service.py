@@ -216,7 +216,7 @@ class RebroadcastService:
         info = await self._registry.add_partner(
             name=name, site=site, policy_url=policy_url, uses=uses, terms_version=terms_version
         )
-        await self._rooms.consent.reload_partners()
+        await self._rooms.consent.policy.reload_partners()
         return info
 
     async def partners(self) -> list[PartnerInfo]:
@@ -226,7 +226,7 @@ class RebroadcastService:
     async def remove_partner(self, partner: str) -> None:
         """Removes a partner without destinations. Raises: as `Registry.remove_partner`."""
         await self._registry.remove_partner(partner)
-        await self._rooms.consent.reload_partners()
+        await self._rooms.consent.policy.reload_partners()
 
     def get(self, broadcast: str, name: str) -> bytes | Literal["gone"] | None:
         """What an HLS player asks for; 'gone' for what was withdrawn, slid out, or ended."""

@@ -1,6 +1,6 @@
 """The lines of `events.jsonl` and `chat.jsonl`: JSON objects, one a line, readable up to a torn end. PURE."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -32,6 +32,22 @@ def read_lines(data: bytes) -> Iterator[Line]:
         decoded = _decode(line)
         if decoded is not None:
             yield decoded
+
+
+def without_person(data: bytes, person: str, tracks: Collection[int] = ()) -> bytes:
+    """A file's content without the lines that tell something of a person, or of their tracks."""
+    lines = list(read_lines(data))
+    theirs = {*tracks, *(line["track"] for line in lines if line.get("person") == person and "track" in line)}
+    kept = (line for line in lines if not _is_about(line, person, theirs))
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in kept)
+
+
+def _is_about(line: Line, person: str, tracks: Collection[int]) -> bool:
+    if line.get("person") == person or line.get("track") in tracks:
+        return True
+    facts = line.get("facts")
+    name = facts.get("name") if isinstance(facts, dict) else line.get("file")
+    return str(name or "").startswith(f"{person}-")
 
 
 def _decode(line: bytes) -> Line | None:

@@ -6,7 +6,7 @@ is begun, so a crash at any point only means that the next start does it.
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,12 @@ from typing import Final, Literal, TypeVar
 import structlog
 
 from recorder import names
+from recorder.erasure import concerns, people_in, scrub
 from recorder.errors import RecorderUnavailable
 from recorder.finishing import FinishFailed, Signer
 from recorder.manifest import Manifest
 from recorder.recording import Clock
+from rooms import Withdrawal
 from store import NotFound, RecordingRow, RecordingState, Store, StoreError, page_cursor
 
 JOBS_MAX: Final = 10_000
@@ -39,13 +41,24 @@ class _Job:
 
 
 class Books:
-    """Does the jobs of one node. Belongs to one event loop; `disk` runs what blocks on the disk."""
+    """Does the jobs of one node. Belongs to one event loop; `disk` runs what blocks on the disk.
 
-    def __init__(self, store: Store, signer: Signer, disk: Executor, clock: Clock) -> None:
+    `erased(recording, person)` is called when somebody is out of a recording.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        signer: Signer,
+        disk: Executor,
+        clock: Clock,
+        erased: Callable[[RecordingRow, str], None],
+    ) -> None:
         self._store = store
         self._signer = signer
         self._disk = disk
         self._clock = clock
+        self._erased = erased
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(JOBS_MAX)
         self._waiting: dict[str, asyncio.Event] = {}
 
@@ -68,7 +81,7 @@ class Books:
                 await self._put_aside(folder)
                 continue
             if row.state in _READABLE:
-                await self._queue_erasures(row.id)
+                await self._queue_erasures(row)
 
     async def work(self) -> None:
         """Do jobs until cancelled; one that fails is logged and tried again at the next start."""
@@ -120,43 +133,67 @@ class Books:
 
     # Erasure: the request is a file in the recording's folder until it is carried out.
 
-    async def note_erasure(self, row: RecordingRow, person: str) -> None:
-        """Keep the request on disk; carried out when the recording is finished. Raises: OSError."""
-        if not names.is_person(person):
-            return
-        request = self._folder(row.id) / f"{names.ERASE}{person}"
-        await self._blocking(request.touch)
-        if row.state in _READABLE:
-            self._queue(_Job("erase", row.id, person))
+    async def withdraw(self, withdrawals: Sequence[Withdrawal]) -> None:
+        """Note the erasures for every recording that may hold one of the people. Raises: StoreError."""
+        async for row in self._rows():
+            for person in {item.person for item in withdrawals if concerns(row, item)}:
+                try:
+                    if row.state == RecordingState.FAILED:
+                        await self._scrub(row, person)
+                    else:
+                        await self._note_erasure(row, person)
+                except NotFound:
+                    continue
+                except OSError as error:
+                    _log.error("erasure_not_noted", recording=row.id, reason=str(error))
 
-    async def withdraw(self, person: str, room: str, recording: str) -> None:
-        """Note the erasure for every recording that may hold the person. Raises: StoreError."""
+    async def concerned(self, withdrawal: Withdrawal) -> tuple[RecordingRow, ...]:
+        """The recordings that may hold what somebody withdraws, newest first. Raises: StoreError."""
+        return tuple([row async for row in self._rows() if concerns(row, withdrawal)])
+
+    def aside(self, recording: str) -> list[Path]:
+        """Where a folder of the recording lies that nobody could finish. Blocks. Raises: OSError."""
+        folder = self._folder(recording).parent.parent / names.QUARANTINE
+        return sorted(folder.glob(f"{recording}.*"))
+
+    async def _rows(self) -> AsyncIterator[RecordingRow]:
         after: str | None = None
         while True:
             rows, _ = await self._store.recordings.page(limit=_PAGE, after=after)
             for row in rows:
-                is_meant = (not room or row.room == room) and (not recording or row.id == recording)
-                if is_meant and self._may_hold(row, person):
-                    await self._note_or_log(row, person)
+                yield row
             if len(rows) < _PAGE:
                 return
             after = page_cursor(rows[-1].started_at_ms, rows[-1].id)
 
-    async def _note_or_log(self, row: RecordingRow, person: str) -> None:
-        try:
-            await self.note_erasure(row, person)
-        except OSError as error:
-            _log.error("erasure_not_noted", recording=row.id, reason=str(error))
+    async def _note_erasure(self, row: RecordingRow, person: str) -> None:
+        """Keep the request on disk until it is carried out, in a finished recording.
 
-    @staticmethod
-    def _may_hold(row: RecordingRow, person: str) -> bool:
-        people = row.details.get("people")
-        return row.state != RecordingState.FAILED and (not isinstance(people, list) or person in people)
+        Raises: StoreError, OSError.
+        """
+        if not names.is_person(person):
+            return
+        await self._blocking(self._request(row.id, person).touch)
+        # It may have been finished meanwhile, and then nobody would look for the request again.
+        if (await self._store.recordings.get(row.id)).state in _READABLE:
+            self._queue(_Job("erase", row.id, person))
 
-    async def _queue_erasures(self, recording: str) -> None:
-        folder = self._folder(recording)
+    async def _scrub(self, row: RecordingRow, person: str) -> None:
+        """Take a person out of what was put aside. Raises: OSError."""
+        if not names.is_person(person):
+            return
+        if await self._blocking(lambda: sum(scrub(folder, person) for folder in self.aside(row.id))):
+            self._erased(row, person)
+
+    async def _queue_erasures(self, row: RecordingRow) -> None:
+        """Queue the requests in a finished folder; one for somebody who is not in it is done already."""
+        folder, people = self._folder(row.id), row.details.get("people")
         for request in await self._blocking(lambda: sorted(folder.glob(f"{names.ERASE}*"))):
-            self._queue(_Job("erase", recording, request.name.removeprefix(names.ERASE)))
+            person = request.name.removeprefix(names.ERASE)
+            if isinstance(people, list) and person not in people:
+                await self._blocking(request.unlink)
+            else:
+                self._queue(_Job("erase", row.id, person))
 
     # Jobs
 
@@ -171,28 +208,37 @@ class Books:
                 _log.warning("finish_failed", recording=recording, reason=str(error), count=attempt + 1)
                 failure = str(error)
         else:
-            await self._put_aside(folder)
-            await self._store.recordings.change(
-                recording, state=RecordingState.FAILED, reason=f"put aside: {failure}"
-            )
+            await self._fail(row, folder, failure)
             return
         reason = row.reason or manifest.reason
         is_whole = manifest.state == "finished" and reason in _PLAIN_ENDS
-        await self._keep(
+        row = await self._keep(
             recording,
             manifest,
             state=RecordingState.FINISHED if is_whole else RecordingState.INTERRUPTED,
             reason="" if reason == "stopped" else reason,
         )
         _log.info("recording_finished", recording=recording, count=len(manifest.files), reason=reason)
-        await self._queue_erasures(recording)
+        await self._queue_erasures(row)
+
+    async def _fail(self, row: RecordingRow, folder: Path, failure: str) -> None:
+        """A folder that nobody can finish: aside with it, and out of it who asked for that."""
+        requests = await self._blocking(lambda: sorted(folder.glob(f"{names.ERASE}*")))
+        await self._put_aside(folder)
+        await self._store.recordings.change(
+            row.id, state=RecordingState.FAILED, reason=f"put aside: {failure}"
+        )
+        for request in requests:
+            await self._scrub(row, request.name.removeprefix(names.ERASE))
 
     async def _erase(self, recording: str, person: str) -> None:
-        folder = self._folder(recording)
-        manifest = await self._signer.erase(folder, person)
-        await self._keep(recording, manifest)
-        await self._blocking(lambda: (folder / f"{names.ERASE}{person}").unlink(missing_ok=True))
+        request = self._request(recording, person)
+        if not await self._blocking(request.exists):
+            return  # asked for twice, done once
+        manifest = await self._signer.erase(self._folder(recording), person)
         _log.info("recording_person_erased", recording=recording)
+        self._erased(await self._keep(recording, manifest), person)
+        await self._blocking(request.unlink)
 
     async def _keep(
         self,
@@ -201,14 +247,14 @@ class Books:
         *,
         state: RecordingState | None = None,
         reason: str | None = None,
-    ) -> None:
+    ) -> RecordingRow:
         sizes = [file.size_bytes for file in manifest.files] + [file.size_bytes for file in manifest.others]
-        await self._store.recordings.change(
+        return await self._store.recordings.change(
             recording,
             state=state,
             reason=reason,
             size_bytes=sum(sizes),
-            details={"people": [entry.person for entry in manifest.people]},
+            details={"people": people_in(manifest)},
         )
 
     async def _put_aside(self, folder: Path) -> None:
@@ -237,6 +283,9 @@ class Books:
         if self._store.blobs is None:
             raise RecorderUnavailable("this server keeps nothing on disk")
         return self._store.blobs.path("recordings", recording)
+
+    def _request(self, recording: str, person: str) -> Path:
+        return self._folder(recording) / f"{names.ERASE}{person}"
 
     def _folders(self) -> list[Path]:
         root = self._store.blobs.root / "recordings" if self._store.blobs is not None else None

@@ -27,7 +27,7 @@ from recorder.manifest import Manifest, verify
 from recorder.recording import Clock, Recording
 from recorder.recover import Books
 from recorder.types import RecordedFile, RecorderConfig, RecordingInfo
-from rooms import RoomService
+from rooms import RoomService, Withdrawal
 from store import NotFound, RecordingRow, RecordingState, Store, StoreError, new_id, page_cursor
 
 HERE: Final = Site(id="here", name="This server")
@@ -62,7 +62,7 @@ class RecorderService:
         key = Ed25519PrivateKey.from_private_bytes(store.derive_key(SIGNING_PURPOSE))
         self._signer = Signer(spawner, key, self._disk)
         self._scope = TaskScope("recorder")
-        self._books = Books(store, self._signer, self._disk, clock)
+        self._books = Books(store, self._signer, self._disk, clock, self._erased)
 
     @property
     def public_key(self) -> bytes:
@@ -188,16 +188,13 @@ class RecorderService:
         row = await self._known(recording)
         if recording in self._running or row.state in {RecordingState.RECORDING, RecordingState.FINISHING}:
             raise RecordingConflict("the recording is not finished: stop it first")
-        await self._blocking(lambda: shutil.rmtree(self._folder(recording), ignore_errors=True))
+        await self._blocking(lambda: self._remove_folders(recording))
         await self._store.recordings.remove(recording)
         _log.info("recording_deleted", recording=recording)
 
-    async def erase(self, recording: str, person: str) -> None:
-        """Take one person out of a recording; when it still runs, after it is finished.
-
-        Returns when the request is noted: it survives a crash. Raises: RecordingNotFound.
-        """
-        await self._books.note_erasure(await self._known(recording), person)
+    async def concerned(self, withdrawal: Withdrawal) -> Sequence[str]:
+        """Ids of the recordings that may hold what somebody withdraws, newest first. Raises: StoreError."""
+        return [row.id for row in await self._books.concerned(withdrawal)]
 
     # Inside
 
@@ -247,11 +244,18 @@ class RecorderService:
             _log.warning("recording_row_failed", recording=recording.activity.id, reason=str(error))
 
     async def _watch_withdrawals(self) -> None:
-        async for withdrawal in self._rooms.consent.withdrawals():
+        async for withdrawals in self._rooms.withdrawals.follow():
             try:
-                await self._books.withdraw(withdrawal.person, withdrawal.room, withdrawal.recording)
+                await self._books.withdraw(withdrawals)
             except (StoreError, RecorderError) as error:
-                _log.error("erasure_not_noted", recording=withdrawal.recording, reason=str(error))
+                _log.error("erasure_not_noted", count=len(withdrawals), reason=str(error))
+
+    def _erased(self, row: RecordingRow, person: str) -> None:
+        self._rooms.withdrawals.carried_out(person, room=row.room, recording=row.id)
+
+    def _remove_folders(self, recording: str) -> None:
+        for folder in (self._folder(recording), *self._books.aside(recording)):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _folder(self, recording_id: str) -> Path:
         if self._store.blobs is None:

@@ -20,7 +20,7 @@ from rooms.activity_events import (
 )
 from rooms.clock import Clock, SystemClock, Timer
 from rooms.config import RoomsConfig
-from rooms.consent import ConsentService, Withdrawal
+from rooms.consent import ConsentService
 from rooms.errors import Code, Refused, RoomsError
 from rooms.events import (
     ActivitiesChanged,
@@ -65,6 +65,7 @@ from rooms.types import (
     Transport,
     Viewed,
 )
+from rooms.withdrawals import Withdrawal, Withdrawals
 
 __all__ = [
     "OWN_SITE",
@@ -129,4 +130,5 @@ __all__ = [
     "Transport",
     "Viewed",
     "Withdrawal",
+    "Withdrawals",
 ]

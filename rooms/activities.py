@@ -51,7 +51,7 @@ class Activities:
                 room, use, sites, started_by, activity_id or self._house.id("act"), sink=sink, kill=kill
             )
         except BaseException:
-            await self._consent.desk(room).taps.close_sink(sink)
+            await self._consent.gates.desk(room).taps.close_sink(sink)
             raise
 
     async def watch(self, room: Room, site: Site) -> Activity:
@@ -105,7 +105,7 @@ class Activities:
             started_by=started_by.id if started_by is not None else None,
             since_ms=self._house.now_ms(),
             epoch_slot=room.epoch_slot,
-            terms_version=self._consent.current_terms().version,
+            terms_version=self._consent.policy.current_terms().version,
             events_limit=self._house.limits.activity_events_waiting,
             is_viewing=sink is None,
             sink=sink,
@@ -114,7 +114,8 @@ class Activities:
             epoch=lambda: room.epoch,
             owner=self,
         )
-        await self._consent.note_activity(room, activity, LedgerKind.ACTIVITY_STARTED)
+        notary = self._consent.notary
+        await notary.note(notary.activity(activity, LedgerKind.ACTIVITY_STARTED))
         # Another viewer of the same site may have started the viewing meanwhile: one notice is enough.
         twin = self._watching(room, sites[0]) if sink is None else None
         if twin is not None:
@@ -136,7 +137,7 @@ class Activities:
     def _announce(self, room: Room, activity: Activity) -> None:
         """Tell the consumer who is there, and everyone what starts; nobody is waited for."""
         if not activity.is_viewing:
-            self._consent.desk(room).taps.introduce(activity)
+            self._consent.gates.desk(room).taps.introduce(activity)
         room.tell_activities()
         notice = notice_of(activity)
         for member in list(room.members.values()):
@@ -159,7 +160,7 @@ class Activities:
         """Somebody came in while something runs: they get the same notices."""
         for activity in room.running():
             if not activity.is_viewing and member.transport != "whep":
-                self._consent.desk(room).taps.greet(activity, member)
+                self._consent.gates.desk(room).taps.greet(activity, member)
         for notice in room.notices_for(member):
             self._notify(room, member, notice)
 
@@ -171,7 +172,7 @@ class Activities:
         Raises: Refused when the activity is over.
         """
         room = self._room_of(activity)
-        desk = self._consent.desk(room)
+        desk = self._consent.gates.desk(room)
         old = desk.taps.drop_sink(activity, "renewed")
         if old is not None:
             await desk.taps.close_sink(old)
@@ -195,7 +196,7 @@ class Activities:
             for track_id, known in grant.taps.items():
                 track = grant.member.tracks.get(track_id)
                 if known == tap and track is not None:
-                    await self._consent.desk(room).taps.request_keyframe(track)
+                    await self._consent.gates.desk(room).taps.request_keyframe(track)
                     return
 
     async def drop_site(self, activity: Activity, site_id: str) -> None:
@@ -207,7 +208,7 @@ class Activities:
         activity.sites = kept
         activity.events.put(SitesChanged(dropped=(site_id,)))
         room.tell_activities()
-        self._consent.settle(room, "partner_terms")
+        self._consent.gates.settle(room, "partner_terms")
 
     async def close_activity(self, activity: Activity, reason: str) -> None:
         """End the activity; idempotent."""
@@ -217,15 +218,16 @@ class Activities:
         self._stop_lingering(activity)
         activity.is_running = False
         room.activities_by_id.pop(activity.id, None)
-        self._consent.close_gates(room, activity)
+        self._consent.gates.close(room, activity)
         activity.end(reason)
-        self._consent.queue_activity(room, activity, LedgerKind.ACTIVITY_STOPPED, reason)
+        notary = self._consent.notary
+        notary.queue(notary.activity(activity, LedgerKind.ACTIVITY_STOPPED, reason))
         if not room.is_closed:
             room.tell_activities()
             self._watch_on(room, activity)
         sink, activity.sink = activity.sink, None
         if sink is not None:
-            await self._consent.desk(room).taps.close_sink(sink)
+            await self._consent.gates.desk(room).taps.close_sink(sink)
 
     def _watch_on(self, room: Room, ended: Activity) -> None:
         """Viewers outside that watched under the ended activity go on under one of their own.

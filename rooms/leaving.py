@@ -16,7 +16,7 @@ from rooms.room import Room
 from rooms.subscribing import Subscribing
 from rooms.types import Revocation, State
 from sfu import SfuError
-from store import LedgerEntry, LedgerKind
+from store import LedgerKind
 
 _log = structlog.get_logger("rooms")
 
@@ -105,17 +105,16 @@ class Leaving:
         entries = []
         if member.facts.acceptance is not None and not member.is_external:
             entries.append(
-                LedgerEntry(
-                    at_ms=self._house.now_ms(),
-                    kind=LedgerKind.REVOKED,
-                    person=member.person,
-                    room=room.id,
+                self._consent.notary.entry(
+                    room,
+                    member,
+                    LedgerKind.REVOKED,
                     uses=self._consent.uses_of(room),
                     terms_version=member.facts.acceptance.terms_version,
                     reason=reason,
                 )
             )
-        return self._consent.settle(room, reason, members=[member], entries=entries)
+        return self._consent.gates.settle(room, reason, members=[member], entries=entries)
 
     @staticmethod
     def _detach(member: Member, last: RoomEvent | None) -> None:
@@ -134,7 +133,7 @@ class Leaving:
             await self.drop_peers(room, member)
         finally:
             revocation = await asyncio.shield(cutting)
-            self._consent.forget(room, member)
+            self._consent.gates.forget(room, member)
             if member.is_external and member.site is not None:
                 self._activities.unwatch(room, member.site)
             if not finished.done():

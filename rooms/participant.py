@@ -169,7 +169,7 @@ class Participant:
 
     def terms(self) -> TermsDocument:
         """The terms in force."""
-        return self._desks.consent.current_terms()
+        return self._desks.consent.policy.current_terms()
 
     # Media
 
@@ -252,7 +252,7 @@ class Participant:
         if member.is_external and member.site is not None:
             activity = await self._desks.activities.watch(self.room, member.site)
             self._here()
-        return await self._desks.consent.desk(self.room).views.start(member, offer, identity, activity)
+        return await self._desks.consent.gates.desk(self.room).views.start(member, offer, identity, activity)
 
     async def trickle(self, fragment: str) -> None:
         """Take a trickle fragment for the publish or view connection (WHIP, WHEP).
@@ -282,7 +282,7 @@ class Participant:
         now_ms = house.now_ms()
         decision = may_chat(member.permissions, member.seen, room.facts, room.notice_ids(), now_ms)
         if isinstance(decision, Deny):
-            raise refused(room, member, decision, self._desks.consent.current_terms().version)
+            raise refused(room, member, decision, self._desks.consent.policy.current_terms().version)
         reader = room.members.get(to) if to is not None else None
         if to is not None and reader is None:
             raise Refused(Code.NOT_FOUND, "the reader of the line is not in the room")

@@ -86,7 +86,7 @@ class PlaneEvents:
                 self._levels(room, levels)
             case ActiveSpeaker(track=track):
                 room.speaker = track
-                self._consent.desk(room).views.refresh_all()
+                self._consent.gates.desk(room).views.refresh_all()
             case PlaneCodecUnsupported(sub=sub, track=track, codec=codec):
                 self._unsupported(room, sub, track, codec)
             case SinkClosed() | EventsLost() | PeerConnected() | TrackAdded():
@@ -94,7 +94,7 @@ class PlaneEvents:
 
     def _rare(self, room: Room, event: SinkClosed | EventsLost | PeerConnected | TrackAdded) -> None:
         if isinstance(event, SinkClosed):
-            self._consent.desk(room).taps.sink_gone(event.sink)
+            self._consent.gates.desk(room).taps.sink_gone(event.sink)
         elif isinstance(event, EventsLost):
             _log.warning("plane_events_lost", room=room.id, count=event.count)
         # Of the others nothing is to be done: tracks are known from the answer that made them.

@@ -111,7 +111,7 @@ class Publishing:
 
     def forget_tracks(self, room: Room, member: Member, tracks: list[TrackId], reason: str) -> None:
         """Tracks are gone: tell everyone, and the consumers."""
-        desk = self._consent.desk(room)
+        desk = self._consent.gates.desk(room)
         for track_id in tracks:
             track = member.tracks.pop(track_id, None)
             if track is None:
@@ -152,7 +152,7 @@ class Publishing:
         member.tracks[track.id] = track
         room.tell(TrackPublished(member.id, track.info()), but=member)
         self._subscribing.offer_track(room, member, track)
-        desk = self._consent.desk(room)
+        desk = self._consent.gates.desk(room)
         desk.taps.published(member, track)
         desk.views.refresh_all()
         return track
@@ -196,12 +196,12 @@ class Publishing:
             needs_terms=member.transport == "ws",
         )
         if isinstance(decision, Deny):
-            raise refused(room, member, decision, self._consent.current_terms().version)
+            raise refused(room, member, decision, self._consent.policy.current_terms().version)
 
     async def _enable(self, room: Room, member: Member, track: Track) -> None:
         with plane_errors():
             await room.router.set_enabled(track.id, track.is_enabled)
-        self._consent.desk(room).taps.muted(member, track)
+        self._consent.gates.desk(room).taps.muted(member, track)
 
     @staticmethod
     def _own(member: Member, track_id: TrackId) -> Track:

@@ -50,6 +50,7 @@ from rooms.renewal import Renewal
 from rooms.room import Room, notice_of
 from rooms.subscribing import Subscribing
 from rooms.types import Action, JoinRequest, MediaOnResume, RoomInfo, State
+from rooms.withdrawals import Withdrawals
 from sfu import CodecPolicy, MediaPlane, SfuError
 from store import RoomRow, Store, StoreError
 
@@ -68,6 +69,8 @@ class RoomService:
         self._house = house
         self.consent = consent
         """Terms, grants, the cut and the ledger."""
+        self.withdrawals = Withdrawals(house, consent)
+        """Who wants what was recorded of them removed."""
         self._rooms: dict[str, Room] = {}
         self._opening: dict[str, asyncio.Future[None]] = {}
         self._kept: dict[str, RoomRow] = {}
@@ -129,7 +132,7 @@ class RoomService:
         service = cls(house, ConsentService(house, terms, partners))
         service._kept = {row.name: row for row in await store.rooms.kept()}
         await scope.open()
-        service.consent.policy_changed()
+        service.consent.policy.look()
         try:
             for name in service._kept:
                 await service._obtain(name)
@@ -146,7 +149,7 @@ class RoomService:
         self._is_closed = self._is_draining = True
         for room in list(self._rooms.values()):
             await self._close_room(room, reason)
-        self.consent.close()
+        self.consent.policy.close()
         if self._heartbeat is not None:
             self._heartbeat.cancel()
         await self._house.scope.settle(_CLOSE_S)
@@ -192,7 +195,7 @@ class RoomService:
             self._kept[name] = row
         room.settings = settings
         self.consent.refresh(room)
-        await asyncio.shield(self.consent.settle(room, "settings_changed"))
+        await asyncio.shield(self.consent.gates.settle(room, "settings_changed"))
         for member in room.people():
             room.tell_updated(member)
         return room
@@ -459,7 +462,7 @@ class RoomService:
             raise Refused(
                 Code.NOTICE_REQUIRED,
                 f"{uses} runs in this room: publish with a token whose terms claim names "
-                f"{self.consent.current_terms().version}",
+                f"{self.consent.policy.current_terms().version}",
                 notices=tuple(notice_of(activity) for activity in room.running()),
             )
 
@@ -469,7 +472,7 @@ class RoomService:
             accept is not None
             and accept.vouched
             and accept.age_18
-            and self.consent.terms.serves(accept.terms_version, self._house.now_ms())
+            and self.consent.policy.terms.serves(accept.terms_version, self._house.now_ms())
         )
 
     async def _member(self, request: JoinRequest) -> Member:
@@ -534,7 +537,7 @@ class RoomService:
         if not member.is_external:
             room.tell(ParticipantJoined(room.info_of(member)), but=member)
             self._desks.activities.greet(room, member)
-            self.consent.settle(room, "resumed", members=[member])
+            self.consent.gates.settle(room, "resumed", members=[member])
             self._desks.subscribing.catch_up(room, member)
         if ending is not None:
             await asyncio.shield(ending)

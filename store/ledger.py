@@ -22,7 +22,8 @@ from store.schema import ledger
 from store.threads import DatabaseThread
 
 _PAGE = 500
-_REFUSALS = frozenset({LedgerKind.USE_REFUSED, LedgerKind.WITHDRAWN})
+_TAKEN_BACK = frozenset({"revoked", "withdrawn"})
+"""Reasons of a revocation that the person meant; the others (leaving, say) leave the agreement as it is."""
 _log = logging.getLogger(__name__)
 
 
@@ -141,8 +142,9 @@ class Ledger:
         limit: int = _PAGE,
         room: str | None = None,
         person: str | None = None,
+        kind: LedgerKind | None = None,
     ) -> tuple[LedgerRow, ...]:
-        """Rows after number `after`, oldest first, of one room or person when given.
+        """Rows after number `after`, oldest first, of one room, person or kind when given.
 
         Raises: StoreUnavailable.
         """
@@ -153,6 +155,8 @@ class Ledger:
             query = query.where(ledger.c.room == room)
         if person is not None:
             query = query.where(ledger.c.person == person)
+        if kind is not None:
+            query = query.where(ledger.c.kind == str(kind))
         found = await self._reader.run(lambda connection: connection.execute(query).all())
         return tuple(_row(row) for row in found)
 
@@ -246,9 +250,22 @@ def standing_of(rows: Sequence[LedgerRow]) -> Standing:
             standing.vouched = row.vouched
         elif row.kind is LedgerKind.USE_AGREED:
             standing.uses.update(dict.fromkeys(row.uses, True))
-        elif row.kind in _REFUSALS or (row.kind is LedgerKind.REVOKED and row.reason == "revoked"):
+        elif _takes_back(row):
             standing.uses.update(dict.fromkeys(row.uses, False))
     return standing
+
+
+def _takes_back(row: LedgerRow) -> bool:
+    match row.kind:
+        case LedgerKind.USE_REFUSED:
+            return True
+        case LedgerKind.REVOKED:
+            return row.reason in _TAKEN_BACK
+        case LedgerKind.WITHDRAWN:
+            # Out of one recording: what was agreed for others stays.
+            return not row.activity
+        case _:
+            return False
 
 
 def _check_all(connection: Connection, verifier: Verifier) -> None:

@@ -1,7 +1,7 @@
 """Takes one person out of a finished folder: files, chat lines, events; then a new manifest to sign."""
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from recorder import names
 from recorder.errors import ManifestInvalid
 from recorder.files import replace_file
-from recorder.journal import Line, read_lines
+from recorder.journal import without_person
 from recorder.manifest import SignedManifest
 from recorder.worker.finish import Finisher
 from recorder.worker.messages import Failed, Finished, FinishProgress
@@ -30,8 +30,7 @@ def erase_person(folder: Path, person: str, send: Callable[[msgspec.Struct], Non
     tracks = {entry.track for entry in before.tracks if entry.person == person}
     _remove_files(folder, finisher, person)
     for name in (names.CHAT, names.EVENTS):
-        kept = [line for line in read_lines(finisher.read(name)) if not _is_about(line, person, tracks)]
-        replace_file(folder / name, b"".join(msgspec.json.encode(line) + b"\n" for line in kept))
+        replace_file(folder / name, without_person(finisher.read(name), person, tracks))
     finisher.tidy()
     try:
         manifest = finisher.whole(lambda done, total: send(FinishProgress(done, total)))
@@ -53,11 +52,3 @@ def _remove_files(folder: Path, finisher: Finisher, person: str) -> None:
         for path in aside.iterdir():
             if path.name.startswith(f"{person}-"):
                 path.unlink()
-
-
-def _is_about(line: Line, person: str, tracks: Collection[int]) -> bool:
-    if line.get("person") == person or line.get("track") in tracks:
-        return True
-    facts = line.get("facts")
-    name = facts.get("name") if isinstance(facts, dict) else line.get("file")
-    return str(name or "").startswith(f"{person}-")

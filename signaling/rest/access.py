@@ -35,7 +35,7 @@ async def _mint(call: Call) -> TokenView:
     room = None if body.room is None else normalize_room(body.room)
     terms = None
     if body.uses is not None or body.terms_version is not None:
-        current = context.services.rooms.consent.terms.current(time.time_ns() // 1_000_000)
+        current = context.services.rooms.consent.policy.terms.current(time.time_ns() // 1_000_000)
         version = body.terms_version or (current.version if current is not None else None)
         if version is None:
             raise Problem("unavailable", "No terms are in force: the operator must publish some")

@@ -11,14 +11,14 @@ from signaling.views import TermsText, terms_text
 
 
 async def _current(call: Call) -> TermsText:
-    document = call.context.services.rooms.consent.terms.current(time.time_ns() // 1_000_000)
+    document = call.context.services.rooms.consent.policy.terms.current(time.time_ns() // 1_000_000)
     if document is None:
         raise Problem("not_found", "No terms are in force yet")
     return terms_text(document)
 
 
 async def _version(call: Call) -> TermsText:
-    document = call.context.services.rooms.consent.terms.get(call.part("version"))
+    document = call.context.services.rooms.consent.policy.terms.get(call.part("version"))
     if document is None:
         raise Problem("not_found", "There is no such version of the terms")
     return terms_text(document)
@@ -27,13 +27,13 @@ async def _version(call: Call) -> TermsText:
 async def _publish(call: Call) -> TermsText:
     body: TermsBody = call.body
     consent = call.context.services.rooms.consent
-    if consent.terms.get(body.version) is not None:
+    if consent.policy.terms.get(body.version) is not None:
         raise Problem(
             "conflict", "That version is published, and published terms never change: choose another name"
         )
     document = TermsDocument(
         version=body.version,
-        number=max(item.number for item in consent.terms.documents) + 1,
+        number=max(item.number for item in consent.policy.terms.documents) + 1,
         title=body.title,
         effective_at_ms=body.effective_ms,
         is_material=body.material,
@@ -49,7 +49,7 @@ async def _publish(call: Call) -> TermsText:
             for item in body.uses
         ),
     )
-    await consent.publish_terms(document)
+    await consent.policy.publish(document)
     return terms_text(document)
 
 

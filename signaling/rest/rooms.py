@@ -148,12 +148,12 @@ async def _door(call: Call) -> DoorView:
     claims = call.require(Permission.JOIN, name)
     rooms = call.context.services.rooms
     now_ms = time.time_ns() // 1_000_000
-    document = rooms.consent.terms.current(now_ms)
+    document = rooms.consent.policy.terms.current(now_ms)
     if document is None:
         raise Problem("unavailable", "No terms are in force: the operator must publish some")
     settings = rooms.settings_of(name)
     room = rooms.room(name)
-    is_accepted = claims.terms is not None and rooms.consent.terms.serves(claims.terms.version, now_ms)
+    is_accepted = claims.terms is not None and rooms.consent.policy.terms.serves(claims.terms.version, now_ms)
     return DoorView(
         room=name,
         title="" if room is None else room.info().title,

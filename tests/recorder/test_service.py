@@ -219,35 +219,6 @@ async def test_a_folder_that_cannot_be_finished_is_put_aside(tmp_path):
         assert (await home.recorder.path(info.id, "manifest.json")) is None
 
 
-async def test_a_withdrawal_takes_the_person_out_of_finished_and_running_recordings(tmp_path):
-    async with house(tmp_path) as home:
-        ada = await home.enter("ada", colour=RED)
-        bea = await home.enter("bea-canary", colour=BLUE)
-        recordings = []
-        for _ in range(2):
-            info = await home.recorder.start(ROOM)
-            for person in (ada, bea):
-                await person.acknowledge()
-                await home.grows(info, person.person, "camera")
-            await bea.participant.chat("bea-canary speaks")
-            recordings.append(info)
-            if len(recordings) == 1:
-                await home.recorder.stop(info.id)
-        await home.rooms.consent.withdraw(bea.person)
-        first, second = recordings
-        await until(lambda: not home.media(first, bea.person, "*"), "the erasure of the finished one")
-        await home.recorder.stop(second.id)
-        for info in recordings:
-            await until(lambda info=info: not home.media(info, bea.person, "*"), "the erasure")
-            await until(lambda info=info: not list(home.folder(info).glob("erase.*")), "the request's end")
-            everything = b"".join(path.read_bytes() for path in home.folder(info).iterdir())
-            assert bea.person.encode() not in everything
-            assert b"bea-canary" not in everything
-            manifest = verify((home.folder(info) / "manifest.json").read_bytes(), home.recorder.public_key)
-            assert manifest.version == 2
-            assert [person.person for person in manifest.people] == [ada.person]
-
-
 async def test_a_changed_manifest_is_not_trusted(tmp_path):
     async with house(tmp_path) as home:
         await home.enter("ada")

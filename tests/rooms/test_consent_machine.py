@@ -116,8 +116,7 @@ class ConsentMachine(RuleBasedStateMachine):
         async def enter() -> Rig:
             assert self.context is not None
             house = await self.context.__aenter__()
-            house.service.consent._partners = dict(self.model.room().partners)
-            house.service.consent.policy_changed()
+            house.service.consent.policy.replace_partners(self.model.room().partners)
             return house
 
         self.house = self.run(enter())
@@ -303,7 +302,7 @@ class ConsentMachine(RuleBasedStateMachine):
         for name in NAMES:
             if document.is_material:
                 self.note_open(name)
-        self.run(self.house.service.consent.publish_terms(document))
+        self.run(self.house.service.consent.policy.publish(document))
         self.model.terms = self.model.terms.publish(document)
 
     @precondition(lambda self: self.model.people and len(self.model.running) < 6)
@@ -328,10 +327,9 @@ class ConsentMachine(RuleBasedStateMachine):
     @rule()
     def partner_terms_flip(self) -> None:
         self.model.partner = not self.model.partner
-        self.house.service.consent._partners = dict(self.model.room().partners)
 
         async def change() -> None:
-            self.house.service.consent.policy_changed()
+            self.house.service.consent.policy.replace_partners(self.model.room().partners)
 
         self.run(change())
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from policy import DEFAULT_TERMS, LIVE, RECORD, Acceptance, Media, Site, TermsError
+from policy import DEFAULT_TERMS, RECORD, Acceptance, Media, Site, TermsError
 from rooms import Code, ConsentChanged, Cut, Refused, TermsChanged
 from tests.rooms.rig import START_MS, Rig, until
 
@@ -16,7 +16,7 @@ async def test_a_material_change_in_force_cuts_and_asks_again(house: Rig) -> Non
     consumer = await house.record()
     await house.acknowledge(ada)
     house.drain(ada)
-    await house.service.consent.publish_terms(MATERIAL)
+    await house.service.consent.policy.publish(MATERIAL)
     assert not house.gate(consumer.activity, ada)
     await until(lambda: consumer.of(Cut), "cut")
     assert consumer.of(Cut)[0].reason == "terms_changed"
@@ -35,7 +35,7 @@ async def test_a_change_that_comes_later_cuts_at_its_instant(house: Rig) -> None
     ada = await house.join("ada")
     consumer = await house.record()
     await house.acknowledge(ada)
-    await house.service.consent.publish_terms(replace(MATERIAL, effective_at_ms=START_MS + 90_000))
+    await house.service.consent.policy.publish(replace(MATERIAL, effective_at_ms=START_MS + 90_000))
     assert house.gate(consumer.activity, ada)
     # Accepting early is possible, and carries over.
     bob = await house.join("bob", accept=Acceptance(terms_version="2027-01", age_18=True))
@@ -51,7 +51,7 @@ async def test_a_minor_change_tells_and_cuts_nobody(house: Rig) -> None:
     await house.acknowledge(ada)
     house.drain(ada)
     minor = replace(MATERIAL, is_material=False)
-    await house.service.consent.publish_terms(minor)
+    await house.service.consent.policy.publish(minor)
     assert house.gate(consumer.activity, ada)
     assert TermsChanged(minor, True) in house.drain(ada)
     assert consumer.of(Cut) == []
@@ -68,7 +68,7 @@ async def test_terms_that_no_longer_ask_for_video_end_the_video_taps(house: Rig)
         replace(item, media=frozenset({Media.AUDIO})) if item.use == RECORD else item
         for item in DEFAULT_TERMS.uses
     )
-    await house.service.consent.publish_terms(replace(MATERIAL, is_material=False, uses=uses))
+    await house.service.consent.policy.publish(replace(MATERIAL, is_material=False, uses=uses))
     await until(lambda: [tap.kind for tap in consumer.taps(ada)] == ["audio"], "audio alone")
     assert before is not None
     assert not house.is_open((before.slot, before.version))
@@ -77,9 +77,9 @@ async def test_terms_that_no_longer_ask_for_video_end_the_video_taps(house: Rig)
 
 async def test_a_published_version_is_never_replaced(house: Rig) -> None:
     with pytest.raises(TermsError):
-        await house.service.consent.publish_terms(replace(DEFAULT_TERMS, title="Other"))
+        await house.service.consent.policy.publish(replace(DEFAULT_TERMS, title="Other"))
     with pytest.raises(TermsError):
-        await house.service.consent.publish_terms(replace(MATERIAL, number=1))
+        await house.service.consent.policy.publish(replace(MATERIAL, number=1))
 
 
 async def test_a_partners_terms_govern_what_goes_there_until_they_end(house: Rig) -> None:
@@ -90,7 +90,7 @@ async def test_a_partners_terms_govern_what_goes_there_until_they_end(house: Rig
         terms_version="1",
         until_ms=START_MS + 60_000,
     )
-    await house.service.consent.reload_partners()
+    await house.service.consent.policy.reload_partners()
     site = Site(id="tv.example", name="TV", partner=partner.id)
     ada = await house.join("ada")
     live, recording = await house.broadcast(site), await house.record()
@@ -111,19 +111,3 @@ async def test_a_site_that_is_dropped_no_longer_holds_the_others_back(house: Rig
     await live.activity.drop_site("b")
     assert house.gate(live.activity, ada)
     assert [site.id for site in ada.room.activities()[0].sites] == ["a"]
-
-
-async def test_a_withdrawal_reaches_those_who_keep_recordings_and_stands_in_the_ledger(house: Rig) -> None:
-    ada = await house.join("ada")
-    consent = house.service.consent
-    withdrawals = consent.withdrawals()
-    waiting = anext(withdrawals)
-    import asyncio  # noqa: PLC0415 - only this test needs it
-
-    task = asyncio.get_running_loop().create_task(waiting)  # type: ignore[arg-type]
-    await asyncio.sleep(0)
-    await consent.withdraw(ada.person, recording="rec_1")
-    assert (await task).person == ada.person
-    await withdrawals.aclose()  # type: ignore[attr-defined]
-    standing = await house.store.ledger.choices_of(ada.person)
-    assert standing.uses[LIVE] is False

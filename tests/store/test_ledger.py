@@ -211,10 +211,12 @@ async def test_an_export_holds_every_row_in_order(disk: Store) -> None:
     assert [line["seq"] for line in lines] == list(range(1, 8))
 
 
-async def test_rows_can_be_read_by_room_and_person(disk: Store) -> None:
+async def test_rows_can_be_read_by_room_person_and_kind(disk: Store) -> None:
     await disk.ledger.append(entry("u_a", room="rm_1"), entry("u_b", room="rm_1"), entry("u_a", room="rm_2"))
     assert [row.seq for row in await disk.ledger.rows(room="rm_1")] == [1, 2]
     assert [row.seq for row in await disk.ledger.rows(person="u_a", after=1)] == [3]
+    await disk.ledger.append(entry("u_b", kind=LedgerKind.WITHDRAWN))
+    assert [row.seq for row in await disk.ledger.rows(kind=LedgerKind.WITHDRAWN)] == [4]
 
 
 async def test_a_person_stands_where_their_rows_say(disk: Store) -> None:
@@ -228,6 +230,28 @@ async def test_a_person_stands_where_their_rows_say(disk: Store) -> None:
     assert (standing.terms_version, standing.age_18) == ("2026-11", True)
     assert standing.uses == {"live": False, "record": True}
     assert standing_of([]).uses == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "record"),
+    [
+        (LedgerKind.WITHDRAWN, {}, False),
+        (LedgerKind.WITHDRAWN, {"room": "rm_1"}, False),
+        (LedgerKind.WITHDRAWN, {"activity": "rec_1"}, True),
+        (LedgerKind.REVOKED, {"reason": "withdrawn"}, False),
+        (LedgerKind.REVOKED, {"reason": "terms_changed"}, True),
+        (LedgerKind.ERASED, {"activity": "rec_1"}, True),
+    ],
+)
+async def test_what_was_withdrawn_for_good_is_agreed_to_no_longer(
+    disk: Store, kind: LedgerKind, fields: dict[str, str], record: bool
+) -> None:
+    await disk.ledger.append(
+        entry(kind=LedgerKind.USE_AGREED, uses=("live", "record")),
+        entry(kind=kind, uses=("record", "replay"), **fields),
+    )
+    standing = await disk.ledger.choices_of("u_a")
+    assert (standing.uses["record"], standing.uses["live"]) == (record, True)
 
 
 async def test_a_read_only_store_verifies_beside_a_running_server(disk: Store, tmp_path: Path) -> None:
