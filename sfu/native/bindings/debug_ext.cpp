@@ -133,7 +133,7 @@ Packet packet_of(std::int64_t ext_seq, std::uint32_t timestamp, int picture_id, 
   packet.rtp.timestamp = timestamp;
   packet.rtp.payload_size = padding ? 0 : 100;
   packet.payload.valid = true;
-  packet.payload.vp8 = {.descriptor_size = 6,
+  packet.payload.picture = {.prefix_size = 6,
                         .has_picture_id = picture_id >= 0,
                         .is_15_bit = true,
                         .has_tl0_pic_idx = tl0 >= 0,

@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   packet.rtp = *rtp;
   packet.codec = parley::Codec::kVp8;
   packet.payload = parley::peek_vp8(rtp->payload(), false);
-  const auto patch = parley::vp8_patch(packet, 0x1234, 200, 17);
+  const auto patch = parley::payload_patch(packet, 0x1234, 200, 17);
   if (!packet.payload.valid || patch.size == 0) {
     return patch.size == 0 ? 0 : (std::abort(), 0);
   }
@@ -28,11 +28,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t written = parley::write_rtp(packet, {}, parley::ExtensionPlan{}, {.pt = 96}, patch, out);
   const auto again = parley::parse_rtp(parley::Bytes(out).first(written));
   const auto info = again ? parley::peek_vp8(again->payload(), false) : parley::PayloadInfo{};
-  const auto& before = packet.payload.vp8;
+  const auto& before = packet.payload.picture;
   if (!info.valid || info.keyframe_start != packet.payload.keyframe_start ||
       info.temporal != packet.payload.temporal ||
-      (before.has_picture_id && (!info.vp8.is_15_bit || info.vp8.picture_id != 0x1234)) ||
-      (before.has_tl0_pic_idx && info.vp8.tl0_pic_idx != 200) || (before.has_tid_keyidx && info.vp8.keyidx != 17)) {
+      (before.has_picture_id && (!info.picture.is_15_bit || info.picture.picture_id != 0x1234)) ||
+      (before.has_tl0_pic_idx && info.picture.tl0_pic_idx != 200) || (before.has_tid_keyidx && info.picture.keyidx != 17)) {
     std::abort();
   }
   return 0;

@@ -110,7 +110,7 @@ struct Forward {
                              .pt = 100,
                              .marker = munged.marker};
     return write_rtp(packet, header, plan, rewrite,
-                     vp8_patch(packet, munged.picture_id, munged.tl0_pic_idx, munged.keyidx), out);
+                     payload_patch(packet, munged.picture_id, munged.tl0_pic_idx, munged.keyidx), out);
   }
 
   HeaderTemplate header;
@@ -179,7 +179,7 @@ void bench_send(std::size_t rounds) {
   std::array<std::uint8_t, 1600> out;
   measure("rtp_write 1200", rounds, [&](std::size_t i) {
     keep(write_rtp(packet, header, plan, {.ssrc = 1, .seq = static_cast<std::uint16_t>(i), .pt = 96},
-                   vp8_patch(packet, 1, 2, 3), out));
+                   payload_patch(packet, 1, 2, 3), out));
   });
   Munger munger(0, 0);
   (void)munger.switch_source(keyframe(packets), std::nullopt, 90'000, 0);

@@ -38,26 +38,42 @@ Munged Munger::switch_source(const Packet& packet, std::optional<std::uint32_t> 
   timestamp_offset_ = timestamp - packet.rtp.timestamp;
   seqs_.sync(packet.ext_seq, seqs_.next_out());
 
-  const Vp8Fields& vp8 = packet.payload.vp8;
-  picture_ids_.reset();
-  if (vp8.has_picture_id) {
-    const std::int64_t picture = picture_ids_.unwrap(vp8.picture_id);
-    pictures_.sync(picture, has_pictures_ ? pictures_.next_out() : picture);
-  }
-  if (vp8.has_tl0_pic_idx) {
-    tl0_offset_ = has_pictures_ ? static_cast<std::uint8_t>(last_tl0_ + 1 - vp8.tl0_pic_idx) : std::uint8_t{0};
-    last_tl0_ = static_cast<std::uint8_t>(vp8.tl0_pic_idx + tl0_offset_);
-  }
-  if (vp8.has_tid_keyidx) {
-    keyidx_offset_ = has_pictures_ ? static_cast<std::uint8_t>(last_keyidx_ + 1 - vp8.keyidx) : std::uint8_t{0};
-    last_keyidx_ = static_cast<std::uint8_t>((vp8.keyidx + keyidx_offset_) & 0x1FU);
-  }
-  has_pictures_ = has_pictures_ || vp8.has_picture_id || vp8.has_tl0_pic_idx;
+  switch_pictures(packet.payload.picture);
   has_source_ = true;
 
   const std::int64_t ext_seq = seqs_.map(packet.ext_seq).value_or(0);
-  const std::int64_t picture = vp8.has_picture_id ? pictures_.map(picture_ids_.highest()).value_or(0) : 0;
-  return munge(packet, ext_seq, picture, false, now);
+  return munge(packet, ext_seq, map_picture(packet.payload.picture).value_or(0), false, now);
+}
+
+void Munger::switch_pictures(const PictureFields& picture) {
+  picture_ids_.reset();
+  const bool has_number = picture.has_picture_id || picture.has_frame_number;
+  const auto next = static_cast<std::uint16_t>(last_picture_ + 1);
+  if (has_number && picture.keeps_holes) {
+    picture_offset_ = has_pictures_ ? static_cast<std::uint16_t>(next - picture.picture_id) : std::uint16_t{0};
+  } else if (has_number) {
+    const std::int64_t number = picture_ids_.unwrap(picture.picture_id);
+    pictures_.sync(number, has_pictures_ ? std::int64_t{next} : number);
+  }
+  if (picture.has_tl0_pic_idx) {
+    tl0_offset_ = has_pictures_ ? static_cast<std::uint8_t>(last_tl0_ + 1 - picture.tl0_pic_idx) : std::uint8_t{0};
+    last_tl0_ = static_cast<std::uint8_t>(picture.tl0_pic_idx + tl0_offset_);
+  }
+  if (picture.has_tid_keyidx) {
+    keyidx_offset_ = has_pictures_ ? static_cast<std::uint8_t>(last_keyidx_ + 1 - picture.keyidx) : std::uint8_t{0};
+    last_keyidx_ = static_cast<std::uint8_t>((picture.keyidx + keyidx_offset_) & 0x1FU);
+  }
+  has_pictures_ = has_pictures_ || has_number || picture.has_tl0_pic_idx;
+}
+
+std::optional<std::int64_t> Munger::map_picture(const PictureFields& picture) {
+  if (!picture.has_picture_id && !picture.has_frame_number) {
+    return 0;
+  }
+  if (picture.keeps_holes) {
+    return static_cast<std::uint16_t>(picture.picture_id + picture_offset_);
+  }
+  return pictures_.map(picture_ids_.unwrap(picture.picture_id));
 }
 
 std::optional<Munged> Munger::forward(const Packet& packet, bool set_marker, TimeNs now) {
@@ -68,19 +84,15 @@ std::optional<Munged> Munger::forward(const Packet& packet, bool set_marker, Tim
     seqs_.drop(packet.ext_seq);
     return std::nullopt;
   }
-  std::int64_t picture = 0;
-  if (packet.payload.vp8.has_picture_id) {
-    const auto mapped = pictures_.map(picture_ids_.unwrap(packet.payload.vp8.picture_id));
-    if (!mapped) {
-      return std::nullopt;
-    }
-    picture = *mapped;
+  const auto picture = map_picture(packet.payload.picture);
+  if (!picture) {
+    return std::nullopt;
   }
   const auto ext_seq = seqs_.map(packet.ext_seq);
   if (!ext_seq) {
     return std::nullopt;
   }
-  return munge(packet, *ext_seq, picture, set_marker, now);
+  return munge(packet, *ext_seq, *picture, set_marker, now);
 }
 
 void Munger::drop(const Packet& packet) {
@@ -88,28 +100,32 @@ void Munger::drop(const Packet& packet) {
     return;
   }
   seqs_.drop(packet.ext_seq);
-  if (packet.payload.vp8.has_picture_id && !packet.is_padding_only()) {
-    pictures_.drop(picture_ids_.unwrap(packet.payload.vp8.picture_id));
+  const PictureFields& picture = packet.payload.picture;
+  if (picture.has_picture_id && !picture.keeps_holes && !packet.is_padding_only()) {
+    pictures_.drop(picture_ids_.unwrap(picture.picture_id));
   }
 }
 
 Munged Munger::munge(const Packet& packet, std::int64_t ext_seq, std::int64_t picture, bool set_marker, TimeNs now) {
-  const Vp8Fields& vp8 = packet.payload.vp8;
+  const PictureFields& fields = packet.payload.picture;
   Munged munged;
   munged.ext_seq = ext_seq;
   munged.timestamp = packet.rtp.timestamp + timestamp_offset_;
   munged.marker = packet.rtp.marker || set_marker;
-  munged.picture_id = static_cast<std::uint16_t>(picture & 0x7FFF);
-  munged.tl0_pic_idx = static_cast<std::uint8_t>(vp8.tl0_pic_idx + tl0_offset_);
-  munged.keyidx = static_cast<std::uint8_t>((vp8.keyidx + keyidx_offset_) & 0x1FU);
+  munged.picture_id = static_cast<std::uint16_t>(picture & (fields.has_frame_number ? 0xFFFF : 0x7FFF));
+  munged.tl0_pic_idx = static_cast<std::uint8_t>(fields.tl0_pic_idx + tl0_offset_);
+  munged.keyidx = static_cast<std::uint8_t>((fields.keyidx + keyidx_offset_) & 0x1FU);
   if (ext_seq + 1 == seqs_.next_out()) {
     // The newest so far: what a later switch goes on from.
     last_timestamp_ = munged.timestamp;
     last_time_ = now;
-    if (vp8.has_tl0_pic_idx) {
+    if (fields.has_picture_id || fields.has_frame_number) {
+      last_picture_ = munged.picture_id;
+    }
+    if (fields.has_tl0_pic_idx) {
       last_tl0_ = munged.tl0_pic_idx;
     }
-    if (vp8.has_tid_keyidx) {
+    if (fields.has_tid_keyidx) {
       last_keyidx_ = munged.keyidx;
     }
   }
@@ -117,29 +133,43 @@ Munged Munger::munge(const Packet& packet, std::int64_t ext_seq, std::int64_t pi
   return munged;
 }
 
-PayloadPatch vp8_patch(const Packet& packet, std::uint16_t picture_id, std::uint8_t tl0_pic_idx,
-                       std::uint8_t keyidx) {
-  const Vp8Fields& vp8 = packet.payload.vp8;
+PayloadPatch payload_patch(const Packet& packet, std::uint16_t picture_id, std::uint8_t tl0_pic_idx,
+                           std::uint8_t keyidx) {
+  const PictureFields& fields = packet.payload.picture;
+  const bool is_rewritable = fields.has_picture_id || fields.has_tl0_pic_idx || fields.has_tid_keyidx;
   PayloadPatch patch;
-  if (packet.codec != Codec::kVp8 || vp8.descriptor_size == 0 || packet.rtp.payload_size < vp8.descriptor_size ||
-      (!vp8.has_picture_id && !vp8.has_tl0_pic_idx && !vp8.has_tid_keyidx)) {
+  if (fields.prefix_size == 0 || !is_rewritable || packet.rtp.payload_size < fields.prefix_size) {
     return patch;
   }
-  // Rewritten in the source's order; only the picture id may grow to its 15-bit form (RFC 7741 section 4.2).
-  const Bytes descriptor = packet.rtp.payload().first(vp8.descriptor_size);
+  // Rewritten in the source's order; only the picture id may grow to its 15-bit form.
+  const Bytes prefix = packet.rtp.payload().first(fields.prefix_size);
   Writer out(patch.bytes);
-  out.u8(descriptor[0]);
-  out.u8(descriptor[1]);
-  if (vp8.has_picture_id) {
-    out.u16(static_cast<std::uint16_t>(0x8000U | picture_id));
+  out.u8(prefix[0]);
+  if (packet.codec == Codec::kVp8) {
+    out.u8(prefix[1]);
+    if (fields.has_picture_id) {
+      out.u16(static_cast<std::uint16_t>(0x8000U | picture_id));
+    }
+    if (fields.has_tl0_pic_idx) {
+      out.u8(tl0_pic_idx);
+    }
+    if (fields.has_tid_keyidx) {
+      out.u8(static_cast<std::uint8_t>((prefix.back() & 0xE0U) | (keyidx & 0x1FU)));
+    }
+  } else {
+    std::size_t rest = 1;
+    if (fields.has_picture_id) {
+      out.u16(static_cast<std::uint16_t>(0x8000U | picture_id));
+      rest += fields.is_15_bit ? 2U : 1U;
+    }
+    if (rest < prefix.size()) {
+      out.u8(prefix[rest]);  // layer indices
+    }
+    if (fields.has_tl0_pic_idx) {
+      out.u8(tl0_pic_idx);
+    }
   }
-  if (vp8.has_tl0_pic_idx) {
-    out.u8(tl0_pic_idx);
-  }
-  if (vp8.has_tid_keyidx) {
-    out.u8(static_cast<std::uint8_t>((descriptor.back() & 0xE0U) | (keyidx & 0x1FU)));
-  }
-  patch.skip = vp8.descriptor_size;
+  patch.skip = fields.prefix_size;
   patch.size = static_cast<std::uint8_t>(out.size());
   return patch;
 }

@@ -1,6 +1,8 @@
-// Rewrites one forward's packets so that the subscriber sees a single unbroken source: sequence numbers, timestamps, VP8
-// picture id, TL0PICIDX and KEYIDX go on across source switches, dropped packets and pauses.
-// Thread: the worker that owns the forward. Source: RFC 3550 section 5.1, RFC 7741 section 4.2.
+// Rewrites one forward's packets so that the subscriber sees a single unbroken source: sequence numbers, timestamps, the
+// picture id, TL0PICIDX and KEYIDX of VP8, picture id and TL0PICIDX of VP9 and the frame number of AV1 go on across
+// source switches, dropped packets and pauses.
+// Thread: the worker that owns the forward. Source: RFC 3550 section 5.1, RFC 7741 section 4.2, RFC 9628 section 4.2,
+// RTP Payload Format for AV1 (AOMedia) appendix A.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +19,7 @@ namespace parley {
 struct Munged {
   std::int64_t ext_seq = 0;
   std::uint32_t timestamp = 0;
-  std::uint16_t picture_id = 0;  // VP8, 15 bits
+  std::uint16_t picture_id = 0;  // 15 bits; AV1: the frame number
   std::uint8_t tl0_pic_idx = 0;
   std::uint8_t keyidx = 0;
   bool marker = false;
@@ -51,9 +53,14 @@ class Munger {
 
  private:
   Munged munge(const Packet& packet, std::int64_t ext_seq, std::int64_t picture, bool set_marker, TimeNs now);
+  void switch_pictures(const PictureFields& picture);
+  // Where a picture goes; nothing when it was dropped.
+  std::optional<std::int64_t> map_picture(const PictureFields& picture);
 
   SeqCompactor seqs_;
-  SeqCompactor pictures_;
+  SeqCompactor pictures_;             // of sources whose numbers close up
+  std::uint16_t picture_offset_ = 0;  // of sources whose numbers keep their holes
+  std::uint16_t last_picture_ = 0;    // newest that went out
   PictureIdUnwrapper picture_ids_;
   std::uint32_t timestamp_offset_ = 0;
   std::uint32_t last_timestamp_ = 0;
@@ -64,11 +71,16 @@ class Munger {
   std::uint8_t last_keyidx_ = 0;
   bool has_source_ = false;
   bool has_sent_ = false;
-  bool has_pictures_ = false;  // a VP8 source went out before
+  bool has_pictures_ = false;  // a source with numbers went out before
 };
 
-// The payload patch for VP8 (15-bit picture id always); an empty patch for other codecs or without rewritable fields.
-[[nodiscard]] PayloadPatch vp8_patch(const Packet& packet, std::uint16_t picture_id, std::uint8_t tl0_pic_idx,
-                                     std::uint8_t keyidx);
+// The payload patch for VP8 and VP9 (15-bit picture id always); an empty patch for other codecs or without rewritable
+// fields.
+[[nodiscard]] PayloadPatch payload_patch(const Packet& packet, std::uint16_t picture_id, std::uint8_t tl0_pic_idx,
+                                         std::uint8_t keyidx);
+[[nodiscard]] inline PayloadPatch vp8_patch(const Packet& packet, std::uint16_t picture_id, std::uint8_t tl0_pic_idx,
+                                            std::uint8_t keyidx) {
+  return payload_patch(packet, picture_id, tl0_pic_idx, keyidx);
+}
 
 }  // namespace parley

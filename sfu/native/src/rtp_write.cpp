@@ -78,6 +78,11 @@ std::size_t write_header(const HeaderTemplate& header, const ExtensionPlan& plan
   if (form.abs_send_time_offset != 0) {
     store_u24(out, elements_at + form.abs_send_time_offset, rewrite.abs_send_time);
   }
+  if (rewrite.frame_number >= 0 && plan.descriptor_offset() != 0) {
+    // Behind the flags and the template id (RTP Payload Format for AV1, appendix A.8.1).
+    store_u16(out, elements_at + form.size + plan.descriptor_offset() + 1,
+              static_cast<std::uint16_t>(rewrite.frame_number));
+  }
   for (std::size_t at = elements_at + size; at < offset; ++at) {
     out[at] = 0;  // padding to the word
   }
@@ -109,6 +114,7 @@ HeaderTemplate::HeaderTemplate(const ExtensionIds& send_ids, std::string_view mi
 void ExtensionPlan::build(const Packet& packet, const ExtensionIds& send_ids) {
   two_byte_ = send_ids.needs_two_byte_form();
   size_ = 0;
+  descriptor_offset_ = 0;
   const std::uint32_t candidates = packet.extensions.present() & kPassThrough;
   if (candidates == 0) {
     return;
@@ -125,9 +131,12 @@ void ExtensionPlan::build(const Packet& packet, const ExtensionIds& send_ids) {
       continue;
     }
     const std::size_t before = out.size();
-    append_element(out, two_byte_, send_ids.id(extension), packet.extensions.get(packet.rtp, extension));
+    const Bytes value = packet.extensions.get(packet.rtp, extension);
+    const std::size_t offset = append_element(out, two_byte_, send_ids.id(extension), value);
     if (!out.ok()) {
       out.rewind(before);  // no room: this element is left out, smaller ones may still fit
+    } else if (extension == Extension::kDependencyDescriptor && value.size() >= 3) {
+      descriptor_offset_ = static_cast<std::uint16_t>(offset);
     }
   }
   size_ = static_cast<std::uint16_t>(out.size());

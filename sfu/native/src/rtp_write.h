@@ -49,6 +49,8 @@ class ExtensionPlan {
   void build(const Packet& packet, const ExtensionIds& send_ids);
 
   [[nodiscard]] bool is_two_byte() const { return two_byte_; }
+  // Where the dependency descriptor's value begins in `elements`; 0: there is none.
+  [[nodiscard]] std::size_t descriptor_offset() const { return descriptor_offset_; }
   [[nodiscard]] Bytes elements() const { return Bytes(bytes_).first(size_); }
   // The elements and whatever lies behind them, for copy_block.
   [[nodiscard]] Bytes block() const { return Bytes(bytes_).first(kBlock); }
@@ -56,6 +58,7 @@ class ExtensionPlan {
  private:
   std::array<std::uint8_t, kCapacity> bytes_{};
   std::uint16_t size_ = 0;
+  std::uint16_t descriptor_offset_ = 0;
   bool two_byte_ = false;
 };
 
@@ -96,6 +99,7 @@ struct RtpRewrite {
   std::uint16_t twcc_seq = 0;
   std::uint8_t pt = 0;
   bool marker = false;
+  std::int32_t frame_number = -1;  // >= 0: AV1's, into the dependency descriptor
 };
 
 // Returns the packet's size, or 0 when `out` is too small (and nothing is written). Padding and CSRCs of the source are

@@ -5,6 +5,7 @@
 #include "builders.h"
 #include "check.h"
 #include "codec_peek/vp8.h"
+#include "codec_peek/vp9.h"
 
 using namespace parley;
 using test::Data;
@@ -26,6 +27,33 @@ struct Source {
     packet.codec = Codec::kVp8;
     packet.payload = peek_vp8(packet.rtp.payload(), marker);
     packet.ext_seq = ext_seq;
+    return packet;
+  }
+
+  // VP9 with picture id (7 or 15 bits), layer indices and TL0PICIDX.
+  Packet vp9(std::int64_t ext_seq, std::uint16_t picture_id, std::uint8_t tl0, bool is_long = true) {
+    Data payload = {0xA8};
+    if (is_long) {
+      test::put_u16(payload, 0x8000U | picture_id);
+    } else {
+      payload.push_back(static_cast<std::uint8_t>(picture_id));
+    }
+    payload.insert(payload.end(), {0x22, tl0, 0xEE, 0xFF});
+    kept.push_back(test::rtp({.seq = static_cast<std::uint16_t>(ext_seq), .payload = payload}));
+    Packet packet = test::packet_of(kept.back());
+    packet.codec = Codec::kVp9;
+    packet.payload = peek_vp9(packet.rtp.payload(), false);
+    packet.ext_seq = ext_seq;
+    return packet;
+  }
+
+  // AV1 whose frame number a dependency descriptor told.
+  Packet av1(std::int64_t ext_seq, std::uint16_t frame_number) {
+    Packet packet = audio(ext_seq, 0);
+    packet.codec = Codec::kAv1;
+    packet.payload.picture.has_frame_number = true;
+    packet.payload.picture.picture_id = frame_number;
+    packet.payload.picture.keeps_holes = true;
     return packet;
   }
 
@@ -199,7 +227,7 @@ TEST(switch_to_another_codec_and_back) {
 TEST(patch_rewrites_the_descriptor) {
   Source source;
   const auto packet = source.packet(1, 0, {.picture_id = 10, .tl0 = 4, .tid = 2, .sync = true, .keyidx = 9});
-  const auto patch = vp8_patch(packet, 0x7FFF, 255, 31);
+  const auto patch = payload_patch(packet, 0x7FFF, 255, 31);
   CHECK_EQ(patch.skip, 6);
   CHECK(std::ranges::equal(Bytes(patch.bytes).first(patch.size), test::hex("90f0 ffff ff bf")));
 }
@@ -209,7 +237,7 @@ TEST(seven_bit_picture_ids_grow_to_fifteen) {
   Packet packet = test::packet_of(data);
   packet.codec = Codec::kVp8;
   packet.payload = peek_vp8(packet.rtp.payload(), false);
-  const auto patch = vp8_patch(packet, 300, 8, 0);
+  const auto patch = payload_patch(packet, 300, 8, 0);
   CHECK_EQ(patch.skip, 4);
   CHECK(std::ranges::equal(Bytes(patch.bytes).first(patch.size), test::hex("90c0 812c 08")));
 }
@@ -220,8 +248,50 @@ TEST(nothing_to_rewrite_gives_an_empty_patch) {
     Packet packet = test::packet_of(data);
     packet.codec = Codec::kVp8;
     packet.payload = peek_vp8(packet.rtp.payload(), false);
-    CHECK_EQ(vp8_patch(packet, 1, 1, 1).size, 0);
+    CHECK_EQ(payload_patch(packet, 1, 1, 1).size, 0);
   }
   Source source;
-  CHECK_EQ(vp8_patch(source.audio(1, 1), 1, 1, 1).skip, 0);
+  CHECK_EQ(payload_patch(source.audio(1, 1), 1, 1, 1).skip, 0);
+}
+
+TEST(vp9_pictures_go_on_across_a_switch_and_keep_their_holes) {
+  Source source;
+  Munger munger(0, 0);
+  CHECK_EQ(munger.switch_source(source.vp9(1, 32'767, 9), std::nullopt, kHz, 0).picture_id, 32'767);
+  CHECK_EQ(munger.forward(source.vp9(2, 0, 10), false, kMs)->picture_id, 0);
+  munger.drop(source.vp9(3, 1, 10));
+  const auto after_drop = munger.forward(source.vp9(4, 2, 11), false, 2 * kMs);
+  CHECK_EQ(after_drop->picture_id, 2);  // references count pictures: the hole stays
+  CHECK_EQ(after_drop->seq(), 2);
+  const auto switched = munger.switch_source(source.vp9(500, 7000, 200), std::nullopt, kHz, 3 * kMs);
+  CHECK_EQ(switched.picture_id, 3);
+  CHECK_EQ(switched.tl0_pic_idx, 12);
+  const auto next = munger.forward(source.vp9(501, 7004, 201), false, 4 * kMs);
+  CHECK_EQ(next->picture_id, 7);
+  CHECK_EQ(next->tl0_pic_idx, 13);
+}
+
+TEST(av1_frame_numbers_go_on_across_a_switch) {
+  Source source;
+  Munger munger(0, 0);
+  CHECK_EQ(munger.switch_source(source.av1(1, 65'534), std::nullopt, kHz, 0).picture_id, 65'534);
+  CHECK_EQ(munger.forward(source.av1(2, 65'535), false, kMs)->picture_id, 65'535);
+  CHECK_EQ(munger.switch_source(source.av1(9, 40), std::nullopt, kHz, 2 * kMs).picture_id, 0);
+  CHECK_EQ(munger.forward(source.av1(10, 42), false, 3 * kMs)->picture_id, 2);
+}
+
+TEST(vp9_patch_rewrites_picture_id_and_tl0) {
+  Source source;
+  const auto full = source.vp9(1, 300, 7);
+  const auto patch = payload_patch(full, 0x7FFF, 255, 0);
+  CHECK_EQ(patch.skip, 5);
+  CHECK(std::ranges::equal(Bytes(patch.bytes).first(patch.size), test::hex("a8 ffff 22 ff")));
+  const auto grown = payload_patch(source.vp9(2, 5, 7, false), 6, 8, 0);
+  CHECK_EQ(grown.skip, 4);
+  CHECK(std::ranges::equal(Bytes(grown.bytes).first(grown.size), test::hex("a8 8006 22 08")));
+  const Data bare = test::rtp({.payload = test::hex("08 aabb")});
+  Packet packet = test::packet_of(bare);
+  packet.codec = Codec::kVp9;
+  packet.payload = peek_vp9(packet.rtp.payload(), false);
+  CHECK_EQ(payload_patch(packet, 1, 1, 1).skip, 0);
 }

@@ -11,12 +11,12 @@ namespace {
 const std::vector<std::uint8_t> kPacket(1000, 7);
 
 // Everything that waits, taken as time allows; how long it took.
-TimeNs drain(Pacer& pacer, PacketPool& pool, TimeNs from, std::vector<std::uint32_t>& tags) {
+TimeNs drain(Pacer& pacer, SlotPool& pool, TimeNs from, std::vector<std::uint32_t>& tags) {
   TimeNs now = from;
   while (!pacer.is_empty()) {
     now = std::max(now, pacer.deadline());
     const std::uint32_t index = pacer.pop(pool, now);
-    if (index == PacketPool::kNone) {
+    if (index == SlotPool::kNone) {
       CHECK(false);
       break;
     }
@@ -40,7 +40,7 @@ TEST(little_leaves_at_once) {
 
 TEST(a_burst_leaves_in_order_at_the_pacing_rate) {
   Pacer pacer;
-  PacketPool pool(1024);
+  SlotPool pool(1024);
   pacer.set_estimate(1'000'000);
   const TimeNs now = kSecond;
   std::uint32_t sent = 0;
@@ -66,7 +66,7 @@ TEST(a_burst_leaves_in_order_at_the_pacing_rate) {
 
 TEST(a_long_queue_leaves_faster) {
   Pacer pacer;
-  PacketPool pool(4096);
+  SlotPool pool(4096);
   pacer.set_estimate(100'000);
   for (std::uint32_t tag = 0; tag < 500; ++tag) {
     CHECK(pacer.push(pool, kPacket, tag));
@@ -77,7 +77,7 @@ TEST(a_long_queue_leaves_faster) {
 
 TEST(both_ends_are_bounded) {
   Pacer pacer;
-  PacketPool small(64);
+  SlotPool small(64);
   std::uint32_t pushed = 0;
   while (pacer.push(small, kPacket, 0)) {
     ++pushed;

@@ -185,6 +185,20 @@ TEST(elements_beyond_the_plans_room_are_left_out_whole) {
   CHECK_EQ(written.extensions.get(written.view, Extension::kDependencyDescriptor).size(), 250U);
 }
 
+TEST(frame_number_is_patched_into_the_dependency_descriptor) {
+  // Behind a longer element, so that its place is not the first.
+  const Data data = rtp({.extensions = {{7, hex("aa")}, {9, hex("c1 1234 99")}}});
+  RtpRewrite rewrite = kRewrite;
+  rewrite.frame_number = 0xABCD;
+  const Written written = write(packet_of(data, receive_ids()), send_ids(), "mid", rewrite);
+  const Bytes descriptor = written.extensions.get(written.view, Extension::kDependencyDescriptor);
+  CHECK(std::ranges::equal(descriptor, hex("c1 abcd 99")));
+  CHECK(std::ranges::equal(written.extensions.get(written.view, Extension::kAudioLevel), hex("aa")));
+  const Written untouched = write(packet_of(data, receive_ids()), send_ids(), "mid", kRewrite);
+  CHECK(std::ranges::equal(untouched.extensions.get(untouched.view, Extension::kDependencyDescriptor),
+                           hex("c1 1234 99")));
+}
+
 TEST(planner_shares_a_plan_between_equal_mappings) {
   const auto data = rtp({.extensions = {{7, {0x85}}}});
   const auto packet = packet_of(data, receive_ids());

@@ -14,11 +14,11 @@ TEST(full_descriptor_of_a_keyframe) {
   CHECK(!info.frame_end);
   CHECK_EQ(info.temporal, 1);
   CHECK(info.temporal_sync);
-  CHECK_EQ(info.vp8.descriptor_size, 6);
-  CHECK_EQ(info.vp8.picture_id, 0x123);
-  CHECK(info.vp8.is_15_bit);
-  CHECK_EQ(info.vp8.tl0_pic_idx, 7);
-  CHECK_EQ(info.vp8.keyidx, 5);
+  CHECK_EQ(info.picture.prefix_size, 6);
+  CHECK_EQ(info.picture.picture_id, 0x123);
+  CHECK(info.picture.is_15_bit);
+  CHECK_EQ(info.picture.tl0_pic_idx, 7);
+  CHECK_EQ(info.picture.keyidx, 5);
 }
 
 TEST(every_combination_of_optional_fields) {
@@ -38,9 +38,9 @@ TEST(every_combination_of_optional_fields) {
     payload.push_back(0x01);
     const auto info = peek_vp8(payload, true);
     CHECK(info.valid);
-    CHECK_EQ(info.vp8.descriptor_size, descriptor);
-    CHECK_EQ(info.vp8.has_picture_id, (flags & 8U) != 0);
-    CHECK_EQ(info.vp8.has_tl0_pic_idx, (flags & 4U) != 0);
+    CHECK_EQ(info.picture.prefix_size, descriptor);
+    CHECK_EQ(info.picture.has_picture_id, (flags & 8U) != 0);
+    CHECK_EQ(info.picture.has_tl0_pic_idx, (flags & 4U) != 0);
     CHECK_EQ(info.temporal, (flags & 2U) != 0 ? 3 : 0);
     CHECK(!info.keyframe_start);
     CHECK(info.frame_end);

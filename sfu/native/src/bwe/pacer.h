@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include "bwe/packet_pool.h"
+#include "bwe/slot_pool.h"
 #include "units.h"
 
 namespace parley {
@@ -23,7 +23,7 @@ class Pacer {
 
   // Whether a packet of `bytes` may leave now, ahead of nothing that waits. If so it is paid for.
   bool may_send(std::size_t bytes, TimeNs now) {
-    if (head_ != PacketPool::kNone || now < next_at_) {
+    if (head_ != SlotPool::kNone || now < next_at_) {
       return false;
     }
     spend(bytes, now);
@@ -36,40 +36,40 @@ class Pacer {
   }
 
   // The packet waits; false when there is no room for it.
-  bool push(PacketPool& pool, std::span<const std::uint8_t> packet, std::uint32_t tag) {
+  bool push(SlotPool& pool, std::span<const std::uint8_t> packet, std::uint32_t tag) {
     if (packet.size() > kMaxPacketSize || queued_ + packet.size() > kMaxBytes) {
       return false;
     }
     const std::uint32_t index = pool.claim();
-    if (index == PacketPool::kNone) {
+    if (index == SlotPool::kNone) {
       return false;
     }
-    PacketPool::Slot& slot = pool.at(index);
+    SlotPool::Slot& slot = pool.at(index);
     std::ranges::copy(packet, slot.bytes.begin());
     slot.size = static_cast<std::uint16_t>(packet.size());
     slot.tag = tag;
-    (head_ == PacketPool::kNone ? head_ : pool.at(tail_).next) = index;
+    (head_ == SlotPool::kNone ? head_ : pool.at(tail_).next) = index;
     tail_ = index;
     queued_ += slot.size;
     return true;
   }
 
   // The next packet that may leave now, paid for; the caller releases it. kNone: none, or not yet.
-  [[nodiscard]] std::uint32_t pop(PacketPool& pool, TimeNs now) {
-    if (head_ == PacketPool::kNone || now < next_at_) {
-      return PacketPool::kNone;
+  [[nodiscard]] std::uint32_t pop(SlotPool& pool, TimeNs now) {
+    if (head_ == SlotPool::kNone || now < next_at_) {
+      return SlotPool::kNone;
     }
     const std::uint32_t index = take(pool);
     spend(pool.at(index).size, now);
     return index;
   }
-  void clear(PacketPool& pool) {
-    while (head_ != PacketPool::kNone) {
+  void clear(SlotPool& pool) {
+    while (head_ != SlotPool::kNone) {
       pool.release(take(pool));
     }
   }
 
-  [[nodiscard]] bool is_empty() const { return head_ == PacketPool::kNone; }
+  [[nodiscard]] bool is_empty() const { return head_ == SlotPool::kNone; }
   [[nodiscard]] std::uint32_t queued_bytes() const { return queued_; }
   [[nodiscard]] TimeNs deadline() const { return is_empty() ? kNever : next_at_; }
 
@@ -79,7 +79,7 @@ class Pacer {
     const double needed = static_cast<double>(queued_) * 8 * static_cast<double>(kSecond) / static_cast<double>(kMaxDelay);
     return std::max({rate_, needed, 1.0});
   }
-  std::uint32_t take(PacketPool& pool) {
+  std::uint32_t take(SlotPool& pool) {
     const std::uint32_t index = head_;
     head_ = pool.at(index).next;
     queued_ -= pool.at(index).size;
@@ -88,8 +88,8 @@ class Pacer {
 
   double rate_ = 2'000'000;
   TimeNs next_at_ = 0;
-  std::uint32_t head_ = PacketPool::kNone;
-  std::uint32_t tail_ = PacketPool::kNone;
+  std::uint32_t head_ = SlotPool::kNone;
+  std::uint32_t tail_ = SlotPool::kNone;
   std::uint32_t queued_ = 0;
 };
 

@@ -241,6 +241,9 @@ PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, De
     info.keyframe_start = descriptor->start_of_frame && descriptor->spatial == 0 &&
                           (descriptor->has_structure || starts_sequence);
     apply_descriptor(*descriptor, *reader.structure(), info);
+    info.picture.has_frame_number = true;
+    info.picture.picture_id = descriptor->frame_number;
+    info.picture.keeps_holes = true;
     // The last packet of the whole picture carries the marker.
     info.frame_end = info.frame_end || marker;
   }

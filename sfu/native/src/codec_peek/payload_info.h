@@ -6,16 +6,21 @@
 
 namespace parley {
 
-// The VP8 payload descriptor's rewritable fields (RFC 7741 section 4.2).
-struct Vp8Fields {
-  std::uint8_t descriptor_size = 0;  // 0: not VP8
+// The numbers that must go on when a forward changes its source: in the payload descriptor of VP8 (RFC 7741 section 4.2)
+// and VP9 (RFC 9628 section 4.2), in the dependency descriptor of AV1.
+struct PictureFields {
+  std::uint8_t prefix_size = 0;  // bytes of the payload that hold them, 0: none do
   bool has_picture_id = false;
   bool is_15_bit = false;
   bool has_tl0_pic_idx = false;
-  bool has_tid_keyidx = false;
-  std::uint16_t picture_id = 0;
+  bool has_tid_keyidx = false;    // VP8
+  bool has_frame_number = false;  // AV1
+  std::uint16_t picture_id = 0;   // AV1: the frame number
   std::uint8_t tl0_pic_idx = 0;
   std::uint8_t keyidx = 0;
+
+  // VP9 and AV1 refer to other pictures by the difference of numbers: dropped ones leave holes. VP8's close up.
+  bool keeps_holes = false;
 };
 
 struct PayloadInfo {
@@ -29,7 +34,7 @@ struct PayloadInfo {
   bool has_sps = false;         // H.264: carries a sequence parameter set
   std::uint8_t spatial = 0;     // SVC layer inside this encoding; 0 without SVC
   std::uint8_t temporal = 0;
-  Vp8Fields vp8;
+  PictureFields picture;
 };
 
 }  // namespace parley

@@ -11,26 +11,26 @@ PayloadInfo peek_vp8(Bytes payload, bool marker) {
     const std::uint8_t flags = reader.u8();
     if ((flags & 0x80U) != 0) {  // I
       const std::uint8_t high = reader.u8();
-      info.vp8.has_picture_id = true;
-      info.vp8.is_15_bit = (high & 0x80U) != 0;
-      info.vp8.picture_id =
-          info.vp8.is_15_bit ? static_cast<std::uint16_t>(((high & 0x7FU) << 8U) | reader.u8()) : high;
+      info.picture.has_picture_id = true;
+      info.picture.is_15_bit = (high & 0x80U) != 0;
+      info.picture.picture_id =
+          info.picture.is_15_bit ? static_cast<std::uint16_t>(((high & 0x7FU) << 8U) | reader.u8()) : high;
     }
     if ((flags & 0x40U) != 0) {  // L
-      info.vp8.has_tl0_pic_idx = true;
-      info.vp8.tl0_pic_idx = reader.u8();
+      info.picture.has_tl0_pic_idx = true;
+      info.picture.tl0_pic_idx = reader.u8();
     }
     if ((flags & 0x30U) != 0) {  // T or K
       const std::uint8_t layer = reader.u8();
-      info.vp8.has_tid_keyidx = true;
-      info.vp8.keyidx = layer & 0x1FU;
+      info.picture.has_tid_keyidx = true;
+      info.picture.keyidx = layer & 0x1FU;
       if ((flags & 0x20U) != 0) {
         info.temporal = static_cast<std::uint8_t>(layer >> 6);
         info.temporal_sync = (layer & 0x20U) != 0;  // Y: depends on the base layer only
       }
     }
   }
-  info.vp8.descriptor_size = static_cast<std::uint8_t>(reader.offset());
+  info.picture.prefix_size = static_cast<std::uint8_t>(reader.offset());
   if (!reader.ok() || reader.empty()) {
     return {};  // a descriptor without payload
   }

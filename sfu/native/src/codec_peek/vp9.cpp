@@ -29,8 +29,12 @@ PayloadInfo peek_vp9(Bytes payload, bool marker) {
   const std::uint8_t flags = reader.u8();
   const bool is_inter_predicted = (flags & 0x40U) != 0;  // P
   const bool is_flexible = (flags & 0x10U) != 0;         // F
-  if ((flags & 0x80U) != 0 && (reader.u8() & 0x80U) != 0) {  // I, and M: 15 bits
-    reader.skip(1);
+  if ((flags & 0x80U) != 0) {  // I
+    const std::uint8_t high = reader.u8();
+    info.picture.has_picture_id = true;
+    info.picture.is_15_bit = (high & 0x80U) != 0;  // M
+    info.picture.picture_id =
+        info.picture.is_15_bit ? static_cast<std::uint16_t>(((high & 0x7FU) << 8U) | reader.u8()) : high;
   }
   if ((flags & 0x20U) != 0) {  // L
     const std::uint8_t layer = reader.u8();
@@ -39,9 +43,12 @@ PayloadInfo peek_vp9(Bytes payload, bool marker) {
     info.switch_up = (layer & 0x10U) != 0;  // U
     info.temporal_sync = info.switch_up;
     if (!is_flexible) {
-      reader.skip(1);  // TL0PICIDX
+      info.picture.has_tl0_pic_idx = true;
+      info.picture.tl0_pic_idx = reader.u8();
     }
   }
+  info.picture.prefix_size = static_cast<std::uint8_t>(reader.offset());
+  info.picture.keeps_holes = true;
   if (is_flexible && is_inter_predicted) {
     // Up to three reference differences, each with a bit that says whether another follows.
     for (int i = 0; (reader.u8() & 0x01U) != 0; ++i) {

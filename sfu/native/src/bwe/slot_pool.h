@@ -12,12 +12,12 @@
 
 namespace parley {
 
-class PacketPool {
+class SlotPool {
  public:
   static constexpr std::uint32_t kNone = 0xFFFFFFFF;
   static constexpr std::uint32_t kBlock = 64;
 
-  explicit PacketPool(std::uint32_t max_slots) : max_slots_(max_slots) {}
+  explicit SlotPool(std::uint32_t max_slots) : max_slots_(max_slots) {}
 
   struct Slot {
     std::array<std::uint8_t, kMaxPacketSize> bytes;
