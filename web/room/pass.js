@@ -4,22 +4,27 @@ import { recall, remember } from "../ui/storage.js";
 
 /**
  * The token that opens this room: from the link's fragment, from an earlier load of this tab, or, on a development server, minted.
+ * With it the fragment may name the URL that renews it.
  *
- * It is taken out of the address bar at once, so that a copied address does not hand on one's own pass.
+ * Both are taken out of the address bar at once, so that a copied address does not hand on one's own pass.
  */
 export class Pass {
   #key;
   #room;
   #minted;
+  #renew_url;
 
   constructor(room) {
     this.#room = room;
     this.#key = `parley.pass.${room}`;
     const kept = recall("sessionStorage", this.#key) ?? {};
     const fragment = new URLSearchParams(location.hash.slice(1));
+    const brought = fragment.get("token");
     this.is_host = fragment.has("host") || Boolean(kept.is_host);
-    this.token = fragment.get("token") ?? (still_good(kept.token) ? kept.token : null);
-    this.#minted = !fragment.get("token") && Boolean(kept.minted);
+    this.token = brought ?? (still_good(kept.token) ? kept.token : null);
+    this.#minted = !brought && Boolean(kept.minted);
+    // Only together: a link without a token must not send a kept one anywhere.
+    this.#renew_url = brought ? web_address(fragment.get("renew")) : kept.renew_url ?? null;
     if (location.hash) history.replaceState(null, "", location.pathname);
     this.#keep();
   }
@@ -39,15 +44,21 @@ export class Pass {
     return token;
   }
 
-  /** A function that fetches the next token of the same identity, or null where only the link's sender can. */
+  /** What fetches the next token of the same identity: a function, the link's URL, or null where only the link's sender can. */
   get renew() {
-    if (!this.#minted) return null;
+    if (!this.#minted) return this.#renew_url;
     return async () => {
       const { token } = await fetch_dev_token({ room: this.#room, moderator: this.is_host, identity: this.claims.sub });
       this.token = token;
       this.#keep();
       return token;
     };
+  }
+
+  /** The server took a newer token. */
+  replace(token) {
+    this.token = token;
+    this.#keep();
   }
 
   /** Forget the token. */
@@ -57,11 +68,17 @@ export class Pass {
   }
 
   #keep() {
-    if (this.token || this.is_host) remember("sessionStorage", this.#key, { token: this.token, minted: this.#minted, is_host: this.is_host });
+    if (this.token || this.is_host) remember("sessionStorage", this.#key, { token: this.token, minted: this.#minted, renew_url: this.#renew_url, is_host: this.is_host });
   }
 }
 
 function still_good(token) {
   const exp = token ? claims_of(token)?.exp : null;
   return Number.isFinite(exp) && exp * 1000 > Date.now() + 60_000;
+}
+
+function web_address(text) {
+  if (!text || !URL.canParse(text, location.href)) return null;
+  const url = new URL(text, location.href);
+  return url.protocol === "https:" || url.protocol === "http:" ? url.href : null;
 }

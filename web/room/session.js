@@ -1,5 +1,6 @@
 import { by_id, el, fill } from "../ui/dom.js";
 import { icon } from "../ui/icons.js";
+import { clock_time } from "../ui/text.js";
 import { toast } from "../ui/toast.js";
 import { Banners } from "./banners.js";
 import { Studio } from "./broadcast.js";
@@ -92,10 +93,8 @@ export class Session {
     room.on("quality", ({ grade }) => this.#show_quality(grade));
     room.on("terms", () => this.#ask_terms());
     room.on("goaway", () => this.#banners.show("connection", "The server restarts. You are reconnected in a moment.", { kind: "warn" }));
-    room.on("token_expiring", ({ token_expires_at }) => {
-      const time = new Date(token_expires_at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-      this.#banners.show("pass", `Your link ends at ${time}. Ask for a new one to stay.`, { kind: "warn", action: { text: "Hide", run: () => this.#banners.hide("pass") } });
-    });
+    room.on("token_expiring", ({ token_expires_at }) => this.#show_expiry(token_expires_at));
+    room.on("token_renewed", () => this.#banners.hide("pass"));
     room.on("codec_unsupported", ({ codec }) => toast(`Somebody here cannot show ${codec} video.`, { kind: "error" }));
     room.on("own_muted", ({ source, enforced }) => {
       if (source !== "mic") return;
@@ -115,6 +114,11 @@ export class Session {
       kind: "warn",
       action: { text: "Read them", run: () => ask_terms(this.#room, () => this.#banners.hide("terms")) },
     });
+  }
+
+  #show_expiry(token_expires_at) {
+    const text = `Your link ends at ${clock_time(token_expires_at * 1000)}. Ask for a new one to stay.`;
+    this.#banners.show("pass", text, { kind: "warn", action: { text: "Hide", run: () => this.#banners.hide("pass") } });
   }
 
   #reconnected(resumed) {

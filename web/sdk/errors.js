@@ -9,6 +9,11 @@ export class ParleyError extends Error {
     this.data = data;
   }
 
+  /** Whatever was thrown, as a ParleyError; `code` names what is none yet. */
+  static from_any(error, code) {
+    return error instanceof ParleyError ? error : new ParleyError(code, error?.message || String(error));
+  }
+
   /** From the `error` member of a JSON-RPC answer. */
   static from_rpc({ code, message, data }) {
     if (code === -32000 && data?.code) return new ParleyError(data.code, data.reason ?? message, data);

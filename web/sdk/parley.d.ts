@@ -140,8 +140,11 @@ export interface RoomOptions {
   uses?: Record<Use, boolean> | null;
   /** `resume_secret` of an earlier Room, to take its place after a page reload. */
   resume?: string | null;
-  /** Fetches the next token of the same identity; called at 80 % of a token's life. */
-  renew?: (() => Promise<string>) | null;
+  /**
+   * Where the next token of the same identity comes from, asked at 80 % of a token's life and again until it ends: a function, or a URL
+   * that is POSTed to with `Authorization: Bearer <the token now>` and answers `{"token": "..."}`. Without it call `room.renew` on `token_expiring`.
+   */
+  renew?: (() => Promise<string>) | string | null;
   /** For the server's diagnostics. */
   client?: { name: string; version: string };
 }
@@ -182,8 +185,10 @@ export interface RoomEvents {
   /** Terms or a notice were answered: what was refused for them may be tried again. */
   unblocked: undefined;
   permissions: { permissions: Permission[] };
-  /** The token ends soon and could not be renewed. */
+  /** The token ends soon: there is no `renew`, or its first try failed with `error` (it is tried again until the token ends). */
   token_expiring: { token_expires_at: number; error?: ParleyError };
+  /** The server took a newer token. */
+  token_renewed: { token_expires_at: number };
   codec_unsupported: { track: number; codec: string };
   goaway: { reason: string };
   media_state: { direction: "send" | "receive"; state: RTCPeerConnectionState };
@@ -193,7 +198,7 @@ export interface RoomEvents {
   error: ParleyError;
 }
 
-/** A refusal or failure. `code` is stable (docs/protocol.md section 6, or unreachable, disconnected, timeout, denied, no_device, busy, insecure). */
+/** A refusal or failure. `code` is stable (docs/protocol.md section 6, or unreachable, disconnected, timeout, denied, no_device, busy, insecure, renewal_failed). */
 export class ParleyError extends Error {
   readonly code: string;
   /** A sentence that says how to mend it. */
