@@ -1,5 +1,6 @@
 """Starting and ending recordings, broadcasts and external viewings of a room."""
 
+from media.gates import GatesExhausted
 from policy import LIVE, Deny, Permission, Site, Use, may_start
 from rooms.activity import Activity, Kill
 from rooms.activity_events import SitesChanged
@@ -34,6 +35,7 @@ class Activities:
         started_by: Member | None,
         activity_id: str | None,
         kill: Kill | None,
+        only: str | None,
     ) -> Activity:
         """Start a recording or broadcast.
 
@@ -48,7 +50,14 @@ class Activities:
             sink = await room.router.sink()
         try:
             return await self._start(
-                room, use, sites, started_by, activity_id or self._house.id("act"), sink=sink, kill=kill
+                room,
+                use,
+                sites,
+                started_by,
+                activity_id or self._house.id("act"),
+                sink=sink,
+                kill=kill,
+                only=only,
             )
         except BaseException:
             await self._consent.gates.desk(room).taps.close_sink(sink)
@@ -69,11 +78,10 @@ class Activities:
         return await self._start(room, LIVE, (site,), None, self._house.id("vw"), sink=None, kill=None)
 
     def _watching(self, room: Room, site: Site) -> Activity | None:
-        for activity in room.running():
-            if activity.use == LIVE and any(known.id == site.id for known in activity.sites):
-                self._stop_lingering(activity)
-                return activity
-        return None
+        found = room.viewing_of(site)
+        if found is not None:
+            self._stop_lingering(found)
+        return found
 
     def unwatch(self, room: Room, site: Site) -> None:
         """A viewer of that site left: the viewing ends some time after its last one."""
@@ -93,6 +101,7 @@ class Activities:
         *,
         sink: Sink | None,
         kill: Kill | None,
+        only: str | None = None,
     ) -> Activity:
         self._check_room(room, activity_id)
         activity = Activity(
@@ -104,14 +113,13 @@ class Activities:
             room_name=room.name,
             started_by=started_by.id if started_by is not None else None,
             since_ms=self._house.now_ms(),
-            epoch_slot=room.epoch_slot,
             terms_version=self._consent.policy.current_terms().version,
             events_limit=self._house.limits.activity_events_waiting,
             is_viewing=sink is None,
+            only=only,
             sink=sink,
             kill=kill,
             gates_fd=self._house.plane.gates.read_only_fd,
-            epoch=lambda: room.epoch,
             owner=self,
         )
         notary = self._consent.notary
@@ -121,10 +129,25 @@ class Activities:
         if twin is not None:
             return twin
         self._check_room(room, activity_id)
+        if not activity.is_viewing:
+            self._begin_epoch(room, activity)
         room.activities_by_id[activity.id] = activity
         self._rooms[activity.id] = room
         self._announce(room, activity)
         return activity
+
+    def _begin_epoch(self, room: Room, activity: Activity) -> None:
+        try:
+            activity.epoch_slot = self._house.plane.allocator.allocate()
+        except GatesExhausted as error:
+            raise Refused(Code.ROOM_FULL, "all gates are in use", retry_after_s=30.0) from error
+        room.advance_epoch(activity)
+
+    def _end_epoch(self, room: Room, activity: Activity) -> None:
+        if activity.epoch_slot:
+            last = self._house.plane.allocator.next_version(activity.epoch_slot)
+            room.router.close_gate(last.slot, last.version)
+            self._house.plane.allocator.release(activity.epoch_slot)
 
     def _check_room(self, room: Room, activity_id: str) -> None:
         if room.is_closed:
@@ -159,7 +182,7 @@ class Activities:
     def greet(self, room: Room, member: Member) -> None:
         """Somebody came in while something runs: they get the same notices."""
         for activity in room.running():
-            if not activity.is_viewing and member.transport != "whep":
+            if not activity.is_viewing and member.transport != "whep" and activity.concerns(member):
                 self._consent.gates.desk(room).taps.greet(activity, member)
         for notice in room.notices_for(member):
             self._notify(room, member, notice)
@@ -219,6 +242,7 @@ class Activities:
         activity.is_running = False
         room.activities_by_id.pop(activity.id, None)
         self._consent.gates.close(room, activity)
+        self._end_epoch(room, activity)
         activity.end(reason)
         notary = self._consent.notary
         notary.queue(notary.activity(activity, LedgerKind.ACTIVITY_STOPPED, reason))

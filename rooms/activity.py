@@ -72,14 +72,13 @@ class Activity:
         room_name: str,
         started_by: str | None,
         since_ms: int,
-        epoch_slot: int,
         terms_version: str,
         events_limit: int,
         is_viewing: bool,
+        only: str | None,
         sink: Sink | None,
         kill: Kill | None,
         gates_fd: Callable[[], int],
-        epoch: Callable[[], int],
         owner: ActivityOwner,
     ) -> None:
         self.id = id
@@ -91,12 +90,16 @@ class Activity:
         self.room = room_name
         self.started_by = started_by
         self.since_ms = since_ms
-        self.epoch_slot = epoch_slot
-        """Slot of the room's cut epoch in the gate page."""
+        self.epoch_slot = 0
+        """Slot of its cut epoch in the gate page, while it runs; an external viewing has none."""
+        self.epoch = 0
+        """Its cut epoch now: moved on by every cut that takes somebody out of it."""
         self.terms_version = terms_version
         """Version in force when the activity started."""
         self.is_viewing = is_viewing
         """External viewing: forwards instead of taps, no consumer."""
+        self.only = only
+        """Identity that it is about alone: of nobody else anything goes in. None: it is about everyone."""
         self.is_running = True
         self.sink = sink
         """Where tap records come out; None after `SinkLost` until `new_sink`."""
@@ -107,14 +110,12 @@ class Activity:
         )
         self._kill = kill
         self._gates_fd = gates_fd
-        self._epoch = epoch
         self._owner = owner
         self._cuts: dict[int, asyncio.Future[None]] = {}
 
-    @property
-    def epoch(self) -> int:
-        """The room's cut epoch now."""
-        return self._epoch()
+    def concerns(self, member: Member) -> bool:
+        """Whether anything of this person may go into it, given their grant."""
+        return self.only is None or self.only == member.identity
 
     def gates_fd(self) -> int:
         """A new read-only descriptor of the gate page, for the consumer; the caller closes its copy."""

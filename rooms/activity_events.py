@@ -74,7 +74,7 @@ class ChatLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """Gates closed and the room's epoch advanced already: discard what holds this person, then acknowledge.
+    """Gates closed and the activity's epoch advanced already: discard what holds this person, and say so.
 
     `Activity.acknowledge(cut_id)` must come within 150 ms, else the consumer is killed and its sink closed.
     `reason`: `revoked`, `suspended`, `left`, `removed`, `banned`, `token_expired`, `terms_changed`,
@@ -87,7 +87,7 @@ class Cut:
     slots: tuple[tuple[int, int], ...]
     """(slot, version) pairs that were open and are not any more."""
     epoch: int
-    """The room's cut epoch from now on; composed material of an older one must not leave."""
+    """The activity's cut epoch from now on; composed material of an older one must not leave."""
     reason: str
 
 

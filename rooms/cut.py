@@ -67,11 +67,13 @@ class Cutter:
         acknowledgements: dict[Activity, list[asyncio.Future[None]]] = {}
         taps: list[TapId] = []
         if closings:
-            epoch = self._room.advance_epoch()
+            consuming = dict.fromkeys(activity for activity, _ in closings if not activity.is_viewing)
+            epochs = {activity: self._room.advance_epoch(activity) for activity in consuming}
             for activity, grant in closings:
                 if activity.is_viewing:
                     continue
-                future = self._tell(activity, grant.member, slots[activity, grant.member], epoch, reason)
+                slot = slots[activity, grant.member]
+                future = self._tell(activity, grant.member, slot, epochs[activity], reason)
                 acknowledgements.setdefault(activity, []).append(future)
                 taps += self._taps.closed(activity, grant, reason)
                 activity.events.put(person_of(grant.member, None))

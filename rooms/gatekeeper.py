@@ -124,7 +124,7 @@ class Gatekeeper:
             grant = activity.grants.pop(member.id, None)
             if grant is not None:
                 self._release(grant)
-            if not activity.is_viewing and member.transport != "whep":
+            if not activity.is_viewing and member.transport != "whep" and activity.concerns(member):
                 activity.events.put(person_of(member, None))
 
     def close(self, room: Room, activity: Activity) -> None:
@@ -154,7 +154,7 @@ class Gatekeeper:
     def _wanted(self, room: Room, members: list[Member]) -> dict[tuple[str, str], frozenset[Media]]:
         wanted: dict[tuple[str, str], frozenset[Media]] = {}
         for activity in room.running():
-            for member in members:
+            for member in filter(activity.concerns, members):
                 allowed = frozenset(
                     media
                     for media in Media

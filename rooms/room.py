@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from policy import Ban, RoomFacts, RoomSettings
+from policy import LIVE, Ban, RoomFacts, RoomSettings, Site
 from rooms.activity import Activity
 from rooms.chat import ChatLog
 from rooms.clock import Timer
@@ -27,7 +27,6 @@ class Room:
         is_kept: bool,
         bans: tuple[Ban, ...],
         router: Router,
-        epoch_slot: int,
     ) -> None:
         self.house = house
         self.id = id
@@ -50,19 +49,17 @@ class Room:
         self.empty: Timer | None = None
         self.on_left: Callable[[], None] = lambda: None
         """Called when somebody's place is free again."""
-        self.epoch_slot = epoch_slot
-        self.epoch = 0
         self.speaker: TrackId | None = None
         self.spoken: tuple[tuple[str, int], ...] = ()
         self.facts: RoomFacts
         """What consent is decided by; kept current by the consent service."""
 
-    def advance_epoch(self) -> int:
-        """Move the room's cut epoch on, at once and for every process that maps the page; the new epoch."""
-        gate: Gate = self.house.plane.allocator.next_version(self.epoch_slot)
-        self.epoch = gate.version
+    def advance_epoch(self, activity: Activity) -> int:
+        """Move an activity's cut epoch on, for every process that maps the page at once; the new epoch."""
+        gate: Gate = self.house.plane.allocator.next_version(activity.epoch_slot)
+        activity.epoch = gate.version
         self.router.open_gate(gate)
-        return self.epoch
+        return activity.epoch
 
     def people(self) -> Iterator[Member]:
         """Those who can be used for something: present, inside, not mere viewers."""
@@ -82,6 +79,19 @@ class Room:
     def running(self) -> tuple[Activity, ...]:
         """Everything that runs now, oldest first."""
         return tuple(activity for activity in self.activities_by_id.values() if activity.is_running)
+
+    def viewing_of(self, site: Site) -> Activity | None:
+        """The running `live` activity that governs viewers at that site: it names the site, and everyone."""
+        return next(
+            (
+                activity
+                for activity in self.running()
+                if activity.use == LIVE
+                and activity.only is None
+                and any(known.id == site.id for known in activity.sites)
+            ),
+            None,
+        )
 
     def notice_ids(self) -> tuple[str, ...]:
         """Ids of the notices of everything that runs."""

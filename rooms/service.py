@@ -9,7 +9,6 @@ from typing import Self
 import structlog
 
 from cluster import Cluster, LocalCluster, Node
-from media.gates import GatesExhausted
 from media.tasks import TaskScope
 from policy import (
     Acceptance,
@@ -295,11 +294,13 @@ class RoomService:
         started_by: str | None = None,
         activity_id: str | None = None,
         kill: Kill | None = None,
+        only: str | None = None,
     ) -> Activity:
         """Start a recording or broadcast of an open room: the notice goes out, people join it one by one.
 
         `started_by`: a participant id; `activity_id`: the id that people and the ledger see (a recording's
-        or broadcast's); `kill`: ends the consumer at once when it does not acknowledge a cut.
+        or broadcast's); `kill`: ends the consumer at once when it does not acknowledge a cut; `only`: the
+        identity that it is about alone (passthrough), so that of nobody else anything goes into it.
 
         Raises: Refused (forbidden, not_found, conflict, invalid_request, unavailable).
         """
@@ -313,6 +314,7 @@ class RoomService:
             started_by=starter,
             activity_id=activity_id,
             kill=kill,
+            only=only,
         )
 
     # Inside
@@ -361,13 +363,8 @@ class RoomService:
             raise Refused(Code.CONFLICT, "the room is open on another node", retry_after_s=1.0)
         policy = CodecPolicy(video=settings.video_codecs, audio=settings.audio_codecs)
         try:
-            epoch_slot = house.plane.allocator.allocate()
-        except GatesExhausted as error:
-            raise Refused(Code.ROOM_FULL, "all gates are in use", retry_after_s=30.0) from error
-        try:
             router = house.plane.router(room_id, policy)
         except SfuError as error:
-            house.plane.allocator.release(epoch_slot)
             raise Refused(Code.UNAVAILABLE, "the media plane is closed") from error
         room = Room(
             house,
@@ -377,9 +374,7 @@ class RoomService:
             is_kept=row is not None,
             bans=bans,
             router=router,
-            epoch_slot=epoch_slot,
         )
-        room.advance_epoch()
         room.on_left = lambda: self._watch_empty(room)
         self._rooms[name] = room
         self.consent.enter(room)
@@ -410,7 +405,6 @@ class RoomService:
         everyone = [*room.members.values(), *room.viewers.values()]
         endings = [self._desks.leaving.begin(room, member, "room_closed") for member in everyone]
         await wait_all(self._house.clock, [ending for ending in endings if ending is not None], _CLOSE_S)
-        self._close_epoch(room)
         try:
             await room.router.close()
         except SfuError as error:
@@ -418,14 +412,6 @@ class RoomService:
         self.consent.leave(room)
         await self._house.cluster.release(room.id, self._house.config.node)
         _log.info("room_closed", room=room.id, reason=reason)
-
-    def _close_epoch(self, room: Room) -> None:
-        last = self._house.plane.allocator.next_version(room.epoch_slot)
-        try:
-            room.router.close_gate(last.slot, last.version)
-        except SfuError as error:
-            _log.warning("router_close_failed", room=room.id, code=error.code)
-        self._house.plane.allocator.release(room.epoch_slot)
 
     def _admit(self, room: Room, request: JoinRequest) -> None:
         """Look at the comer once more, from what is known now.

@@ -88,7 +88,7 @@ class Taps:
 
     def introduce(self, activity: Activity) -> None:
         """Tell a new consumer who is there, as placeholders until their gates open."""
-        for member in self._room.people():
+        for member in filter(activity.concerns, self._room.people()):
             activity.events.put(person_of(member, None))
 
     def greet(self, activity: Activity, member: Member) -> None:

@@ -72,17 +72,9 @@ class Views:
 
     def activity_of(self, viewer: Member) -> Activity | None:
         """The running `live` activity that governs an external viewer: one that names their site."""
-        site = viewer.site
-        if not viewer.is_external or site is None:
+        if not viewer.is_external or viewer.site is None:
             return None
-        return next(
-            (
-                activity
-                for activity in self._room.running()
-                if activity.use == "live" and any(known.id == site.id for known in activity.sites)
-            ),
-            None,
-        )
+        return self._room.viewing_of(viewer.site)
 
     def tell_outside(self, author: Member, line: ChatMessage) -> None:
         """Pass a chat line to the external viewers for whom its author is granted: by screen name alone."""

@@ -351,9 +351,8 @@ class ConsentMachine(RuleBasedStateMachine):
         if self.context is None:
             return
         page = self.house.plane.gates
-        room = self.house.service.room("demo")
-        epoch = room.epoch_slot if room is not None else 0
-        open_slots = {slot for slot in range(1, 200) if slot != epoch and page.value(slot) & 1}
+        epochs = {consumer.activity.epoch_slot for consumer in self.model.running.values()}
+        open_slots = {slot for slot in range(1, 200) if slot not in epochs and page.value(slot) & 1}
         known = {slot for name in NAMES for slot, _ in self.open_slots(name)}
         assert open_slots == known
 
