@@ -3,7 +3,7 @@
 from policy import LIVE, RECORD
 from rooms import Cut, NoticeRaised, PersonChanged
 from tests.rooms.rig import PARTNER_SITE, Rig, until
-from tests.rooms.test_viewers import outsider
+from tests.rooms.test_viewers import VIEW, outsider
 
 
 async def both(house: Rig):
@@ -60,6 +60,7 @@ async def test_a_viewer_outside_is_not_governed_by_an_activity_about_one_person(
     await house.acknowledge(ada, bob)
     house.drain(bob)
     viewer = await outsider(house, site=PARTNER_SITE)
+    await viewer.view(house.offer(capture=VIEW))
     assert [notice.sites for notice in house.events(bob, NoticeRaised)] == [(PARTNER_SITE,)]
     await viewer.leave()
 
