@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 import uvloop
@@ -29,6 +29,9 @@ from server.tls import TlsError
 from sfu import SfuError
 from signaling import ApiKey, SignalingError, TokenError, VouchedTerms, join_url, mint
 from store import Store, StoreConfig, StoreError
+
+if TYPE_CHECKING:
+    from server.wiring import Server
 
 T = TypeVar("T")
 
@@ -60,6 +63,8 @@ Url = Annotated[str, typer.Option("--url", help="Address of the running server")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table")]
 
 _URL: Final = "http://127.0.0.1:8080"
+_DEMO: Final = "demo"
+"""The room whose links are printed at the start."""
 
 
 def main() -> None:
@@ -147,7 +152,7 @@ async def _serve(config: Config) -> None:
         loop.add_signal_handler(number, ask)
     await server.start()
     try:
-        _greet(server.origin(), server.join_link("demo", "host"), server.media_config().addresses, config)
+        _greet(server, config)
         await stop.wait()
         _err.print("Stopping. Once more to stop at once.", style="dim")
     finally:
@@ -161,10 +166,11 @@ async def _serve(config: Config) -> None:
             hurried.cancel()
 
 
-def _greet(origin: str, link: str | None, media: tuple[str, ...], config: Config) -> None:
+def _greet(server: "Server", config: Config) -> None:
     body = Text()
-    body.append(f"{origin}/\n", style="bold")
-    body.append(f"media on UDP {config.media.port}, {', '.join(media)}\n", style="dim")
+    body.append(f"{server.origin()}/\n", style="bold")
+    addresses = ", ".join(server.media_config().addresses)
+    body.append(f"media on UDP {config.media.port}, {addresses}\n", style="dim")
     if not config.keys:
         key = config.server.data_dir / "dev-key.json"
         body.append(f"key generated for this machine: {key}\n", style="dim")
@@ -172,8 +178,10 @@ def _greet(origin: str, link: str | None, media: tuple[str, ...], config: Config
         _out.print(Panel(body, title="Parley", expand=False))
     else:
         print(body.plain, flush=True)
-    if link is not None:
-        # Plain and unwrapped: a link that is to be clicked, copied, or read by a script.
+    # Plain and unwrapped: links that are to be clicked, copied, or read by a script.
+    if not config.is_loopback and (invitation := server.invitation(_DEMO)) is not None:
+        print(f"Invite others: {invitation}", flush=True)
+    if (link := server.join_link(_DEMO, "host")) is not None:
         print(f"Join: {link}", flush=True)
 
 
@@ -191,6 +199,9 @@ def token(
     terms_version: Annotated[str | None, typer.Option(help="The terms that they accepted")] = None,
     ttl: Annotated[int, typer.Option(help="Seconds that it lives", min=1, max=86_400)] = 3_600,
     external: Annotated[bool, typer.Option("--external", help="A viewer outside the room")] = False,
+    guests: Annotated[
+        bool, typer.Option("--guests", help="An invitation: each who opens it gets an identity of their own")
+    ] = False,
     key_id: Annotated[str | None, typer.Option(help="Sign with this configured key")] = None,
     link: Annotated[str | None, typer.Option(help="Print a join link of this server instead")] = None,
     config: ConfigPath = None,
@@ -214,6 +225,7 @@ def token(
             name=name,
             terms=terms,
             is_external=external,
+            is_invitation=guests,
         )
     except (TokenError, DevKeyError, ValueError) as error:
         _fail(str(error))

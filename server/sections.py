@@ -86,7 +86,9 @@ class WebSection:
     privacy: str = option("", "Address for privacy requests, shown to people")
     hosts: tuple[str, ...] = option((), "Host names that a development server answers to, besides localhost")
     origins: tuple[str, ...] = option(
-        (), "Origins, besides the server's own, whose pages may call it", check=_origins
+        (),
+        "Origins, besides the server's own, whose pages may call it, and that may renew tokens",
+        check=_origins,
     )
     frame_ancestors: tuple[str, ...] = option(
         (), "Origins that may frame /embed/; empty: any", check=_origins

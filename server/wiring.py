@@ -169,12 +169,28 @@ class Server:
 
     def join_link(self, room: str, identity: str) -> str | None:
         """A link that lets its holder do everything in a room; None without a key that can make tokens."""
+        return self._link(room, identity, set(Permission) - {Permission.ADMIN}, is_invitation=False)
+
+    def invitation(self, room: str) -> str | None:
+        """A link that gives each who opens it an identity of their own; None as for `join_link`."""
+        permissions = {Permission.JOIN, Permission.PUBLISH, Permission.SUBSCRIBE, Permission.CHAT}
+        return self._link(room, "guest", permissions, is_invitation=True)
+
+    def _link(
+        self, room: str, identity: str, permissions: set[Permission], *, is_invitation: bool
+    ) -> str | None:
         key = self.keys.signer()
         if key is None:
             return None
-        permissions = set(Permission) - {Permission.ADMIN}
-        now = SystemClock().wall_ms() / 1000
-        token = mint(key, identity=identity, room=room, permissions=permissions, now=now, ttl_s=_LINK_TTL_S)
+        token = mint(
+            key,
+            identity=identity,
+            room=room,
+            permissions=permissions,
+            now=SystemClock().wall_ms() / 1000,
+            ttl_s=_LINK_TTL_S,
+            is_invitation=is_invitation,
+        )
         return join_url(self.origin(), room, token)
 
     # Parts from the configuration.

@@ -34,7 +34,6 @@ _CSP: Final = "; ".join([  # noqa: FLY002 - one directive a line
     "style-src 'self'",
     "img-src 'self' data: blob:",
     "media-src 'self' blob: mediastream:",
-    "connect-src 'self' ws: wss:",
     "font-src 'self'",
     "worker-src 'self'",
     "manifest-src 'self'",
@@ -127,12 +126,15 @@ async def static(request: web.Request) -> web.Response:
     return _send(request, asset, {})
 
 
-def _page(request: web.Request, name: str, ancestors: str, permissions: str) -> web.Response:
+def _page(
+    request: web.Request, name: str, ancestors: str, permissions: str, connects: tuple[str, ...] = ()
+) -> web.Response:
     asset = request.config_dict[ASSETS].get(name)
     if asset is None:
         raise Problem("not_found", "There is no such page")
+    connect = " ".join(("connect-src 'self' ws: wss:", *connects))
     headers = {
-        "Content-Security-Policy": f"{_CSP}; frame-ancestors {ancestors}",
+        "Content-Security-Policy": f"{_CSP}; {connect}; frame-ancestors {ancestors}",
         "Permissions-Policy": permissions,
         "Cross-Origin-Opener-Policy": "same-origin",
     }
@@ -145,8 +147,12 @@ async def home(request: web.Request) -> web.Response:
 
 
 async def room(request: web.Request) -> web.Response:
-    """`GET /r/{room}`: the room; what is behind the name is told only to a token."""
-    return _page(request, "room/index.html", "'none'", _PERMISSIONS)
+    """`GET /r/{room}`: the room; what is behind the name is told only to a token.
+
+    It may ask the listed origins for the renewal of a token.
+    """
+    origins = context_of(request).config.origins
+    return _page(request, "room/index.html", "'none'", _PERMISSIONS, connects=origins)
 
 
 async def terms(request: web.Request) -> web.Response:

@@ -41,7 +41,10 @@ MAX_USES: Final = 32
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+\Z")
 _HEADER_FIELDS = frozenset({"alg", "kid", "typ"})
-_CLAIMS = frozenset({"sub", "name", "room", "nbf", "exp", "grants", "terms", "external", "jti", "iat", "iss"})
+_CLAIMS = frozenset({
+    *("sub", "name", "room", "nbf", "exp", "grants", "terms", "external", "guests"),
+    *("jti", "iat", "iss"),
+})  # fmt: skip
 _MAX_INSTANT = 1 << 40
 _PUBLIC_KEYS: Final[Mapping[str, type]] = {
     "RS256": RSAPublicKey,
@@ -134,6 +137,8 @@ class Claims:
     permissions: frozenset[Permission]
     terms: VouchedTerms | None = None
     is_external: bool = False
+    guest_permissions: frozenset[Permission] | None = None
+    """What each guest of an invitation may; None: no invitation. An invitation itself permits nothing."""
 
     def allows(self, permission: Permission) -> bool:
         """Whether the token carries `permission`; `admin` carries all."""
@@ -223,6 +228,7 @@ def mint(
     name: str | None = None,
     terms: VouchedTerms | None = None,
     is_external: bool = False,
+    is_invitation: bool = False,
 ) -> str:
     """Make a token that `KeyRing.verify` accepts.
 
@@ -246,6 +252,8 @@ def mint(
         payload["terms"] = {"version": terms.version, "uses": sorted(terms.uses)}
     if is_external:
         payload["external"] = True
+    if is_invitation:
+        payload["guests"] = True
     _claims(key.id, payload, now)
     token = jwt.encode(payload, key.secret, algorithm=key.alg, headers={"kid": key.id})
     if len(token) > MAX_TOKEN_BYTES:
@@ -297,9 +305,13 @@ def _claims(key_id: str, payload: Mapping[str, object], now: float) -> Claims:
     identity = _name(payload.get("sub"), "sub", normalize_identity)
     if identity is None:
         raise TokenError("The token names no identity (sub)")
-    is_external = payload.get("external", False)
-    if not isinstance(is_external, bool):
-        raise TokenError("The claim external is true or false")
+    is_external = _flag(payload, "external")
+    terms = _terms(payload.get("terms"))
+    is_invitation = _flag(payload, "guests")
+    if is_invitation and (is_external or terms is not None or Permission.ADMIN in permissions):
+        raise TokenError(
+            "An invitation (guests) has no admin, is not external and vouches for nobody's terms"
+        )
     return Claims(
         key=key_id,
         identity=identity,
@@ -307,10 +319,18 @@ def _claims(key_id: str, payload: Mapping[str, object], now: float) -> Claims:
         room=room,
         not_before=not_before,
         expires_at=expires_at,
-        permissions=permissions,
-        terms=_terms(payload.get("terms")),
+        permissions=frozenset() if is_invitation else permissions,
+        terms=terms,
         is_external=is_external,
+        guest_permissions=permissions if is_invitation else None,
     )
+
+
+def _flag(payload: Mapping[str, object], claim: str) -> bool:
+    value = payload.get(claim, False)
+    if not isinstance(value, bool):
+        raise TokenError(f"The claim {claim} is true or false")
+    return value
 
 
 def _lifetime(payload: Mapping[str, object], now: float) -> tuple[int, int]:

@@ -8,12 +8,21 @@ from urllib.parse import quote
 from policy import Permission, Use, normalize_room, parse_permissions
 from signaling.context import Context, origin_allowed, own_origin
 from signaling.errors import Problem
-from signaling.rest.bodies import DevTokenBody, DevTokenView, SiteInfo, TokenBody, TokenView
-from signaling.rest.endpoint import Call, Endpoint
+from signaling.rest.bodies import (
+    DevTokenBody,
+    DevTokenView,
+    GuestView,
+    InvitationBody,
+    SiteInfo,
+    TokenBody,
+    TokenView,
+)
+from signaling.rest.endpoint import Call, Endpoint, forbidden
 from signaling.tokens import ApiKey, TokenError, VouchedTerms, mint
 
 _DEV_TTL_S: Final = 12 * 3600
 _GUEST: Final = (Permission.JOIN, Permission.PUBLISH, Permission.SUBSCRIBE, Permission.CHAT)
+_GUEST_IDENTITY: Final = "guest"
 _HOST: Final = (Permission.MODERATE, Permission.RECORD, Permission.BROADCAST)
 
 
@@ -52,6 +61,7 @@ async def _mint(call: Call) -> TokenView:
             name=body.name,
             terms=terms,
             is_external=body.external,
+            is_invitation=body.guests,
         )
     except TokenError as error:
         raise Problem("unprocessable", error.reason) from error
@@ -61,6 +71,50 @@ async def _mint(call: Call) -> TokenView:
         link = join_url(own_origin(call.request, context.config), room, token)
         link = link.replace("/r/", "/embed/", 1) if body.external else link
     return TokenView(token, int(now) + body.ttl_s, link)
+
+
+async def _invite(call: Call) -> TokenView:
+    room = call.room_part()
+    claims = call.require(Permission.MODERATE, room)
+    body: InvitationBody = call.body
+    now = time.time()
+    expires_at = min(int(now) + body.ttl_s, claims.expires_at) if claims.room else int(now) + body.ttl_s
+    token = mint(
+        _signer(call.context),
+        identity=_GUEST_IDENTITY,
+        room=room,
+        permissions=_GUEST,
+        now=now,
+        ttl_s=max(1, expires_at - int(now)),
+        is_invitation=True,
+    )
+    call.headers["Cache-Control"] = "no-store"
+    return TokenView(token, expires_at, join_url(own_origin(call.request, call.context.config), room, token))
+
+
+async def _guest(call: Call) -> GuestView:
+    room = call.room_part()
+    invitation = call.context.claims(call.request)
+    if invitation.guest_permissions is None or invitation.room != room:
+        raise forbidden()
+    now = int(time.time())
+    identity = f"{invitation.identity}-{secrets.token_hex(4)}"
+    # Within the leeway of clocks an invitation that has just ended still opens the room.
+    ttl_s = max(1, invitation.expires_at - now)
+    try:
+        token = mint(
+            _signer(call.context),
+            identity=identity,
+            room=room,
+            permissions=invitation.guest_permissions,
+            now=now,
+            ttl_s=ttl_s,
+            name=invitation.name,
+        )
+    except TokenError as error:
+        raise Problem("unprocessable", error.reason) from error
+    call.headers["Cache-Control"] = "no-store"
+    return GuestView(token, identity, now + ttl_s)
 
 
 async def _dev_token(call: Call) -> DevTokenView:
@@ -74,7 +128,7 @@ async def _dev_token(call: Call) -> DevTokenView:
         or not origin_allowed(call.request, context.config)
     ):
         raise Problem("not_found", "There is nothing here")
-    identity = body.identity or f"guest-{secrets.token_hex(4)}"
+    identity = body.identity or f"{_GUEST_IDENTITY}-{secrets.token_hex(4)}"
     permissions = _GUEST + (_HOST if body.moderator else ())
     try:
         token = mint(
@@ -108,6 +162,29 @@ ENDPOINTS = (
         result=TokenView,
         status=201,
         problems=("unavailable",),
+    ),
+    Endpoint(
+        method="POST",
+        path="/rooms/{room}/invitations",
+        name="createInvitation",
+        summary="Make an invitation: a link that gives each who opens it an identity of their own",
+        handler=_invite,
+        permissions=(Permission.MODERATE,),
+        body=InvitationBody,
+        result=TokenView,
+        status=201,
+        problems=("unavailable",),
+    ),
+    Endpoint(
+        method="POST",
+        path="/rooms/{room}/guests",
+        name="createGuest",
+        summary="Turn an invitation, sent as the bearer token, into a guest's own token",
+        handler=_guest,
+        result=GuestView,
+        status=201,
+        is_public=True,
+        problems=("unauthorized", "forbidden", "unavailable"),
     ),
     Endpoint(
         method="POST",

@@ -108,6 +108,22 @@ class TokenBody(Struct, frozen=True):
     uses: UseList | None = None
     terms_version: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
     external: bool = False
+    guests: bool = False
+    """An invitation: whoever opens its link gets an identity of their own."""
+
+
+class InvitationBody(Struct, frozen=True):
+    """An invitation to make."""
+
+    ttl_s: Annotated[int, Meta(ge=1, le=86_400)] = 12 * 3_600
+
+
+class GuestView(Struct, frozen=True):
+    """A guest's own token."""
+
+    token: str
+    identity: str
+    expires_at: int
 
 
 class TokenView(Struct, frozen=True):

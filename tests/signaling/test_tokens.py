@@ -110,6 +110,10 @@ CORPUS: dict[str, Callable[[], str]] = {
     "signature is cut": lambda: signed()[:-4],
     "signature is empty": lambda: signed().rpartition(".")[0] + ".",
     "external is text": lambda: signed(payload(external="yes")),
+    "guests is text": lambda: signed(payload(guests="yes")),
+    "an invitation of administrators": lambda: signed(payload(guests=True, grants=["join", "admin"])),
+    "an invitation of outside viewers": lambda: signed(payload(guests=True, external=True)),
+    "an invitation that vouches": lambda: signed(payload(guests=True, terms={"version": "1", "uses": []})),
     "terms has no version": lambda: signed(payload(terms={"uses": ["live"]})),
     "nothing": lambda: "",
 }
@@ -149,6 +153,12 @@ def test_a_good_token_gives_its_claims() -> None:
     assert claims.is_external
     assert claims.opens("demo")
     assert not claims.opens("other")
+
+
+def test_an_invitation_permits_nothing_itself() -> None:
+    claims = KEYS.verify(signed(payload(guests=True, grants=["join", "chat"])), NOW)
+    assert claims.permissions == frozenset()
+    assert claims.guest_permissions == {Permission.JOIN, Permission.CHAT}
 
 
 def test_clocks_may_differ_by_half_a_minute() -> None:
