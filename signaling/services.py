@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
+from rooms import Withdrawal
+
 
 class RecordingInfo(Protocol):
     """One recording as the API tells it."""
@@ -91,6 +93,9 @@ class RecorderApi(Protocol):
 
     async def delete(self, recording: str) -> None:
         """Remove a finished recording from disk and index."""
+
+    async def concerned(self, withdrawal: Withdrawal) -> Sequence[str]:
+        """Ids of the recordings that may hold what somebody withdraws, newest first."""
 
 
 class DestinationState(Protocol):

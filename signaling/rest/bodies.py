@@ -334,5 +334,19 @@ class LedgerPage(Struct, frozen=True):
     next: str | None = None
 
 
-class Nothing(Struct, frozen=True):
-    """An empty object."""
+class WithdrawalBody(Struct, frozen=True):
+    """Whose media and chat are to be removed, and from which recordings; what is missing is everything."""
+
+    identity: Name | None = None
+    """Needed with `admin`; otherwise one's own."""
+    room: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    """Without `admin` the room of one's token."""
+    recording: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")] | None = None
+
+
+class WithdrawalView(Struct, frozen=True):
+    """A withdrawal that the ledger holds; it is carried out in the background."""
+
+    recordings: list[str]
+    """Those that may hold something of the person, newest first; each that did is noted as `erased`."""
+    at_ms: int

@@ -1,114 +1,106 @@
-"""Terms and the consent ledger."""
+"""The consent ledger, and withdrawal of what was recorded."""
 
 import json
 import time
 
-from policy import Media, TermsDocument, TermsUse, Use, normalize_room
+from policy import Permission, normalize_identity, normalize_room
+from rooms import Withdrawal
 from signaling.errors import Problem
-from signaling.rest.bodies import LedgerPage, TermsBody
-from signaling.rest.endpoint import PAGING, Call, Endpoint, Query
-from signaling.views import TermsText, terms_text
+from signaling.rest.bodies import LedgerPage, WithdrawalBody, WithdrawalView
+from signaling.rest.endpoint import PAGING, Call, Endpoint, Query, forbidden
+
+_WHO = (Permission.JOIN, Permission.PUBLISH)
+"""Whoever could be recorded may look at and withdraw what is their own."""
 
 
-async def _current(call: Call) -> TermsText:
-    document = call.context.services.rooms.consent.policy.terms.current(time.time_ns() // 1_000_000)
-    if document is None:
-        raise Problem("not_found", "No terms are in force yet")
-    return terms_text(document)
+async def _scope(call: Call, identity: str | None, room: str | None) -> tuple[str | None, str | None]:
+    """The ids of the person and the room that the caller means and may mean; None: everybody, everywhere.
 
+    `admin` may name anybody and any room, the others are themselves in the room of their token.
 
-async def _version(call: Call) -> TermsText:
-    document = call.context.services.rooms.consent.policy.terms.get(call.part("version"))
-    if document is None:
-        raise Problem("not_found", "There is no such version of the terms")
-    return terms_text(document)
-
-
-async def _publish(call: Call) -> TermsText:
-    body: TermsBody = call.body
-    consent = call.context.services.rooms.consent
-    if consent.policy.terms.get(body.version) is not None:
-        raise Problem(
-            "conflict", "That version is published, and published terms never change: choose another name"
-        )
-    document = TermsDocument(
-        version=body.version,
-        number=max(item.number for item in consent.policy.terms.documents) + 1,
-        title=body.title,
-        effective_at_ms=body.effective_ms,
-        is_material=body.material,
-        paragraphs=tuple(body.paragraphs),
-        age_statement=body.age_statement,
-        uses=tuple(
-            TermsUse(
-                use=Use(item.use),
-                title=item.title,
-                text=item.text,
-                media=frozenset(Media(kind) for kind in item.media),
-            )
-            for item in body.uses
-        ),
-    )
-    await consent.policy.publish(document)
-    return terms_text(document)
+    Raises:
+        Problem: `forbidden`; `not_found`: nobody ever agreed to anything under that identity, or there never
+            was such a room.
+    """
+    claims, store = call.claims, call.context.services.store
+    if not call.is_admin():
+        own = call.own_room()
+        if claims is None or claims.is_external or identity not in {None, claims.identity}:
+            raise forbidden()
+        if room not in {None, own}:
+            raise forbidden()
+        identity, room = claims.identity, own
+    person = None
+    if identity is not None:
+        person = await store.persons.find(normalize_identity(identity))
+        if person is None:
+            raise Problem("not_found", "Nobody has agreed to anything under that identity")
+    if room is None:
+        return person, None
+    row = await store.rooms.get(normalize_room(room))
+    if row is None:
+        raise Problem("not_found", "There never was such a room")
+    return person, row.id
 
 
 async def _ledger(call: Call) -> LedgerPage:
     after, limit = call.integer("after", 0, 0, 1 << 40), call.limit()
-    room = call.query("room")
-    room_id = None
-    store = call.context.services.store
-    if room is not None:
-        row = await store.rooms.get(normalize_room(room))
-        if row is None:
+    try:
+        person, room = await _scope(call, call.query("identity"), call.query("room"))
+    except Problem as problem:
+        if problem.code == "not_found":
             return LedgerPage([])
-        room_id = row.id
-    rows = await store.ledger.rows(after=after, limit=limit + 1, room=room_id)
+        raise
+    ledger = call.context.services.store.ledger
+    rows = await ledger.rows(after=after, limit=limit + 1, room=room, person=person)
     page = rows[:limit]
     return LedgerPage(
         [json.loads(row.to_json()) for row in page], str(page[-1].seq) if len(rows) > limit else None
     )
 
 
+async def _withdraw(call: Call) -> WithdrawalView:
+    body: WithdrawalBody = call.body
+    services = call.context.services
+    person, room = await _scope(call, body.identity, body.room)
+    if person is None:
+        raise Problem("unprocessable", "identity is needed: whose media and chat are to be removed")
+    recorder, recording = services.recorder, body.recording or ""
+    wanted = Withdrawal(
+        person=person, at_ms=time.time_ns() // 1_000_000, room=room or "", recording=recording
+    )
+    concerned = await recorder.concerned(wanted) if recorder is not None else ()
+    if recording and recording not in concerned:
+        raise Problem("not_found", "There is no such recording with anything of that person in it")
+    noted = await services.rooms.withdrawals.withdraw(person, room=wanted.room, recording=recording)
+    return WithdrawalView(list(concerned), noted.at_ms)
+
+
 ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/terms",
-        name="getTerms",
-        summary="The terms in force",
-        handler=_current,
-        result=TermsText,
-        is_public=True,
-        problems=("not_found",),
-    ),
-    Endpoint(
-        method="GET",
-        path="/terms/{version}",
-        name="getTermsVersion",
-        summary="A version of the terms",
-        handler=_version,
-        result=TermsText,
-        is_public=True,
-        problems=("not_found",),
-    ),
-    Endpoint(
-        method="POST",
-        path="/terms",
-        name="publishTerms",
-        summary="Publish a version of the terms",
-        handler=_publish,
-        body=TermsBody,
-        result=TermsText,
-        status=201,
-        problems=("conflict",),
-    ),
     Endpoint(
         method="GET",
         path="/consents",
         name="listConsents",
-        summary="Rows of the consent ledger: random ids and hashes, no names",
+        summary="Rows of the consent ledger: random ids and hashes, no names; one's own without `admin`",
         handler=_ledger,
+        permissions=_WHO,
         result=LedgerPage,
-        queries=(Query("room", "Only of this room"), *PAGING),
+        queries=(
+            Query("identity", "Only of this person"),
+            Query("room", "Only of this room"),
+            *PAGING,
+        ),
+    ),
+    Endpoint(
+        method="POST",
+        path="/consents/withdrawals",
+        name="withdraw",
+        summary="Have media and chat removed from recordings: one's own, or anybody's with `admin`",
+        handler=_withdraw,
+        permissions=_WHO,
+        body=WithdrawalBody,
+        result=WithdrawalView,
+        status=202,
+        problems=("not_found", "unavailable"),
     ),
 )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from signaling.rest import access, broadcasts, consent, recordings, rooms
+from signaling.rest import access, broadcasts, consent, recordings, rooms, terms
 from signaling.rest.endpoint import Endpoint
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
@@ -10,6 +10,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *access.ENDPOINTS,
     *recordings.ENDPOINTS,
     *broadcasts.ENDPOINTS,
+    *terms.ENDPOINTS,
     *consent.ENDPOINTS,
 )
 """Everything under `/api/v1`, but for the document that describes it."""

@@ -18,7 +18,7 @@ from signaling.wire import Encoding
 from tests.attacks.call import Call, Footprint, call, terms_of
 from tests.browser.parley import Parley
 from tests.sfu.client import CAPTURES
-from tests.signaling.test_http_security import TRAVERSALS
+from tests.signaling.test_paths import TRAVERSALS
 from tests.signaling.test_tokens import CORPUS
 from tests.signaling.test_wire import JSON_BOMBS, MSGPACK_BOMBS
 

@@ -43,6 +43,17 @@ MEDIA = MediaConfig(
     addresses=("127.0.0.1",), port=0, gate_slots=4096, join_timeout_s=600, answer_timeout_s=600
 )
 
+NEW_TERMS = {
+    "version": "2027-01",
+    "title": "New terms",
+    "paragraphs": ["One."],
+    "age_statement": "I am 18.",
+    "uses": [{"use": "live", "title": "Live", "text": "Live.", "media": ["audio"]}],
+    "effective_ms": 4_000_000_000_000,
+    "material": True,
+}
+"""A version of the terms to publish."""
+
 _sdp_sessions = itertools.count(1_000)
 
 

@@ -4,6 +4,10 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+from rooms import Withdrawal
+from tests.signaling.rig import rig
 
 
 class ServiceError(Exception):
@@ -75,6 +79,9 @@ class Recorder:
         if self.held[recording].state == "recording":
             raise ServiceError("stop it first")
         del self.held[recording]
+
+    async def concerned(self, withdrawal: Withdrawal) -> Sequence[str]:
+        return [item for item in reversed(self.held) if withdrawal.recording in {"", item}]
 
 
 @dataclass(frozen=True)
@@ -207,3 +214,8 @@ class Hls:
 
     def get(self, broadcast: str, name: str) -> bytes | str | None:
         return self.held.get((broadcast, name))
+
+
+def everything(tmp_path: Path, **changes: Any) -> Any:
+    """A running application with a recorder and broadcasts behind it."""
+    return rig(recorder=Recorder(tmp_path), broadcasts=Broadcasts(), **changes)
