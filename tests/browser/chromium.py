@@ -11,6 +11,7 @@ from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_pla
 
 from tests.browser.fake_media import write_picture, write_sound
 from tests.browser.page import SHOTS, BrowserMissingError, Capture, Colour, probe_script
+from tests.net.namespace import MACHINE, Namespace
 
 
 class ChromiumPage:
@@ -96,9 +97,11 @@ async def launch(
     colour: Colour | None = None,
     tone_hz: int | None = None,
     everyday: bool = False,
+    far: Namespace = MACHINE,
 ) -> AsyncIterator[Chromium]:
     """Run Chromium. With `colour` and `tone_hz` its camera and microphone play files written to `tmp_path`.
 
+    `far`: the network namespace that it lives in.
     `everyday`: only the fake devices (and root's `--no-sandbox`) tell it from a person's browser.
 
     Raises:
@@ -127,7 +130,8 @@ async def launch(
         ]
     async with async_playwright() as driver:
         try:
-            browser = await driver.chromium.launch(executable_path=executable, headless=True, args=flags)
+            with far.script(executable) as script:
+                browser = await driver.chromium.launch(executable_path=script, headless=True, args=flags)
         except Error as error:
             raise BrowserMissingError(f"Chromium at {executable} does not start: {error.message}") from error
         try:

@@ -11,6 +11,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,6 +44,18 @@ class Namespace:
     def command(self, *argv: str) -> tuple[str, ...]:
         """How to run a command inside."""
         return ("ip", "netns", "exec", self.name, *argv) if self.name else argv
+
+    @contextlib.contextmanager
+    def script(self, program: str) -> Iterator[str]:
+        """An executable that runs a program inside: itself, or a script that lasts as long as the context."""
+        if not self.name:
+            yield program
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(program).name
+            path.write_text(f'#!/bin/sh\nexec {" ".join(self.command(program))} "$@"\n')
+            path.chmod(0o700)
+            yield str(path)
 
     def ip(self, *arguments: str) -> None:
         """Configure it: `ip <arguments>` inside.

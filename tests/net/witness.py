@@ -1,0 +1,92 @@
+"""The browser's own account of what it receives: `RTCPeerConnection.getStats`, from every connection of a page."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from playwright.async_api import Page
+
+from tests.browser.chromium import ChromiumPage
+
+_HOOK = """
+(() => {
+  const made = (window.connections = []);
+  const Native = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(...args) { super(...args); made.push(this); }
+  };
+})();
+"""
+_READ = """async () => {
+  const rows = [];
+  for (const connection of window.connections) {
+    if (connection.connectionState === "closed") continue;
+    for (const row of (await connection.getStats()).values()) {
+      if (row.type === "inbound-rtp" || row.type === "outbound-rtp" || row.type === "candidate-pair"
+          || row.type === "remote-inbound-rtp" || row.type === "local-candidate") rows.push(row);
+    }
+  }
+  return rows;
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One received video, since the page began."""
+
+    frames: int
+    decoded: int
+    dropped: int
+    freezes: int
+    frozen_s: float
+    width: int
+    height: int
+    received_bytes: int
+    lost: int
+    nacks: int
+    at: float
+
+
+async def watch(page: ChromiumPage) -> None:
+    """Keep every peer connection that the page will make, for `videos`."""
+    await page.page.add_init_script(_HOOK)
+
+
+async def stats(page: ChromiumPage | Page) -> list[dict[str, object]]:
+    """All rows of interest, as the browser names them."""
+    rows: list[dict[str, object]] = await page.evaluate(_READ)
+    return rows
+
+
+async def videos(page: ChromiumPage) -> list[Received]:
+    """What the page receives of each video."""
+    return [
+        Received(
+            frames=int(str(row.get("framesReceived", 0))),
+            decoded=int(str(row.get("framesDecoded", 0))),
+            dropped=int(str(row.get("framesDropped", 0))),
+            freezes=int(str(row.get("freezeCount", 0))),
+            frozen_s=float(str(row.get("totalFreezesDuration", 0.0))),
+            width=int(str(row.get("frameWidth", 0))),
+            height=int(str(row.get("frameHeight", 0))),
+            received_bytes=int(str(row.get("bytesReceived", 0))),
+            lost=int(str(row.get("packetsLost", 0))),
+            nacks=int(str(row.get("nackCount", 0))),
+            at=time.monotonic(),
+        )
+        for row in await stats(page)
+        if row["type"] == "inbound-rtp" and row["kind"] == "video"
+    ]
+
+
+async def longest_gap(page: ChromiumPage, seconds: float, *, every_s: float = 0.1) -> float:
+    """The longest time within the next `seconds` in which no further frame of the first video was decoded."""
+    ends = time.monotonic() + seconds
+    decoded, since, longest = -1, time.monotonic(), 0.0
+    while time.monotonic() < ends:
+        now = (await videos(page))[0]
+        if now.decoded != decoded:
+            decoded, since = now.decoded, now.at
+        longest = max(longest, now.at - since)
+        await asyncio.sleep(every_s)
+    return longest
