@@ -1,4 +1,4 @@
-"""The browser's own account of what it receives: `RTCPeerConnection.getStats`, from every connection of a page."""
+"""The browser's own account of what it receives: `getStats` of every peer connection of a page."""
 
 import asyncio
 import time
