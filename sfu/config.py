@@ -19,6 +19,10 @@ class MediaConfig:
     workers: int = 1
     """Native threads, each with its own sockets."""
 
+    spread: int = 64
+    """How many more peers and forwards than the idlest worker a room's home may have before others take its
+    peers. Each track that crosses costs a copy and a wake-up, so that small rooms stay on one worker."""
+
     announced: tuple[str, ...] = ()
     """Addresses put into candidates in place of `addresses`, in the same order (1:1 NAT). Empty: as bound."""
 

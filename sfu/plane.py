@@ -40,7 +40,7 @@ class MediaPlane:
         self.allocator = GateAllocator(gates.slots)
         """Hands out slots of the page."""
         self._host = host
-        self._registry = Registry()
+        self._registry = Registry(host.engine.workers, host.config.spread)
         self._routers: set[Router] = set()
         self._counters = host.counters
         self._is_closed = False
@@ -91,9 +91,10 @@ class MediaPlane:
         """
         if self._is_closed:
             raise RouterClosed("the media plane is closed")
-        load = Counter(peer.worker for peer in self._registry.peers.values())
-        load.update(router.worker for router in self._routers)
-        worker = min(range(self.engine.workers), key=lambda index: load[index])
+        # Rooms that are still empty count too: many of them opened at once are spread.
+        empty = Counter(router.worker for router in self._routers)
+        load = self._registry.load
+        worker = min(range(self.engine.workers), key=lambda index: load[index] + empty[index])
         router = Router(room, codecs, worker, self._host, self._registry, self._routers.discard)
         self._routers.add(router)
         return router

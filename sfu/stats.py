@@ -3,7 +3,7 @@
 PURE: no I/O.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,29 +67,39 @@ class PlaneStats:
 
 
 def router_stats(
-    stats: Stats,
+    stats: Sequence[Stats],
     peers: Collection[PeerId],
     tracks: Collection[TrackId],
     forwards: Mapping[ForwardId, tuple[PeerId, TrackId | None]],
     taps: Mapping[TapId, TrackId],
 ) -> RouterStats:
-    """Pick one room's rows out of its worker's."""
+    """Pick one room's rows out of all workers'."""
     return RouterStats(
         tuple(
             PeerStats(row["transport"], _counters(row))
-            for row in stats.transports
+            for worker in stats
+            for row in worker.transports
             if row["transport"] in peers
         ),
-        tuple(TrackStats(row["track"], _counters(row)) for row in stats.tracks if row["track"] in tracks),
+        tuple(
+            TrackStats(row["track"], _counters(row))
+            for worker in stats
+            for row in worker.tracks
+            if row["track"] in tracks
+        ),
         tuple(
             ForwardStats(
                 row["forward"], forwards[row["forward"]][1], forwards[row["forward"]][0], _counters(row)
             )
-            for row in stats.forwards
+            for worker in stats
+            for row in worker.forwards
             if row["forward"] in forwards
         ),
         tuple(
-            TapStats(row["tap"], taps[row["tap"]], _counters(row)) for row in stats.taps if row["tap"] in taps
+            TapStats(row["tap"], taps[row["tap"]], _counters(row))
+            for worker in stats
+            for row in worker.taps
+            if row["tap"] in taps
         ),
     )
 

@@ -1,7 +1,8 @@
 """The contract between the media plane and a media engine: commands in, events out.
 
 `native.py` is the product, `fake.py` the model; both pass `tests/sfu/engine/test_contract.py`.
-All methods run on the event loop's thread. A command returns an `Ack` at once; awaiting it is how one knows.
+All methods run on the event loop's thread. A command returns an `Ack` at once; awaiting it is how one knows:
+it comes when every worker concerned has done its part.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -128,7 +129,10 @@ class Engine(Protocol):
         *,
         paused: bool,
     ) -> Ack:
-        """Forward a track to a transport; `payload_types` maps codec name to (pt, rtx_pt or -1)."""
+        """Forward a track to a transport, on whichever workers they live.
+
+        `payload_types` maps codec name to (pt, rtx_pt or -1).
+        """
         ...
 
     def set_forward(self, forward: ForwardId, *, paused: bool, spatial: int = -1, temporal: int = -1) -> Ack:
@@ -148,8 +152,8 @@ class Engine(Protocol):
         ...
 
     # taps
-    def add_sink(self, sink: SinkId, worker: int, fd: int) -> Ack:
-        """Give a connected SOCK_SEQPACKET; the engine duplicates it before it returns."""
+    def add_sink(self, sink: SinkId, fd: int) -> Ack:
+        """Give a connected SOCK_SEQPACKET for taps of any worker; duplicated before this returns."""
         ...
 
     def remove_sink(self, sink: SinkId) -> Ack:

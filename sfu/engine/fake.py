@@ -143,6 +143,7 @@ class FakeEngine:
         self._tracks: dict[TrackId, _Track] = {}
         self._forwards: dict[ForwardId, _Forward] = {}
         self._sinks: dict[SinkId, sockets.socket] = {}
+        self._ended_sinks: set[SinkId] = set()
         self._taps: dict[TapId, _Tap] = {}
         self._levels: dict[TrackId, tuple[int, bool]] = {}
         self._levels_at = 0.0
@@ -398,12 +399,10 @@ class FakeEngine:
         return self._command("" if self._forwards.pop(forward, None) else "unknown forward")
 
     # taps
-    def add_sink(self, sink: SinkId, worker: int, fd: int) -> Ack:
+    def add_sink(self, sink: SinkId, fd: int) -> Ack:
         """See `Engine`."""
         if sink in self._sinks:
             return self._command("sink exists")
-        if not 0 <= worker < self.workers:
-            return self._command("no such worker")
         try:
             end = sockets.socket(fileno=os.dup(fd))
         except OSError as error:
@@ -421,6 +420,7 @@ class FakeEngine:
 
     def _drop_sink(self, sink: SinkId) -> None:
         self._sinks.pop(sink).close()
+        self._ended_sinks.discard(sink)
         for tap in [t for t, state in self._taps.items() if state.sink == sink]:
             del self._taps[tap]
 
@@ -652,7 +652,7 @@ class FakeEngine:
 
     def _write_tap(self, tap: TapId, record: RtpRecord | SrRecord) -> None:
         state = self._taps.get(tap)
-        if state is None:
+        if state is None or state.sink in self._ended_sinks:
             return
         try:
             self._sinks[state.sink].send(encode_record(record))
@@ -663,7 +663,7 @@ class FakeEngine:
             if error.errno in {errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS}:
                 state.counters["lost"] += 1
                 return
-            self._drop_sink(state.sink)
+            self._ended_sinks.add(state.sink)
             self.emit(events.SinkClosed(state.sink, error.strerror or "closed"))
 
 

@@ -262,10 +262,10 @@ class NativeEngine:
         return self._command(self._core.remove_forward, forward)
 
     # taps
-    def add_sink(self, sink: SinkId, worker: int, fd: int) -> Ack:
+    def add_sink(self, sink: SinkId, fd: int) -> Ack:
         """See `Engine`."""
         try:
-            return self._command(self._core.add_sink, sink, worker, fd)
+            return self._command(self._core.add_sink, sink, fd)
         except RuntimeError as error:
             raise EngineError(str(error)) from error
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 
@@ -46,9 +46,9 @@ class Roster:
     def __init__(
         self, room: str, worker: int, host: PeerHost, registry: Registry, events: EventQueue
     ) -> None:
-        self.worker = worker
         self.tracks: dict[TrackId, Track] = {}
-        self.taps = Taps(self, host.engine, registry, worker, host.config.command_timeout_s)
+        self.taps = Taps(self, host.engine, registry, host.config.command_timeout_s)
+        self._home = worker
         self._room = room
         self._host = host
         self._registry = registry
@@ -154,12 +154,13 @@ class Roster:
         """
         if len(self._members) >= self._host.config.max_peers_per_room:
             raise TooManyPeers(f"room {self._room} has {len(self._members)} peers, the most it may")
-        return Peer(self._registry.next_peer(), self.worker, self._host, self)
+        worker = self._registry.place(self._home)
+        return Peer(self._registry.next_peer(), worker, self._host, self)
 
     def admit(self, member: Member) -> Ack:
         """Let a peer in."""
         self._members[member.peer.id] = member
-        self._registry.peers[member.peer.id] = member.peer
+        self._registry.enter_peer(member.peer)
         return member.peer.open()
 
     def drop(self, peer: PeerId) -> asyncio.Task[None] | None:
@@ -167,14 +168,14 @@ class Roster:
         member = self._members.pop(peer, None)
         if member is None:
             return None
-        del self._registry.peers[peer]
+        self._registry.leave_peer(peer)
         if isinstance(member, Publisher):
             for track in list(member.tracks.values()):
                 self.retract(track)
         else:
             for outlet in member.outlets.values():
                 if outlet.forward is not None:
-                    self._registry.forwards.pop(outlet.forward, None)
+                    self._registry.leave_forward(outlet.forward)
         if isinstance(member, Subscriber):
             member.unwatch()
         return self._host.tasks.start(member.peer.close(), name=f"close {peer}")
@@ -216,7 +217,7 @@ class Roster:
         """Note the forwards of a receiver, so that their news finds it."""
         for outlet in receiver.outlets.values():
             if outlet.forward is not None:
-                self._registry.forwards[outlet.forward] = self
+                self._registry.enter_forward(outlet.forward, self, receiver.peer.worker)
 
     def need_offer(self, subscriber: Subscriber) -> None:
         """Tell the room that a subscriber has something to be offered."""
@@ -324,4 +325,6 @@ class Roster:
     def on_sink_closed(self, event: engine_events.SinkClosed) -> None:
         """A consumer is gone."""
         if self.taps.forget_sink(event.sink):
+            with suppress(EngineError):
+                self._host.engine.remove_sink(event.sink)
             self._events.put(SinkClosed(event.sink, event.reason))

@@ -59,6 +59,7 @@ class Router:
     ) -> None:
         self.room = room
         self.worker = worker
+        """The room's home: where its peers live while there are few of them."""
         self.events = EventQueue(host.config.events_limit)
         """What happens, for one consumer: `async for event in router.events`. Ends when the router closes."""
         self._codecs = codecs
@@ -383,7 +384,8 @@ class Router:
     async def fence(self) -> None:
         """Return when no packet that was admitted before the call is left in the engine's buffers."""
         self._check_open()
-        await self._roster.settle(None, [self._engine.fence(self.worker)])
+        workers = range(self._engine.workers)
+        await self._roster.settle(None, [self._engine.fence(worker) for worker in workers])
 
     # the router's frame
 
@@ -391,7 +393,7 @@ class Router:
         """Counters of this room's peers, tracks, forwards and taps."""
         self._check_open()
         async with asyncio.timeout(self._host.config.command_timeout_s):
-            stats = await self._engine.query_stats(self.worker)
+            stats = [await self._engine.query_stats(worker) for worker in range(self._engine.workers)]
         roster = self._roster
         return router_stats(stats, roster.peers, roster.tracks, roster.forwards(), roster.taps.tracks)
 

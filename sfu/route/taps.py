@@ -25,13 +25,10 @@ class _Tap:
 class Taps:
     """Keeps which tap reads which track into which sink; the engine does the copying."""
 
-    def __init__(
-        self, roster: "Roster", engine: Engine, registry: Registry, worker: int, timeout_s: float
-    ) -> None:
+    def __init__(self, roster: "Roster", engine: Engine, registry: Registry, timeout_s: float) -> None:
         self._roster = roster
         self._engine = engine
         self._registry = registry
-        self._worker = worker
         self._timeout_s = timeout_s
         self._taps: dict[TapId, _Tap] = {}
         self._sinks: dict[SinkId, Sink] = {}
@@ -47,7 +44,7 @@ class Taps:
         return tuple(self._sinks.values())
 
     async def open_sink(self) -> Sink:
-        """Make a sink on this router's worker.
+        """Make a sink for tracks of this room, on whichever workers they live.
 
         Raises:
             EngineError: the engine refused it.
@@ -57,7 +54,7 @@ class Taps:
         self._registry.sinks[sink.id] = self._roster
         with near:
             try:
-                await settle([self._engine.add_sink(sink.id, self._worker, near.fileno())], self._timeout_s)
+                await settle([self._engine.add_sink(sink.id, near.fileno())], self._timeout_s)
             except BaseException:
                 self.forget_sink(sink.id)
                 raise
@@ -73,7 +70,7 @@ class Taps:
             await settle([self._engine.remove_sink(sink.id)], self._timeout_s)
 
     def forget_sink(self, sink: SinkId) -> bool:
-        """Drop what is known of a sink that the engine has closed or is about to; False if it is unknown."""
+        """Drop what is known of a sink that is about to leave the engine; False if it is unknown."""
         found = self._sinks.pop(sink, None)
         if found is None:
             return False

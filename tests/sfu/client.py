@@ -25,6 +25,7 @@ from sfu.transport import (
     SendStun,
     SrtpSessions,
     credentials,
+    parse_candidate,
 )
 from tests.sfu.wires import PATIENCE_S, Wire
 
@@ -81,6 +82,8 @@ class MediaClient:
             ConnectFailed: ICE or DTLS failed.
         """
         media = next(media for media in parse(server).media if not media.is_stopped)
+        ours = [parse_candidate(line) for line in media.candidates]
+        self.wire.aim(next(line.port for line in ours if (":" in line.ip) == (":" in self.wire.ip)))
         now = asyncio.get_running_loop().time()
         self._ice = IceClient(
             local=(self.ufrag, self.pwd),

@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -125,9 +126,11 @@ class Room:
             client.close()
 
 
-@pytest.fixture(params=["fake", "native"])
+@pytest.fixture(params=["fake", "native", "spread"])
 async def room(request: pytest.FixtureRequest) -> AsyncIterator[Room]:
-    plane = await MediaPlane.start(CONFIG, engine=FakeEngine if request.param == "fake" else None)
+    """A room on the model, on one worker, and on two that its peers take turns on."""
+    config = replace(CONFIG, workers=2, spread=0) if request.param == "spread" else CONFIG
+    plane = await MediaPlane.start(config, engine=FakeEngine if request.param == "fake" else None)
     made = Room(plane, plane.router("r", CodecPolicy()))
     async with asyncio.TaskGroup() as group:
         group.create_task(made.read())

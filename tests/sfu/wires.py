@@ -28,6 +28,10 @@ class Wire(Protocol):
     ip: str
     port: int
 
+    def aim(self, port: int) -> None:
+        """Talk to the worker that has this port."""
+        ...
+
     def send(self, data: bytes) -> None: ...
 
     async def receive(self, timeout_s: float = PATIENCE_S) -> bytes | None:
@@ -62,6 +66,10 @@ class FakeWire:
         if target is not None:
             target._inbox.put_nowait(data)
 
+    def aim(self, port: int) -> None:
+        workers = range(self._engine.workers)
+        self._worker = next(w for w in workers if port in [p for _, p in self._engine.addresses(w)])
+
     def send(self, data: bytes) -> None:
         self._engine.receive(self._worker, 0, self.ip, self.port, data)
 
@@ -86,6 +94,9 @@ class UdpWire:
         self._socket.bind((self._target[0], 0))
         self._socket.setblocking(False)
         self.ip, self.port = self._socket.getsockname()[:2]
+
+    def aim(self, port: int) -> None:
+        self._target = (self._target[0], port)
 
     def send(self, data: bytes) -> None:
         self._socket.sendto(data, self._target)

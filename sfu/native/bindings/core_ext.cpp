@@ -270,12 +270,12 @@ class PyEngine {
     return command(std::move(body));
   }
 
-  std::uint64_t add_sink(std::uint32_t sink, std::size_t worker, int fd) {
+  std::uint64_t add_sink(std::uint32_t sink, int fd) {
     UniqueFd own(fcntl(fd, F_DUPFD_CLOEXEC, 0));
     if (!own.is_open()) {
       throw std::runtime_error(std::string("sink: ") + std::strerror(errno));
     }
-    return command(AddSink{worker, sink, std::move(own)});
+    return command(AddSink{sink, std::move(own)});
   }
 
   std::uint64_t add_generator(std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc, int pt,
@@ -403,7 +403,7 @@ NB_MODULE(_core, m) {
           "remove_forward",
           [](PyEngine& self, std::uint32_t forward) { return self.command(RemoveForward{forward}); },
           nb::arg("forward"))
-      .def("add_sink", &PyEngine::add_sink, nb::arg("sink"), nb::arg("worker"), nb::arg("fd"))
+      .def("add_sink", &PyEngine::add_sink, nb::arg("sink"), nb::arg("fd"))
       .def(
           "remove_sink", [](PyEngine& self, std::uint32_t sink) { return self.command(RemoveSink{sink}); },
           nb::arg("sink"))

@@ -49,9 +49,9 @@ class CommandQueue {
     return head_.load(std::memory_order_acquire) == tail_.load(std::memory_order_acquire);
   }
 
-  // Stays false for a producer that keeps others out.
-  [[nodiscard]] bool is_full() const {
-    return tail_.load(std::memory_order_acquire) - head_.load(std::memory_order_acquire) == slots_.size();
+  // Does not shrink for a producer that keeps others out.
+  [[nodiscard]] std::size_t room() const {
+    return slots_.size() - (tail_.load(std::memory_order_acquire) - head_.load(std::memory_order_acquire));
   }
 
   [[nodiscard]] std::size_t capacity() const { return slots_.size(); }

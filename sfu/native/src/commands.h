@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -90,6 +91,21 @@ struct RequestKeyframe {
   std::uint32_t track = 0;
 };
 
+class TrackLink;
+// What the engine adds when a track's subscriber lives on another worker: the track's worker gives, the other takes.
+struct ExportTrack {
+  std::uint32_t track = 0;
+  std::shared_ptr<TrackLink> link;
+};
+struct EndExport {
+  std::uint32_t track = 0;
+  std::shared_ptr<TrackLink> link;
+};
+struct ImportTrack {
+  std::shared_ptr<const AddTrack> track;
+  std::shared_ptr<TrackLink> link;
+};
+
 struct PayloadTypeEntry {
   Codec codec = Codec::kUnknown;
   std::uint8_t pt = 0;
@@ -126,7 +142,6 @@ struct RemoveForward {
 };
 
 struct AddSink {
-  std::size_t worker = 0;
   std::uint32_t sink = 0;
   UniqueFd fd;
 };
@@ -183,7 +198,7 @@ struct Refused {
 
 using CommandBody =
     std::variant<std::monostate, AddTransport, SetUfrags, BindPath, UnbindPath, SendDatagram, SetSrtp, SetExtensions,
-                 RemoveTransport, AddTrack, RemoveTrack, SetTrackEnabled, RequestKeyframe, AddForward, SetForward,
+                 RemoveTransport, AddTrack, RemoveTrack, ExportTrack, EndExport, ImportTrack, SetTrackEnabled, RequestKeyframe, AddForward, SetForward,
                  SetForwardSource, SetForwardGate, RemoveForward, AddSink, RemoveSink, AddTap, SetTapGate, RemoveTap,
                  Fence, QueryStats, AddClientTransport, AddGenerator, RemoveGenerator, Refused>;
 

@@ -30,6 +30,8 @@ namespace parley {
   X(stun_delivered)                                                                                            \
   X(dtls_delivered)                                                                                            \
   X(taps_written)                                                                                              \
+  X(link_items_sent)                                                                                           \
+  X(link_items_received)                                                                                       \
   X(keyframe_requests_sent)                                                                                    \
   X(keyframe_requests_absorbed)                                                                                \
   X(nacks_sent)                                                                                                \
@@ -76,6 +78,7 @@ namespace parley {
   X(drop_nack_not_stored)                                                                                      \
   X(drop_nack_budget)                                                                                          \
   X(drop_nack_no_rtx)                                                                                          \
+  X(drop_link_full)                                                                                            \
   X(drop_tap_gate_closed)                                                                                      \
   X(drop_tap_full)                                                                                             \
   X(drop_tap_too_long)                                                                                         \

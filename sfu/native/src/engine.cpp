@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "worker.h"
 
 namespace parley {
@@ -10,6 +12,7 @@ namespace {
 
 // A server has one per local address; client mode has one per transport.
 constexpr std::size_t kMaxSockets = 4096;
+constexpr std::size_t kMaxWorkers = 64;
 
 }  // namespace
 
@@ -18,8 +21,8 @@ std::unique_ptr<Engine> Engine::start(EngineConfig config, std::string& error) {
     error = "the SRTP table is incomplete";
     return nullptr;
   }
-  if (config.sockets.empty() || config.sockets.size() > 256) {
-    error = "an engine needs 1 to 256 workers";
+  if (config.sockets.empty() || config.sockets.size() > kMaxWorkers) {
+    error = "an engine needs 1 to 64 workers";
     return nullptr;
   }
   std::unique_ptr<Engine> engine(new Engine());
@@ -49,9 +52,15 @@ std::unique_ptr<Engine> Engine::start(EngineConfig config, std::string& error) {
       sockets.push_back(std::move(socket));
     }
     worker_config.seed = worker_config.seed * 6364136223846793005ULL + 1442695040888963407ULL;
+    engine->doors_.push_back(std::make_unique<WorkerDoor>());
     engine->workers_.push_back(std::make_unique<Worker>(worker_config, std::move(sockets), engine->gates_,
-                                                        engine->srtp_, engine->event_wake_));
+                                                        engine->srtp_, engine->event_wake_, *engine->doors_.back()));
   }
+  std::vector<WorkerDoor*> doors;
+  for (const auto& door : engine->doors_) {
+    doors.push_back(door.get());
+  }
+  engine->dispatcher_ = std::make_unique<Dispatcher>(std::move(doors));
   for (std::size_t index = 0; index < engine->workers_.size(); ++index) {
     error = engine->workers_[index]->start(index);
     if (!error.empty()) {
@@ -68,8 +77,15 @@ void Engine::close() {
     const std::lock_guard lock(control_);
     closed_ = true;
   }
+  // Any worker may knock at another's door until all of them have ended.
   for (const auto& worker : workers_) {
     worker->stop();
+  }
+  for (const auto& worker : workers_) {
+    worker->release();
+  }
+  for (const auto& door : doors_) {
+    door->wake.close();
   }
   event_wake_.close();
 }
@@ -78,61 +94,37 @@ std::vector<Endpoint> Engine::addresses(std::size_t worker) const {
   return worker < workers_.size() ? workers_[worker]->addresses() : std::vector<Endpoint>{};
 }
 
-bool Engine::can_enqueue(std::size_t worker) const { return !closed_ && workers_[worker]->has_room(); }
+bool Engine::has_room(std::size_t parts) const {
+  return !closed_ && std::ranges::all_of(workers_, [&](const auto& worker) { return worker->room() >= parts + kSpareRoom; });
+}
 
-std::optional<std::uint64_t> Engine::enqueue(std::size_t worker, CommandBody body) {
-  if (!can_enqueue(worker)) {
-    return std::nullopt;
+void Engine::submit(std::uint64_t number, Parts parts) {
+  if (number != 0 && parts.size() > 1) {
+    joints_[number] = Joint{.left = parts.size(), .error = {}};
   }
-  workers_[worker]->submit(Command{++last_ack_, std::move(body)});
-  return last_ack_;
+  for (Part& part : parts) {
+    workers_[part.worker]->submit(Command{number, std::move(part.body)});
+  }
 }
 
-std::optional<std::size_t> Engine::find(const Routes& routes, std::uint32_t id) {
-  const auto at = routes.find(id);
-  return at == routes.end() ? std::nullopt : std::optional(at->second.worker);
-}
-
-void Engine::note(const AddTrack& body) {
-  tracks_[body.track] = Route{.worker = *find(transports_, body.transport), .transport = body.transport};
-}
-
-void Engine::note(const AddGenerator& body) {
-  tracks_[body.track] = Route{.worker = *find(transports_, body.transport), .transport = body.transport};
-}
-
-void Engine::note(const AddForward& body) {
-  forwards_[body.forward] =
-      Route{.worker = *find(transports_, body.transport), .transport = body.transport, .track = body.track};
-}
-
-void Engine::note(const AddTap& body) {
-  taps_[body.tap] = Route{.worker = *find(tracks_, body.track), .track = body.track, .sink = body.sink};
-}
-
-void Engine::note(const RemoveTransport& body) {
-  transports_.erase(body.transport);
-  for (auto at = tracks_.begin(); at != tracks_.end();) {
-    if (at->second.transport == body.transport) {
-      const std::uint32_t track = at->first;
-      at = tracks_.erase(at);
-      note(RemoveTrack{track});
-    } else {
-      ++at;
+bool Engine::take_answer(std::uint64_t number, std::string& error) {
+  const std::lock_guard lock(control_);
+  if (const auto at = joints_.find(number); at != joints_.end()) {
+    if (at->second.error.empty()) {
+      at->second.error = std::move(error);
     }
+    if (--at->second.left > 0) {
+      return false;
+    }
+    error = std::move(at->second.error);
+    joints_.erase(at);
   }
-  std::erase_if(forwards_, [&](const auto& entry) { return entry.second.transport == body.transport; });
-}
-
-void Engine::note(const RemoveTrack& body) {
-  tracks_.erase(body.track);
-  std::erase_if(forwards_, [&](const auto& entry) { return entry.second.track == body.track; });
-  std::erase_if(taps_, [&](const auto& entry) { return entry.second.track == body.track; });
-}
-
-void Engine::note(const RemoveSink& body) {
-  sinks_.erase(body.sink);
-  std::erase_if(taps_, [&](const auto& entry) { return entry.second.sink == body.sink; });
+  if (error.empty()) {
+    dispatcher_->accepted(number);
+  } else if (Parts parts = dispatcher_->refused(number); !closed_) {
+    submit(0, std::move(parts));
+  }
+  return true;
 }
 
 std::size_t Engine::poll(std::size_t limit, const std::function<void(std::size_t, const ControlEvent&)>& control,
@@ -144,12 +136,24 @@ std::size_t Engine::poll(std::size_t limit, const std::function<void(std::size_t
   for (std::size_t index = 0; index < workers_.size(); ++index) {
     auto& control_ring = workers_[index]->outbox().control();
     auto& network_ring = workers_[index]->outbox().network();
-    for (; count < limit; ++count) {
+    while (count < limit) {
       ControlEvent* event = control_ring.front();
       if (event == nullptr) {
         break;
       }
-      control(index, *event);
+      auto* answer = std::get_if<AckEvent>(event);
+      const auto* end = std::get_if<SinkClosedEvent>(event);
+      bool is_news = true;
+      if (answer != nullptr) {
+        is_news = take_answer(answer->ack, answer->error);
+      } else if (end != nullptr) {
+        const std::lock_guard lock_control(control_);
+        is_news = dispatcher_->take_sink_end(end->sink);
+      }
+      if (is_news) {
+        control(index, *event);
+        ++count;
+      }
       *event = std::monostate{};
       control_ring.release();
     }

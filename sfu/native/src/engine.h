@@ -1,4 +1,4 @@
-// The control side of the core: owns workers, routes commands to them by id, collects their events.
+// The control side of the core: owns workers, hands them commands, joins their answers, collects their events.
 // Thread: any; commands and poll take a mutex of the control side, never one that a worker takes.
 #pragma once
 
@@ -14,11 +14,13 @@
 #include <vector>
 
 #include "commands.h"
+#include "dispatcher.h"
 #include "events.h"
 #include "gate_page.h"
 #include "srtp.h"
 #include "unique_fd.h"
 #include "wake.h"
+#include "worker_door.h"
 
 namespace parley {
 
@@ -53,20 +55,18 @@ class Engine {
   [[nodiscard]] std::vector<Endpoint> addresses(std::size_t worker) const;
   [[nodiscard]] GatePage& gates() { return gates_; }
 
-  // Queues a command; its ack number, or nothing when the worker's queue is full (or the engine is closed).
+  // Queues a command; its ack number, or nothing when a worker's queue is full (or the engine is closed). It is
+  // answered once, when every worker that it concerns has done its part.
   // An id that names nothing is answered by an Ack with a reason, like any other refusal.
   template <typename Body>
   std::optional<std::uint64_t> command(Body body) {
     const std::lock_guard lock(control_);
-    const std::optional<std::size_t> worker = route(body);
-    if (!worker) {
-      return enqueue(0, Refused{"unknown id"});
-    }
-    if (!can_enqueue(*worker)) {
+    if (!has_room(dispatcher_->bound(body))) {
       return std::nullopt;
     }
-    note(body);
-    return enqueue(*worker, CommandBody(std::move(body)));
+    const std::uint64_t number = ++last_ack_;
+    submit(number, dispatcher_->plan(number, std::move(body)));
+    return number;
   }
 
   // Hands up to `limit` events to `control` and `network` (worker index first); returns how many.
@@ -74,73 +74,35 @@ class Engine {
                    const std::function<void(std::size_t, const NetworkEvent&)>& network);
 
  private:
-  // Where an id lives, and what it belongs to, so that a transport's end ends what hangs on it.
-  struct Route {
-    std::size_t worker = 0;
-    std::uint32_t transport = 0;
-    std::uint32_t track = 0;
-    std::uint32_t sink = 0;
+  // Room that commands leave for the tidying after a refusal.
+  static constexpr std::size_t kSpareRoom = 64;
+
+  // A command that several workers answer.
+  struct Joint {
+    std::size_t left = 0;
+    std::string error;
   };
-  using Routes = std::unordered_map<std::uint32_t, Route>;
 
   Engine() = default;
 
-  [[nodiscard]] bool can_enqueue(std::size_t worker) const;
-  std::optional<std::uint64_t> enqueue(std::size_t worker, CommandBody body);
-
-  // The worker of a command: named by it, or the one where its ids live; nothing when they live nowhere.
-  template <typename Body>
-  std::optional<std::size_t> route(const Body& body) const {
-    if constexpr (requires { body.worker; }) {
-      if constexpr (requires { body.transport; }) {
-        if (const auto taken = find(transports_, body.transport)) {
-          return taken;  // it refuses the id that it has
-        }
-      }
-      return body.worker < workers_.size() ? std::optional(body.worker) : std::nullopt;
-    } else if constexpr (requires { body.transport; }) {
-      return find(transports_, body.transport);
-    } else if constexpr (requires { body.forward; }) {
-      return find(forwards_, body.forward);
-    } else if constexpr (requires { body.tap; } && !requires { body.track; }) {
-      return find(taps_, body.tap);
-    } else if constexpr (requires { body.track; }) {
-      return find(tracks_, body.track);
-    } else {
-      return find(sinks_, body.sink);
-    }
-  }
-  static std::optional<std::size_t> find(const Routes& routes, std::uint32_t id);
-
-  // Keeps the routes in step with a command that is about to be queued.
-  template <typename Body>
-  void note(const Body&) {}
-  void note(const AddTransport& body) { transports_[body.transport] = Route{.worker = body.worker}; }
-  void note(const AddClientTransport& body) { transports_[body.transport] = Route{.worker = body.worker}; }
-  void note(const AddSink& body) { sinks_[body.sink] = Route{.worker = body.worker}; }
-  void note(const AddTrack& body);
-  void note(const AddGenerator& body);
-  void note(const AddForward& body);
-  void note(const SetForwardSource& body) { forwards_[body.forward].track = body.track; }
-  void note(const AddTap& body);
-  void note(const RemoveTransport& body);
-  void note(const RemoveTrack& body);
-  void note(const RemoveGenerator& body) { tracks_.erase(body.track); }
-  void note(const RemoveForward& body) { forwards_.erase(body.forward); }
-  void note(const RemoveSink& body);
-  void note(const RemoveTap& body) { taps_.erase(body.tap); }
+  [[nodiscard]] bool has_room(std::size_t parts) const;
+  void submit(std::uint64_t number, Parts parts);
+  // One worker's answer; true when it is the command's, with the first refusal of any worker in `error`.
+  bool take_answer(std::uint64_t number, std::string& error);
 
   // Destroyed in reverse: the workers end before what they refer to.
   GatePage gates_;
   SrtpTable srtp_;
   Wake event_wake_;
+  std::vector<std::unique_ptr<WorkerDoor>> doors_;
   std::vector<std::unique_ptr<Worker>> workers_;
 
   std::mutex control_;
   std::mutex polling_;
   std::uint64_t last_ack_ = 0;
   bool closed_ = false;
-  Routes transports_, tracks_, forwards_, sinks_, taps_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unordered_map<std::uint64_t, Joint> joints_;
 };
 
 }  // namespace parley

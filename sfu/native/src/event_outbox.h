@@ -9,7 +9,7 @@
 
 #include "bytes.h"
 #include "counters.h"
-#include "event_ring.h"
+#include "spsc_ring.h"
 #include "events.h"
 #include "wake.h"
 
@@ -61,14 +61,14 @@ class EventOutbox {
     return true;
   }
 
-  [[nodiscard]] EventRing<ControlEvent>& control() { return control_; }
-  [[nodiscard]] EventRing<NetworkEvent>& network() { return network_; }
+  [[nodiscard]] SpscRing<ControlEvent>& control() { return control_; }
+  [[nodiscard]] SpscRing<NetworkEvent>& network() { return network_; }
 
  private:
   Wake& wake_;
   Counters& counters_;
-  EventRing<ControlEvent> control_{kControlEvents};
-  EventRing<NetworkEvent> network_{kNetworkEvents};
+  SpscRing<ControlEvent> control_{kControlEvents};
+  SpscRing<NetworkEvent> network_{kNetworkEvents};
 };
 
 }  // namespace parley

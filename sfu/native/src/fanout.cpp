@@ -175,7 +175,7 @@ void Fanout::switch_source(Forward& forward, Gathered& gathered, bool set_marker
 // out behind its first packet, but for what this batch is still to serve.
 void Fanout::catch_up(Forward& forward, const Packet& first, std::span<const Gathered> still_to_come, TimeNs now) {
   const Encoding& encoding = *forward.track->encodings[first.encoding];
-  const std::int64_t end = std::min(encoding.seqs.highest(), first.ext_seq + kCatchUp);
+  const std::int64_t end = std::min(encoding.store.highest(), first.ext_seq + kCatchUp);
   for (std::int64_t ext_seq = first.ext_seq + 1; ext_seq <= end; ++ext_seq) {
     const Packet* packet = encoding.store.get(ext_seq, now);
     const bool is_to_come = std::ranges::any_of(

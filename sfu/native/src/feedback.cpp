@@ -51,7 +51,7 @@ void Feedback::send_nacks(TimeNs now) {
     if (encoding->nack.deadline() <= now) {
       std::array<std::uint16_t, kMaxNacks> due{};
       const std::size_t count = encoding->nack.poll(now, 0, due);
-      Transport& publisher = encoding->track.transport;
+      Transport& publisher = *encoding->track.publisher;  // a track from elsewhere misses nothing here
       if (count > 0) {
         const bool queued = send_feedback(context_, publisher, [&](Writer& writer) {
           return append_nack(writer, publisher.local_ssrc, encoding->ssrc, std::span(due).first(count));
@@ -95,11 +95,7 @@ void Feedback::visit(Transport& transport, TimeNs now) {
     context_.events.post(IdleEvent{transport.id, true});
   }
   for (Track* track : transport.tracks) {
-    if (track->activity.tick(now)) {
-      for (Forward* forward : track->forwards) {
-        forward->layers.set_active(track->activity.active(), track->is_simulcast());
-      }
-    }
+    track->note_silence(now);
   }
   if (!transport.can_send()) {
     return;

@@ -54,7 +54,11 @@ void KeyframeRequests::forget(const Track& track) {
 }
 
 void KeyframeRequests::send(Encoding& encoding) {
-  Transport& publisher = encoding.track.transport;
+  if (encoding.track.origin != nullptr) {
+    encoding.track.origin->wish_keyframe(encoding.index);
+    return;
+  }
+  Transport& publisher = *encoding.track.publisher;
   const bool queued = send_feedback(context_, publisher, [&](Writer& writer) {
     return append_pli(writer, publisher.local_ssrc, encoding.ssrc);
   });

@@ -1,4 +1,5 @@
-// Asks publishers for keyframes: coalesced and throttled per encoding, repeated until one comes.
+// Asks publishers for keyframes: coalesced and throttled per encoding, repeated until one comes. For a track that
+// another worker receives the wish goes there, and is coalesced with its own.
 // Thread: the worker that owns it.
 #pragma once
 

@@ -35,6 +35,7 @@ class PacketStore {
   // The same by the lower 32 bits of the extended sequence number, which is what a ForwardSequencer keeps.
   [[nodiscard]] const Packet* get_by_low32(std::uint32_t ext_seq_low, TimeNs now) const;
 
+  [[nodiscard]] std::int64_t highest() const { return highest_; }  // of what was put since the start
   [[nodiscard]] std::size_t capacity() const { return slots_.size(); }
   void clear();
 

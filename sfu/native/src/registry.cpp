@@ -238,7 +238,19 @@ Refusal Registry::add_track(const AddTrack& command) {
   if (command.encodings.empty() || command.encodings.size() > kMaxEncodings) {
     return "a track needs 1 to 8 encodings";
   }
-  auto made = std::make_unique<Track>(command.track, *owner, command.is_video);
+  auto made = make_track(command, owner);
+  const Refusal refusal = claim_ssrcs(*made);
+  if (!refusal.empty()) {
+    owner->ssrcs.forget(made.get());
+    return refusal;
+  }
+  owner->tracks.push_back(made.get());
+  keep(std::move(made));
+  return {};
+}
+
+std::unique_ptr<Track> Registry::make_track(const AddTrack& command, Transport* publisher) {
+  auto made = std::make_unique<Track>(command.track, publisher, command.is_video);
   made->nack = command.nack;
   made->twcc = command.twcc;
   made->mid = command.mid;
@@ -249,16 +261,28 @@ Refusal Registry::add_track(const AddTrack& command) {
                                                          entry, store_config(command), command.codecs[0].clock_hz));
     made->encodings.back()->key = ++last_encoding_key_;
   }
-  const Refusal refusal = claim_ssrcs(*made);
-  if (!refusal.empty()) {
-    owner->ssrcs.forget(made.get());
-    return refusal;
-  }
-  for (const auto& encoding : made->encodings) {
+  return made;
+}
+
+void Registry::keep(std::unique_ptr<Track> track) {
+  for (const auto& encoding : track->encodings) {
     encodings_[encoding->key] = encoding.get();
   }
-  owner->tracks.push_back(made.get());
-  tracks_.emplace(command.track, std::move(made));
+  const std::uint32_t id = track->id;
+  tracks_.emplace(id, std::move(track));
+}
+
+Refusal Registry::import_track(const ImportTrack& command) {
+  if (track(command.track->track) != nullptr) {
+    return "track id in use";
+  }
+  // Codecs and encodings are checked where the track is received; nothing comes by the link of one that is refused.
+  if (command.track->codecs.empty() || command.track->encodings.size() > kMaxEncodings) {
+    return "unknown track";
+  }
+  auto made = make_track(*command.track, nullptr);
+  made->origin = command.link;
+  keep(std::move(made));
   return {};
 }
 
@@ -270,7 +294,7 @@ Refusal Registry::claim_ssrcs(Track& track) {
       if (ssrc == 0) {
         continue;
       }
-      SsrcEntry* entry = track.transport.ssrcs.claim(ssrc);
+      SsrcEntry* entry = track.publisher->ssrcs.claim(ssrc);
       if (entry == nullptr) {
         return "too many ssrcs";
       }
@@ -299,8 +323,10 @@ Refusal Registry::remove_track(std::uint32_t id) {
   if (watcher_ != nullptr) {
     watcher_->forget(*known);
   }
-  known->transport.ssrcs.forget(known);
-  erase_one(known->transport.tracks, known);
+  if (known->publisher != nullptr) {
+    known->publisher->ssrcs.forget(known);
+    erase_one(known->publisher->tracks, known);
+  }
   for (const auto& encoding : known->encodings) {
     encodings_.erase(encoding->key);
   }

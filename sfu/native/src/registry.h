@@ -47,6 +47,8 @@ class Registry {
   Refusal remove_transport(std::uint32_t id);
 
   Refusal add_track(const AddTrack& command);
+  // The track as another worker receives it.
+  Refusal import_track(const ImportTrack& command);
   Refusal remove_track(std::uint32_t id);
   Refusal set_track_enabled(const SetTrackEnabled& command);
 
@@ -100,6 +102,8 @@ class Registry {
     return at == objects.end() ? nullptr : at->second.get();
   }
   Transport& make_transport(std::uint32_t id);
+  std::unique_ptr<Track> make_track(const AddTrack& command, Transport* publisher);
+  void keep(std::unique_ptr<Track> track);
   Refusal claim_ufrags(Transport& transport, const std::vector<std::string>& ufrags);
   void release_ufrags(Transport& transport);
   void release_path(Transport& transport, std::size_t index);

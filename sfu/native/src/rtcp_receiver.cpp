@@ -86,6 +86,7 @@ void RtcpReceiver::receive_sender_report(Transport& transport, const RtcpMessage
   Encoding& encoding = *track.encodings[entry->encoding];
   encoding.stats.receive_sender_report(info->ntp, now);
   track.clocks.receive(encoding.index, *info, now);
+  links_.share(track, encoding.index, *info, now);
   fanout_.tap_report(track, encoding.index, *info, now);
 }
 

@@ -7,14 +7,15 @@
 #include "keyframe_requests.h"
 #include "registry.h"
 #include "rtcp_view.h"
+#include "track_links.h"
 #include "worker_context.h"
 
 namespace parley {
 
 class RtcpReceiver {
  public:
-  RtcpReceiver(WorkerContext& context, Fanout& fanout, KeyframeRequests& keyframes)
-      : context_(context), fanout_(fanout), keyframes_(keyframes) {}
+  RtcpReceiver(WorkerContext& context, Fanout& fanout, KeyframeRequests& keyframes, TrackLinks& links)
+      : context_(context), fanout_(fanout), keyframes_(keyframes), links_(links) {}
 
   // One SRTCP datagram from a bound path; decrypted in place.
   void receive(Transport& transport, MutableBytes datagram, TimeNs now);
@@ -34,6 +35,7 @@ class RtcpReceiver {
   WorkerContext& context_;
   Fanout& fanout_;
   KeyframeRequests& keyframes_;
+  TrackLinks& links_;
 };
 
 }  // namespace parley

@@ -191,12 +191,7 @@ RtpReceiver::Source RtpReceiver::latch(Transport& transport, SsrcEntry& entry, c
     }
     transport.ssrcs.demote(track, encoding->index, is_rtx ? SsrcEntry::Role::kRtx : SsrcEntry::Role::kMedia);
     if (!is_rtx) {
-      encoding->restart();
-      for (Forward* forward : track->forwards) {
-        if (forward->layers.current() == encoding->index) {
-          forward->layers.reset_source();
-        }
-      }
+      track->restart(*encoding);
     }
   }
   ssrc = entry.ssrc;
@@ -256,11 +251,8 @@ void RtpReceiver::receive_media(const Source& source, const RtpView& rtp, const 
   if (const auto level = read_audio_level(rtp, extensions)) {
     track.levels.receive(*level);
   }
-  if (track.activity.receive(encoding.index, now)) {
-    for (Forward* forward : track.forwards) {
-      forward->layers.set_active(track.activity.active(), track.is_simulcast());
-    }
-  }
+  track.note_active(encoding.index, now);
+  links_.share(track, packet, codec_changed);
   fanout_.add(track, Track::Pending{ext_seq, encoding.index, codec_changed}, now);
 }
 

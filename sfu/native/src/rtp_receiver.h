@@ -12,14 +12,16 @@
 #include "keyframe_requests.h"
 #include "packet.h"
 #include "registry.h"
+#include "track_links.h"
 #include "worker_context.h"
 
 namespace parley {
 
 class RtpReceiver {
  public:
-  RtpReceiver(WorkerContext& context, Fanout& fanout, KeyframeRequests& keyframes, Feedback& feedback)
-      : context_(context), fanout_(fanout), keyframes_(keyframes), feedback_(feedback) {}
+  RtpReceiver(WorkerContext& context, Fanout& fanout, KeyframeRequests& keyframes, Feedback& feedback,
+              TrackLinks& links)
+      : context_(context), fanout_(fanout), keyframes_(keyframes), feedback_(feedback), links_(links) {}
 
   // One SRTP datagram from a bound path; decrypted in place.
   void receive(Transport& transport, MutableBytes datagram, TimeNs now);
@@ -45,6 +47,7 @@ class RtpReceiver {
   Fanout& fanout_;
   KeyframeRequests& keyframes_;
   Feedback& feedback_;
+  TrackLinks& links_;
 };
 
 // Marks a packet of this transport as authentic: proof of keys, end of idleness.

@@ -1,5 +1,6 @@
-// One source of a publisher: its encodings with their receive state, and who takes its packets.
-// Thread: the worker that owns its transport.
+// One source of a publisher: its encodings with their receive state, and who takes its packets. A worker that does not
+// own the publisher's transport, but has subscribers of the track, keeps one of its own, fed by a TrackLink.
+// Thread: the worker that owns it.
 #pragma once
 
 #include <array>
@@ -20,6 +21,7 @@
 #include "receive_stats.h"
 #include "sender_report.h"
 #include "seq.h"
+#include "track_link.h"
 
 namespace parley {
 
@@ -60,6 +62,7 @@ struct Encoding {
   TimeNs last_keyframe_event = 0;
   std::uint64_t keyframes_received = 0;
   std::uint64_t recovered = 0;
+  std::uint32_t generation = 0;  // of its numbering; another SSRC begins a new one
 
   // A new SSRC: nothing known of the old numbering holds.
   void restart() {
@@ -68,6 +71,7 @@ struct Encoding {
     stats = ReceiveStats(clock_hz);
     store.clear();
     peek.reset();
+    ++generation;
   }
 };
 
@@ -76,7 +80,7 @@ struct Track {
   static constexpr std::size_t kMaxTaps = 64;
   static constexpr std::size_t kMaxPending = 48;
 
-  Track(std::uint32_t track_id, Transport& owner, bool video) : id(track_id), transport(owner), is_video(video) {}
+  Track(std::uint32_t track_id, Transport* owner, bool video) : id(track_id), publisher(owner), is_video(video) {}
 
   // A packet that waits in its encoding's store for the next fan-out.
   struct Pending {
@@ -86,7 +90,7 @@ struct Track {
   };
 
   std::uint32_t id;
-  Transport& transport;
+  Transport* publisher;  // null: received by another worker
   bool is_video;
   bool nack = false;
   bool twcc = false;
@@ -103,6 +107,16 @@ struct Track {
   std::vector<Pending> pending;  // capacity kMaxPending from the start
   std::uint32_t gathered_first = 0;  // its packets in the fan-out's current round
   std::uint32_t gathered_count = 0;
+
+  std::shared_ptr<TrackLink> origin;                 // where its packets come from when another worker receives it
+  std::vector<std::shared_ptr<TrackLink>> exports;   // the other workers that get them
+  std::shared_ptr<PacketPool> pool;                  // of the packets on their way there
+
+  // A packet of the encoding came, or time passed: forwards hear which encodings send.
+  void note_active(std::uint8_t encoding, TimeNs now);
+  void note_silence(TimeNs now);
+  // The encoding's numbering begins anew: forwards of it wait for a keyframe.
+  void restart(Encoding& encoding);
 
   [[nodiscard]] bool is_simulcast() const { return encodings.size() > 1; }
   [[nodiscard]] const CodecEntry* codec_of(std::uint8_t pt) const {
@@ -122,6 +136,9 @@ struct Track {
     }
     return nullptr;
   }
+
+ private:
+  void tell_active();
 };
 
 }  // namespace parley

@@ -44,33 +44,38 @@ void sleep_until(TimeNs when) {
 }  // namespace
 
 Worker::Worker(const WorkerConfig& config, std::vector<std::unique_ptr<UdpSocket>> sockets, const GatePage& gates,
-               const SrtpTable& srtp, Wake& event_wake)
+               const SrtpTable& srtp, Wake& event_wake, WorkerDoor& door)
     : sockets_(std::move(sockets)),
       context_(config, gates, srtp, event_wake, sockets_),
       registry_(context_),
       keyframes_(context_),
       fanout_(context_, registry_, keyframes_),
+      links_(context_, door, fanout_, keyframes_),
       feedback_(context_, registry_, keyframes_),
-      rtp_(context_, fanout_, keyframes_, feedback_),
-      rtcp_(context_, fanout_, keyframes_),
-      stun_guard_(config.seed) {
+      rtp_(context_, fanout_, keyframes_, feedback_, links_),
+      rtcp_(context_, fanout_, keyframes_, links_),
+      stun_guard_(config.seed),
+      door_(door) {
   registry_.watch(*this);
   for (const auto& socket : sockets_) {
     addresses_.push_back(socket->local());
   }
 }
 
-Worker::~Worker() { stop(); }
+Worker::~Worker() {
+  stop();
+  release();
+}
 
 std::string Worker::start(std::size_t index) {
   epoll_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll_.is_open() || !wake_.is_valid()) {
+  if (!epoll_.is_open() || !door_.wake.is_valid()) {
     return std::string("epoll: ") + std::strerror(errno);
   }
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = tag(Watched::kWake, 0);
-  bool is_ok = epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.fd(), &event) == 0;
+  bool is_ok = epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, door_.wake.fd(), &event) == 0;
   for (std::uint32_t socket = 0; socket < sockets_.size(); ++socket) {
     event.data.u64 = tag(Watched::kSocket, socket);
     is_ok = is_ok && epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sockets_[socket]->fd(), &event) == 0;
@@ -97,21 +102,23 @@ std::string Worker::start(std::size_t index) {
 
 void Worker::stop() {
   stopping_.store(true);
-  wake_.notify();
+  door_.wake.notify();
   if (thread_.joinable()) {
     thread_.join();
   }
+}
+
+void Worker::release() {
   registry_.close_sinks();
   sockets_.clear();
   epoll_.reset();
-  wake_.close();
 }
 
 bool Worker::submit(Command&& command) {
   if (!commands_.push(std::move(command))) {
     return false;
   }
-  wake_.notify();
+  door_.wake.notify();
   return true;
 }
 
@@ -169,8 +176,9 @@ void Worker::loop_once() {
     }
   }
   if (is_woken) {
-    wake_.clear();
+    door_.wake.clear();
   }
+  links_.receive(now);
   run_commands(now);
   tick(now);
   now = monotonic_now();
@@ -180,6 +188,7 @@ void Worker::loop_once() {
 
 void Worker::tick(TimeNs now) {
   feedback_.tick(now);
+  links_.tick(now);
   generators_.tick(now, context_);
   // RTCP and generated packets are in the arena, records in the sinks: they leave with the batch, or now.
   if (fanout_.deadline() <= now || fanout_.is_empty()) {
@@ -187,6 +196,7 @@ void Worker::tick(TimeNs now) {
   } else {
     context_.counters.add(Counter::flushes_coalesced);
   }
+  links_.flush();
 }
 
 void Worker::receive(std::uint32_t socket, TimeNs now) {
@@ -317,6 +327,7 @@ void Worker::forget(const Transport& transport) {
 
 void Worker::forget(const Track& track) {
   fanout_.forget(track);
+  links_.forget(track);
   feedback_.forget(track);
   keyframes_.forget(track);
 }
@@ -333,6 +344,9 @@ void Worker::receive_for_test(std::uint32_t socket, const Endpoint& from, Mutabl
   receive_message(socket, message, now);
 }
 
-void Worker::tick_for_test(TimeNs now) { tick(now); }
+void Worker::tick_for_test(TimeNs now) {
+  links_.receive(now);
+  tick(now);
+}
 
 }  // namespace parley

@@ -25,8 +25,10 @@
 #include "rtp_receiver.h"
 #include "stun_guard.h"
 #include "udp_socket.h"
+#include "track_links.h"
 #include "wake.h"
 #include "worker_context.h"
+#include "worker_door.h"
 
 namespace parley {
 
@@ -37,19 +39,22 @@ class Worker : private Registry::Watcher {
   static constexpr std::size_t kBatchesPerLoop = 4;
 
   Worker(const WorkerConfig& config, std::vector<std::unique_ptr<UdpSocket>> sockets, const GatePage& gates,
-         const SrtpTable& srtp, Wake& event_wake);
+         const SrtpTable& srtp, Wake& event_wake, WorkerDoor& door);
   ~Worker() override;
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
   // Why the thread could not be started; empty when it runs.
   std::string start(std::size_t index);
-  // Joins the thread and closes its sockets; the outbox can still be read. Idempotent.
+  // Ends the thread. Idempotent.
   void stop();
+  // Closes sockets and sinks, once no thread can touch them; the outbox can still be read. Idempotent.
+  void release();
 
   // False when the queue is full.
   bool submit(Command&& command);
-  [[nodiscard]] bool has_room() const { return !commands_.is_full(); }
+  // Commands that `submit` takes for sure.
+  [[nodiscard]] std::size_t room() const { return commands_.room(); }
   [[nodiscard]] EventOutbox& outbox() { return context_.events; }
   [[nodiscard]] const std::vector<Endpoint>& addresses() const { return addresses_; }
 
@@ -84,6 +89,7 @@ class Worker : private Registry::Watcher {
   Registry registry_;
   KeyframeRequests keyframes_;
   Fanout fanout_;
+  TrackLinks links_;
   Feedback feedback_;
   RtpReceiver rtp_;
   RtcpReceiver rtcp_;
@@ -92,7 +98,7 @@ class Worker : private Registry::Watcher {
   ReceiveBatch batch_;
 
   CommandQueue<Command> commands_{kMaxCommands};
-  Wake wake_;
+  WorkerDoor& door_;
   UniqueFd epoll_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;

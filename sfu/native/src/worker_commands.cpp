@@ -36,6 +36,27 @@ void Worker::execute(Command& command, TimeNs now) {
     Refusal operator()(const RemoveTransport& body) const { return worker.registry_.remove_transport(body.transport); }
     Refusal operator()(const AddTrack& body) const { return worker.registry_.add_track(body); }
     Refusal operator()(const RemoveTrack& body) const { return worker.registry_.remove_track(body.track); }
+    Refusal operator()(const ExportTrack& body) const {
+      Track* track = worker.registry_.track(body.track);
+      if (track == nullptr) {
+        return "unknown track";
+      }
+      worker.links_.begin(*track, body.link);
+      return {};
+    }
+    Refusal operator()(const EndExport& body) const {
+      if (Track* track = worker.registry_.track(body.track)) {
+        worker.links_.end(*track, *body.link);
+      }
+      return {};
+    }
+    Refusal operator()(const ImportTrack& body) const {
+      const Refusal refusal = worker.registry_.import_track(body);
+      if (refusal.empty()) {
+        worker.links_.follow(*worker.registry_.track(body.track->track), now);
+      }
+      return refusal;
+    }
     Refusal operator()(const SetTrackEnabled& body) const {
       const Refusal refusal = worker.registry_.set_track_enabled(body);
       Track* track = worker.registry_.track(body.track);
@@ -107,7 +128,9 @@ void Worker::execute(Command& command, TimeNs now) {
     return;
   }
   const Refusal refusal = std::visit(Handler{*this, now}, command.body);
-  context_.events.post(AckEvent{command.ack, std::string(refusal)});
+  if (command.ack != 0) {  // else the engine's own tidying, whose answer nobody waits for
+    context_.events.post(AckEvent{command.ack, std::string(refusal)});
+  }
 }
 
 }  // namespace parley

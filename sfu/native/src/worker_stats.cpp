@@ -29,7 +29,7 @@ StatsMap transport_stats(const Transport& transport) {
 }
 
 StatsMap track_stats(const Track& track) {
-  StatsMap map{{"track", track.id}, {"transport", track.transport.id}, {"enabled", track.enabled ? 1 : 0}};
+  StatsMap map{{"track", track.id}, {"transport", track.publisher->id}, {"enabled", track.enabled ? 1 : 0}};
   std::int64_t packets = 0;
   std::int64_t bytes = 0;
   std::int64_t lost = 0;
@@ -102,7 +102,9 @@ StatsEvent Worker::collect_stats(std::uint64_t ack) {
     event.worker.emplace_back("client_latency_count", whole(latency.count()));
   }
   for (const auto& [id, track] : registry_.tracks()) {
-    event.tracks.push_back(track_stats(*track));
+    if (track->publisher != nullptr) {  // else its own worker counts it
+      event.tracks.push_back(track_stats(*track));
+    }
   }
   for (const auto& [id, forward] : registry_.forwards()) {
     event.forwards.push_back(forward_stats(*forward));

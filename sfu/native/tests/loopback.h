@@ -120,11 +120,11 @@ class Peer {
 inline const CodecEntry kOpus{111, Codec::kOpus, 48'000, -1};
 inline const CodecEntry kVp8{96, Codec::kVp8, 90'000, 97};
 
-// An engine with one worker, and its events as they come.
+// An engine, and its events as they come.
 class House {
  public:
-  explicit House(EngineConfig config = {}) : page_(make_page(kSlots)) {
-    config.sockets = {{{"127.0.0.1", 0}}};
+  explicit House(EngineConfig config = {}, std::size_t workers = 1) : page_(make_page(kSlots)) {
+    config.sockets.assign(workers, {{"127.0.0.1", 0}});
     config.gate_fd = page_.get();
     config.gate_slots = kSlots;
     config.srtp = TestCipher::table();
@@ -134,7 +134,7 @@ class House {
 
   static constexpr std::uint32_t kSlots = 64;
 
-  [[nodiscard]] Endpoint address() const { return engine->addresses(0)[0]; }
+  [[nodiscard]] Endpoint address(std::size_t worker = 0) const { return engine->addresses(worker)[0]; }
 
   // Runs a command to its answer; the reason when it was refused.
   template <typename Body>
@@ -166,8 +166,8 @@ class House {
         [this](std::size_t, const NetworkEvent& event) { network.push_back(event); });
   }
 
-  std::int64_t counter(std::string_view name) {
-    run(QueryStats{});
+  std::int64_t counter(std::string_view name, std::size_t worker = 0) {
+    run(QueryStats{worker});
     for (const auto& [key, value] : stats.worker) {
       if (key == name) {
         return value;
@@ -187,8 +187,8 @@ class House {
   }
 
   // A transport with keys and one selected path.
-  void join(std::uint32_t transport, Peer& peer) {
-    run(AddTransport{0, transport, {"ufrag" + std::to_string(transport)}});
+  void join(std::uint32_t transport, Peer& peer, std::size_t worker = 0) {
+    run(AddTransport{worker, transport, {"ufrag" + std::to_string(transport)}});
     run(BindPath{transport, 0, peer.address(), true});
     run(SetSrtp{transport, &peer.rx(), &peer.rx(), *SrtpProfile::by_name("AEAD_AES_128_GCM")});
   }

@@ -163,7 +163,7 @@ TEST(people_come_and_go_while_media_flows) {
   house.publish_audio(10, 1, 0x11);
   house.publish_video(11, 2, 0x22);
   auto [near, far] = make_pair();
-  house.run(AddSink{0, 50, std::move(near)});
+  house.run(AddSink{50, std::move(near)});
   house.engine->gates().open(5, 1);
   std::atomic<bool> stop{false};
   // The consent service's thread: gates flip all the time.
@@ -223,7 +223,7 @@ TEST(a_tap_gets_records_until_its_consumer_goes) {
   house.join(1, publisher);
   house.publish_audio(10, 1, 0x11);
   auto [near, far] = make_pair();
-  house.run(AddSink{0, 50, std::move(near)});
+  house.run(AddSink{50, std::move(near)});
   house.engine->gates().open(5, 1);
   CHECK_EQ(house.run(AddTap{30, 10, 50, {5, 1}}), "");
   publisher.send_rtp(house.address(), test::opus_packet(1, 0x11));

@@ -23,7 +23,7 @@ class Bench {
     std::vector<std::unique_ptr<UdpSocket>> sockets;
     sockets.push_back(UdpSocket::open("127.0.0.1", 0, true, error));
     worker = std::make_unique<Worker>(WorkerConfig{.coalesce = kMillisecond, .idle = kSecond, .seed = 3},
-                                      std::move(sockets), gates, TestCipher::table(), wake);
+                                      std::move(sockets), gates, TestCipher::table(), wake, door);
   }
 
   // The refusal of a command, empty when it was done.
@@ -115,6 +115,7 @@ class Bench {
 
   GatePage gates;
   Wake wake;
+  WorkerDoor door;
   std::unique_ptr<Worker> worker;
   TimeNs now = 100 * kSecond;
   std::uint64_t last_ack = 0;

@@ -107,17 +107,17 @@ class Rig:
         await until(lambda: any(accept(event) for event in self.of(kind)), kind.__name__)
         return next(event for event in self.of(kind) if accept(event))
 
-    def wire(self) -> Wire:
+    def wire(self, worker: int = 0) -> Wire:
         if isinstance(self.engine, FakeEngine):
-            return FakeWire(self.engine)
-        return UdpWire(self.engine)
+            return FakeWire(self.engine, worker)
+        return UdpWire(self.engine, worker)
 
-    async def remote(self, *, bound: bool = True) -> Remote:
+    async def remote(self, worker: int = 0, *, bound: bool = True) -> Remote:
         """A transport with keys and, if `bound`, one selected path."""
         transport = TransportId(self.fresh())
-        remote = Remote(self.wire(), transport, f"ufrag{transport:08}")
+        remote = Remote(self.wire(worker), transport, f"ufrag{transport:08}")
         self.remotes.append(remote)
-        await self.engine.add_transport(transport, 0, [remote.ufrag])
+        await self.engine.add_transport(transport, worker, [remote.ufrag])
         await self.engine.set_receive_extensions(transport, EXTENSIONS)
         await self.engine.set_send_extensions(transport, {"mid": 9})
         if bound:
@@ -156,7 +156,7 @@ class Rig:
 
     async def sink(self, fd: int) -> SinkId:
         sink = SinkId(self.fresh())
-        await self.engine.add_sink(sink, 0, fd)
+        await self.engine.add_sink(sink, fd)
         return sink
 
     async def tap(self, track: TrackId, sink: SinkId, gate: Gate) -> TapId:

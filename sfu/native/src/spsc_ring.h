@@ -1,5 +1,5 @@
-// A bounded ring of events from one worker to Python's thread.
-// Thread: one producer (the worker), consumers serialised by the engine.
+// A bounded ring from one thread to another: a worker's events for Python, a track's packets for another worker.
+// Thread: one producer, one consumer (or several that are serialised).
 #pragma once
 
 #include <atomic>
@@ -10,10 +10,10 @@
 namespace parley {
 
 template <typename T>
-class EventRing {
+class SpscRing {
  public:
   // `capacity` is rounded up to a power of two.
-  explicit EventRing(std::size_t capacity) {
+  explicit SpscRing(std::size_t capacity) {
     std::size_t size = 1;
     while (size < capacity) {
       size *= 2;
@@ -33,7 +33,7 @@ class EventRing {
 
   void publish() { tail_.store(tail_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
 
-  // The oldest event, or null; release() gives its slot back.
+  // The oldest entry, or null; release() gives its slot back.
   T* front() {
     const std::size_t head = head_.load(std::memory_order_relaxed);
     if (head == tail_.load(std::memory_order_acquire)) {
