@@ -101,8 +101,13 @@ class IceSection:
     """ICE servers that joiners are given; the server itself needs none."""
 
     urls: tuple[str, ...] = option((), "STUN and TURN URLs")
-    username: str = option("", "TURN user name")
-    credential: str = option("", "TURN password")
+    username: str = option("", "TURN user name, the same for everybody")
+    credential: str = option("", "TURN password, the same for everybody")
+    secret: str = option(
+        "",
+        "Shared with the TURN server (coturn: `static-auth-secret`): credentials for each that expire",
+    )
+    ttl_s: int = option(86_400, "Seconds that such credentials serve", low=300, high=604_800)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from server.tls import Certificate, self_signed
 from sfu import MediaConfig, MediaPlane
 from signaling import (
     ApiKey,
+    IceServers,
     KeyRing,
     Rate,
     Services,
@@ -248,9 +249,6 @@ class Server:
 
     def _signaling_config(self, store: Store) -> SignalingConfig:
         config, limits, web_section = self.config, self.config.limits, self.config.web
-        ice: dict[str, object] = {"urls": list(config.ice.urls)}
-        if config.ice.username:
-            ice |= {"username": config.ice.username, "credential": config.ice.credential}
         return SignalingConfig(
             web_root=Path(ROOT),
             site_name=web_section.name,
@@ -263,7 +261,13 @@ class Server:
             trusted_proxies=tuple(
                 ipaddress.ip_network(item, strict=False) for item in config.server.behind_proxy
             ),
-            ice_servers=(ice,) if config.ice.urls else (),
+            ice_servers=IceServers(
+                urls=config.ice.urls,
+                username=config.ice.username,
+                credential=config.ice.credential,
+                secret=config.ice.secret.encode(),
+                ttl_s=config.ice.ttl_s,
+            ),
             hls_secret=store.derive_key("hls-link"),
             hls_ttl_s=web_section.hls_link_s,
             joins=Rate(limits.joins_per_s, limits.joins_burst),

@@ -8,6 +8,7 @@ services that are injected.
 from signaling.app import create_app, drain, open_connections, server_options
 from signaling.config import Services, SignalingConfig
 from signaling.errors import Problem, SignalingError
+from signaling.ice_servers import IceServers
 from signaling.limits import Rate, address_key
 from signaling.rest.access import join_url
 from signaling.services import (
@@ -32,6 +33,7 @@ __all__ = [
     "DestinationInfo",
     "DestinationState",
     "HlsStore",
+    "IceServers",
     "KeyRefused",
     "KeyRing",
     "PartnerInfo",

@@ -3,13 +3,14 @@
 PURE: no I/O.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final
 
 from rooms import RoomService
+from signaling.ice_servers import IceServers
 from signaling.limits import Rate
 from signaling.services import BroadcastApi, HlsStore, RecorderApi
 from signaling.session import SessionLimits
@@ -46,8 +47,8 @@ class SignalingConfig:
     """
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
-    ice_servers: tuple[Mapping[str, object], ...] = ()
-    """What joiners are given, as browsers take it."""
+    ice_servers: IceServers = field(default_factory=IceServers)
+    """What joiners are given."""
     hls_secret: bytes = b""
     """Signs playlist URLs; at least 32 bytes."""
     hls_ttl_s: int = 6 * 3600

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -178,20 +179,6 @@ def _accepts(headers: Sequence[str], content_type: str) -> bool:
     return not any(ranges) or not wanted.isdisjoint(ranges)
 
 
-def ice_links(context: Context) -> list[str]:
-    """`Link` values for the configured ICE servers. Source: RFC 9725 section 4.6."""
-    links = []
-    for server in context.config.ice_servers:
-        urls = server.get("urls", ())
-        for url in [urls] if isinstance(urls, str) else list(urls) if isinstance(urls, (list, tuple)) else []:
-            link = f'<{url}>; rel="ice-server"'
-            if "username" in server:
-                link += f'; username="{server["username"]}"; credential="{server.get("credential", "")}"'
-                link += '; credential-type="password"'
-            links.append(link)
-    return links
-
-
 def created(context: Context, session: HttpSession, answer: str) -> web.Response:
     """The 201 of a new resource."""
     response = web.Response(status=201, body=answer.encode(), content_type=SDP)
@@ -199,7 +186,7 @@ def created(context: Context, session: HttpSession, answer: str) -> web.Response
     response.headers["ETag"] = session.etag
     response.headers["Accept-Patch"] = FRAGMENT
     response.headers["Cache-Control"] = "no-store"
-    for link in ice_links(context):
+    for link in context.config.ice_servers.links(session.participant.id, time.time()):
         response.headers.add("Link", link)
     return response
 

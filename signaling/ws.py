@@ -357,7 +357,7 @@ class Connection:
             terms=terms_view(
                 participant.terms(), is_accepted=participant.has_accepted_terms, offered=settings.uses
             ),
-            ice_servers=[dict(server) for server in self._context.config.ice_servers],
+            ice_servers=self._context.config.ice_servers.given_to(participant.id, time.time()),
             participants=[participant_view(other) for other in participant.others()],
             activities=[activity_view(activity) for activity in participant.room.activities()],
             notice=notices[0] if notices else None,

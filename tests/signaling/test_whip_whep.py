@@ -14,7 +14,7 @@ from av import VideoFrame
 
 from policy import LIVE, Permission, Site, Use
 from sfu import MediaConfig
-from signaling import Rate, VouchedTerms
+from signaling import IceServers, Rate, VouchedTerms
 from tests.sfu.aiortc_client import Colour, ColourTrack, ToneTrack
 from tests.signaling.rig import DEFAULT_TERMS, HOST, PERSON, VOUCHED, Rig, offer, rig, until
 
@@ -46,7 +46,7 @@ async def whep(house: Rig, identity: str = "eye", path: str = "/whep/demo", **mo
 
 async def test_a_publisher_gets_its_resource() -> None:
     async with rig(
-        ice_servers=({"urls": ["turn:turn.example:3478"], "username": "u", "credential": "c"},)
+        ice_servers=IceServers(urls=("turn:turn.example:3478",), username="u", credential="c")
     ) as house:
         ada = await house.join("ada")
         status, body, headers = await whip(house)
