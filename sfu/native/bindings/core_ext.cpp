@@ -152,6 +152,14 @@ struct ToTuple {
     return nb::make_tuple("stats", event.ack, dict_from(event.worker), list_from(event.transports),
                           list_from(event.tracks), list_from(event.forwards), list_from(event.taps));
   }
+  nb::object operator()(const LayersEvent& event) const {
+    nb::list layers;
+    for (const auto& layer : event.layers) {
+      layers.append(nb::make_tuple(static_cast<int>(layer.encoding), static_cast<int>(layer.spatial),
+                                   static_cast<int>(layer.temporal), layer.bps, static_cast<int>(layer.height)));
+    }
+    return nb::make_tuple("layers", event.track, layers);
+  }
   nb::object operator()(const BandwidthEvent& event) const {
     return nb::make_tuple("bandwidth", event.transport, event.bps);
   }
@@ -386,6 +394,12 @@ NB_MODULE(_core, m) {
             return self.command(SetForward{forward, paused, spatial, temporal});
           },
           nb::arg("forward"), nb::arg("paused"), nb::arg("spatial"), nb::arg("temporal"))
+      .def(
+          "set_wanted",
+          [](PyEngine& self, std::uint32_t transport, std::uint64_t bps) {
+            return self.command(SetWanted{transport, bps});
+          },
+          nb::arg("transport"), nb::arg("bps"))
       .def(
           "set_forward_source",
           [](PyEngine& self, std::uint32_t forward, std::uint32_t track, std::uint32_t gate_slot,

@@ -55,6 +55,10 @@ struct SetExtensions {
   ExtensionIds ids;
   bool is_send = false;
 };
+struct SetWanted {
+  std::uint32_t transport = 0;
+  std::uint64_t bps = 0;  // what all that it is to get would take: how far probing its path is worth while
+};
 struct RemoveTransport {
   std::uint32_t transport = 0;
 };
@@ -198,7 +202,7 @@ struct Refused {
 
 using CommandBody =
     std::variant<std::monostate, AddTransport, SetUfrags, BindPath, UnbindPath, SendDatagram, SetSrtp, SetExtensions,
-                 RemoveTransport, AddTrack, RemoveTrack, ExportTrack, EndExport, ImportTrack, SetTrackEnabled, RequestKeyframe, AddForward, SetForward,
+                 SetWanted, RemoveTransport, AddTrack, RemoveTrack, ExportTrack, EndExport, ImportTrack, SetTrackEnabled, RequestKeyframe, AddForward, SetForward,
                  SetForwardSource, SetForwardGate, RemoveForward, AddSink, RemoveSink, AddTap, SetTapGate, RemoveTap,
                  Fence, QueryStats, AddClientTransport, AddGenerator, RemoveGenerator, Refused>;
 

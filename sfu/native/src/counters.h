@@ -39,6 +39,8 @@ namespace parley {
   X(twcc_sent)                                                                                                 \
   X(rtx_received)                                                                                              \
   X(rtx_sent)                                                                                                  \
+  X(rtp_paced)                                                                                                 \
+  X(padding_sent)                                                                                              \
   X(drop_empty)                                                                                                \
   X(drop_unknown_kind)                                                                                         \
   X(drop_truncated)                                                                                            \
@@ -69,6 +71,7 @@ namespace parley {
   X(drop_forward_paused)                                                                                       \
   X(drop_layer)                                                                                                \
   X(drop_codec_unsupported)                                                                                    \
+  X(drop_pacer_full)                                                                                           \
   X(drop_no_path)                                                                                              \
   X(drop_not_writable)                                                                                         \
   X(drop_pending_full)                                                                                         \

@@ -76,6 +76,18 @@ struct StatsEvent {
   std::vector<StatsMap> forwards;
   std::vector<StatsMap> taps;
 };
+// What the layers of a track take at present, about once a second.
+struct LayersEvent {
+  struct Layer {
+    std::uint8_t encoding = 0;  // index, low to high
+    std::uint8_t spatial = 0;   // inside the encoding
+    std::uint8_t temporal = 0;
+    std::uint32_t bps = 0;      // of everything in the encoding up to this layer
+    std::uint16_t height = 0;   // of the encoding's whole picture, 0: not known
+  };
+  std::uint32_t track = 0;
+  std::vector<Layer> layers;
+};
 struct BandwidthEvent {
   std::uint32_t transport = 0;
   std::uint64_t bps = 0;
@@ -83,6 +95,6 @@ struct BandwidthEvent {
 
 using ControlEvent =
     std::variant<std::monostate, AckEvent, ProvenEvent, IdleEvent, EncodingEvent, KeyframeEvent, LevelsEvent,
-                 CodecUnsupportedEvent, SinkClosedEvent, StatsEvent, BandwidthEvent>;
+                 CodecUnsupportedEvent, SinkClosedEvent, StatsEvent, BandwidthEvent, LayersEvent>;
 
 }  // namespace parley

@@ -6,8 +6,8 @@
 
 namespace parley {
 
-Fanout::Fanout(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes)
-    : context_(context), registry_(registry), keyframes_(keyframes), gathered_(kGather) {}
+Fanout::Fanout(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes, Departures& departures)
+    : context_(context), registry_(registry), keyframes_(keyframes), departures_(departures), gathered_(kGather) {}
 
 void Fanout::add(Track& track, const Track::Pending& packet, TimeNs now) {
   if (track.forwards.empty() && track.taps.empty()) {
@@ -194,35 +194,28 @@ bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, Ti
   const Packet& packet = *gathered.packet;
   Transport& subscriber = forward.transport;
   const Forward::PayloadType payload_type = forward.payload_type(packet.codec);
-  const RtpRewrite rewrite{.ssrc = forward.ssrc,
-                           .timestamp = munged.timestamp,
-                           .abs_send_time = to_abs_send_time(now),
-                           .original_seq = -1,
-                           .seq = munged.seq(),
-                           .twcc_seq = subscriber.next_twcc,
-                           .pt = static_cast<std::uint8_t>(payload_type.pt),
-                           .marker = munged.marker};
-  const PayloadPatch patch = vp8_patch(packet, munged.picture_id, munged.tl0_pic_idx, munged.keyidx);
+  const RtpRewrite rewrite{
+      .ssrc = forward.ssrc,
+      .timestamp = munged.timestamp,
+      .original_seq = -1,
+      .seq = munged.seq(),
+      .pt = static_cast<std::uint8_t>(payload_type.pt),
+      .marker = munged.marker,
+      .frame_number = packet.payload.picture.has_frame_number ? std::int32_t{munged.picture_id} : -1};
+  const PayloadPatch patch = payload_patch(packet, munged.picture_id, munged.tl0_pic_idx, munged.keyidx);
+  const ExtensionPlan& plan = gathered.planner.plan(subscriber.send_ids);
   const MutableBytes out = context_.arena.claim();
-  std::size_t size = write_rtp(packet, forward.header, gathered.planner.plan(subscriber.send_ids), rewrite, patch,
-                               out.first(out.size() - kMaxSrtpTrailer));
+  const std::size_t size =
+      write_rtp(packet, forward.header, plan, rewrite, patch, out.first(out.size() - kMaxSrtpTrailer));
   if (size == 0) {
     context_.counters.add(Counter::drop_rtp_too_long);
     return false;
   }
-  const std::size_t plain_size = size;
-  if (subscriber.srtp.protect_rtp(out.data(), size) != SrtpError::kNone) {
-    context_.counters.add(Counter::drop_srtp_not_sent);
+  if (!departures_.send(forward, out, size, stamp_offsets(forward.header, plan), now)) {
     return false;
   }
-  if (forward.header.has_twcc()) {
-    ++subscriber.next_twcc;
-  }
-  const Path& path = *subscriber.path();
-  context_.arena.commit(path.socket, path.remote, size);
   context_.counters.add(Counter::rtp_forwarded);
-  ++subscriber.packets_sent;
-  subscriber.bytes_sent += size;
+  forward.last_rtx_pt = payload_type.rtx_pt;
   ++forward.packets;
   forward.bytes += packet.rtp.payload_size;
   if (payload_type.rtx_pt >= 0 && forward.rtx_ssrc != 0) {
@@ -231,7 +224,7 @@ bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, Ti
                    .source_seq = static_cast<std::uint32_t>(packet.ext_seq),
                    .timestamp = munged.timestamp,
                    .seq = munged.seq(),
-                   .size = static_cast<std::uint16_t>(plain_size),
+                   .size = static_cast<std::uint16_t>(size),
                    .picture_id = munged.picture_id,
                    .tl0_pic_idx = munged.tl0_pic_idx,
                    .keyidx = munged.keyidx,
@@ -284,34 +277,30 @@ void Fanout::resend(Forward& forward, std::uint16_t seq, TimeNs now) {
     context_.counters.add(Counter::drop_nack_no_rtx);
     return;
   }
-  Transport& subscriber = forward.transport;
-  const RtpRewrite rewrite{.ssrc = forward.rtx_ssrc,
-                           .timestamp = sent.timestamp,
-                           .abs_send_time = to_abs_send_time(now),
-                           .original_seq = sent.seq,
-                           .seq = forward.rtx_seq,
-                           .twcc_seq = subscriber.next_twcc,
-                           .pt = static_cast<std::uint8_t>(rtx_pt),
-                           .marker = sent.marker};
-  const PayloadPatch patch = vp8_patch(*packet, sent.picture_id, sent.tl0_pic_idx, sent.keyidx);
+  const RtpRewrite rewrite{
+      .ssrc = forward.rtx_ssrc,
+      .timestamp = sent.timestamp,
+      .original_seq = sent.seq,
+      .seq = forward.rtx_seq,
+      .pt = static_cast<std::uint8_t>(rtx_pt),
+      .marker = sent.marker,
+      .frame_number = packet->payload.picture.has_frame_number ? std::int32_t{sent.picture_id} : -1};
+  const PayloadPatch patch = payload_patch(*packet, sent.picture_id, sent.tl0_pic_idx, sent.keyidx);
   resend_planner_.start(*packet);
+  const ExtensionPlan& plan = resend_planner_.plan(forward.transport.send_ids);
   const MutableBytes out = context_.arena.claim();
-  std::size_t size = write_rtp(*packet, forward.header, resend_planner_.plan(subscriber.send_ids), rewrite, patch,
-                               out.first(out.size() - kMaxSrtpTrailer));
-  if (size == 0 || subscriber.srtp.protect_rtp(out.data(), size) != SrtpError::kNone) {
-    context_.counters.add(Counter::drop_srtp_not_sent);
+  const std::size_t size =
+      write_rtp(*packet, forward.header, plan, rewrite, patch, out.first(out.size() - kMaxSrtpTrailer));
+  if (size == 0) {
+    context_.counters.add(Counter::drop_rtp_too_long);
     return;
   }
-  if (forward.header.has_twcc()) {
-    ++subscriber.next_twcc;
+  if (!departures_.send_now(forward, out, size, stamp_offsets(forward.header, plan), now)) {
+    return;
   }
   ++forward.rtx_seq;
   ++forward.resent;
-  const Path& path = *subscriber.path();
-  context_.arena.commit(path.socket, path.remote, size);
   context_.counters.add(Counter::rtx_sent);
-  ++subscriber.packets_sent;
-  subscriber.bytes_sent += size;
 }
 
 void Fanout::refuse_codec(Forward& forward, Codec codec) {

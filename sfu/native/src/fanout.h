@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "departures.h"
 #include "forward.h"
 #include "packet.h"
 #include "registry.h"
@@ -24,7 +25,7 @@ class KeyframeRequests;
 
 class Fanout {
  public:
-  Fanout(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes);
+  Fanout(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes, Departures& departures);
 
   // A packet that its encoding has just stored. `now` starts the coalescing window of an empty batch.
   void add(Track& track, const Track::Pending& packet, TimeNs now);
@@ -84,6 +85,7 @@ class Fanout {
   WorkerContext& context_;
   Registry& registry_;
   KeyframeRequests& keyframes_;
+  Departures& departures_;
   std::vector<Track*> dirty_tracks_;
   std::vector<Transport*> dirty_transports_;
   std::vector<Track*> gathered_tracks_;

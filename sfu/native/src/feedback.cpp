@@ -96,6 +96,7 @@ void Feedback::visit(Transport& transport, TimeNs now) {
   }
   for (Track* track : transport.tracks) {
     track->note_silence(now);
+    tell_layers(*track, now);
   }
   if (!transport.can_send()) {
     return;
@@ -104,6 +105,7 @@ void Feedback::visit(Transport& transport, TimeNs now) {
     transport.client->tick(transport, now, context_);
     return;
   }
+  departures_.visit(transport, now);
   send_sender_reports(transport, now);
   if (now >= transport.next_reports) {
     transport.next_reports = now + kReportInterval;
@@ -178,6 +180,40 @@ bool Feedback::append_report(Writer& writer, Forward& forward, TimeNs now) {
   forward.reports.sent(info.ntp, now);
   forward.next_report = now + kReportInterval;
   return true;
+}
+
+void Feedback::tell_layers(Track& track, TimeNs now) {
+  if (!track.is_video) {
+    return;
+  }
+  bool has_news = false;
+  for (const auto& encoding : track.encodings) {
+    has_news = encoding->rates.tick(now) || has_news;
+  }
+  if (!has_news || now < track.next_layers) {
+    return;
+  }
+  track.next_layers = now + kLayersInterval;
+  LayersEvent event{.track = track.id, .layers = {}};
+  for (const auto& encoding : track.encodings) {
+    if ((track.activity.active() & (1U << encoding->index)) == 0) {
+      continue;
+    }
+    for (std::size_t spatial = 0; spatial < LayerRates::kSpatial; ++spatial) {
+      for (std::size_t temporal = 0; temporal < LayerRates::kTemporal; ++temporal) {
+        if (encoding->rates.has(spatial, temporal)) {
+          event.layers.push_back({.encoding = encoding->index,
+                                  .spatial = static_cast<std::uint8_t>(spatial),
+                                  .temporal = static_cast<std::uint8_t>(temporal),
+                                  .bps = encoding->rates.up_to(spatial, temporal),
+                                  .height = encoding->height});
+        }
+      }
+    }
+  }
+  if (!event.layers.empty()) {
+    context_.events.post(std::move(event));
+  }
 }
 
 void Feedback::post_levels(TimeNs) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "departures.h"
 #include "keyframe_requests.h"
 #include "registry.h"
 #include "units.h"
@@ -18,9 +19,10 @@ class Feedback {
   static constexpr TimeNs kTick = 10 * kMillisecond;
   static constexpr TimeNs kReportInterval = 1 * kSecond;
   static constexpr TimeNs kLevelsInterval = 200 * kMillisecond;
+  static constexpr TimeNs kLayersInterval = 1 * kSecond;
 
-  Feedback(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes)
-      : context_(context), registry_(registry), keyframes_(keyframes) {}
+  Feedback(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes, Departures& departures)
+      : context_(context), registry_(registry), keyframes_(keyframes), departures_(departures) {}
 
   // A packet with a transport-wide sequence number arrived.
   void note_arrival(Transport& transport, std::uint16_t twcc_seq, std::uint32_t ssrc, TimeNs now);
@@ -47,10 +49,12 @@ class Feedback {
   void send_sender_reports(Transport& transport, TimeNs now);
   bool append_report(Writer& writer, Forward& forward, TimeNs now);
   void post_levels(TimeNs now);
+  void tell_layers(Track& track, TimeNs now);
 
   WorkerContext& context_;
   Registry& registry_;
   KeyframeRequests& keyframes_;
+  Departures& departures_;
   std::vector<Encoding*> nacking_;
   std::vector<Transport*> reporting_;  // transport-wide feedback waits
   TimeNs next_tick_ = 0;

@@ -45,6 +45,7 @@ struct Forward {
   ForwardSequencer sequencer;
   SentReports reports;
   std::uint16_t rtx_seq = 0;
+  std::int16_t last_rtx_pt = -1;     // of the codec sent last; -1: nothing to pad with
   int source_encoding = -1;          // of the packet sent last
   Track* source_track = nullptr;     // the same; the track may be another since set_forward_source
   std::uint32_t clock_hz = 0;        // of the codec sent last

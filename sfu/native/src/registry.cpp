@@ -192,8 +192,22 @@ Refusal Registry::set_extensions(const SetExtensions& command) {
     return {};
   }
   known->send_ids = command.ids;
+  if (known->send_ids.has(Extension::kTwcc) && known->downlink == nullptr && known->client == nullptr) {
+    known->downlink = std::make_unique<Downlink>();
+  }
   for (Forward* forward : known->forwards) {
     forward->header = HeaderTemplate(known->send_ids, forward->mid);
+  }
+  return {};
+}
+
+Refusal Registry::set_wanted(const SetWanted& command) {
+  Transport* known = transport(command.transport);
+  if (known == nullptr) {
+    return "unknown transport";
+  }
+  if (known->downlink != nullptr) {
+    known->downlink->estimator.set_wanted(static_cast<double>(command.bps));
   }
   return {};
 }

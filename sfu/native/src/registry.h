@@ -44,6 +44,7 @@ class Registry {
   Refusal unbind_path(const UnbindPath& command);
   Refusal set_srtp(const SetSrtp& command);
   Refusal set_extensions(const SetExtensions& command);
+  Refusal set_wanted(const SetWanted& command);
   Refusal remove_transport(std::uint32_t id);
 
   Refusal add_track(const AddTrack& command);
@@ -84,7 +85,7 @@ class Registry {
   // Told before a track goes, so that timers forget its encodings.
   struct Watcher {
     virtual ~Watcher() = default;
-    virtual void forget(const Transport& transport) = 0;
+    virtual void forget(Transport& transport) = 0;
     virtual void forget(const Track& track) = 0;
     virtual void sink_added(Sink& sink) = 0;
   };

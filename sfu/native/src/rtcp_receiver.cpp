@@ -57,9 +57,13 @@ void RtcpReceiver::receive(Transport& transport, MutableBytes datagram, TimeNs n
       case RtcpKind::kRemb:
         receive_remb(transport, *message, now);
         break;
+      case RtcpKind::kTransportFeedback:
+        if (const auto feedback = TransportFeedbackReader::open(*message)) {
+          departures_.feedback(transport, *feedback, now);
+        }
+        break;
       case RtcpKind::kSdes:
       case RtcpKind::kBye:
-      case RtcpKind::kTransportFeedback:
       case RtcpKind::kOther:
         break;
     }
@@ -153,7 +157,8 @@ void RtcpReceiver::receive_keyframe_request(Transport& transport, std::uint32_t 
 void RtcpReceiver::receive_remb(Transport& transport, const RtcpMessage& message, TimeNs now) {
   constexpr TimeNs kMinInterval = 200 * kMillisecond;
   const auto remb = read_remb(message);
-  if (!remb || now - transport.last_bandwidth_event < kMinInterval) {
+  const bool has_better = transport.downlink != nullptr && transport.downlink->estimator.has_feedback();
+  if (!remb || has_better || now - transport.last_bandwidth_event < kMinInterval) {
     return;
   }
   transport.last_bandwidth_event = now;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bytes.h"
+#include "departures.h"
 #include "fanout.h"
 #include "keyframe_requests.h"
 #include "registry.h"
@@ -14,8 +15,9 @@ namespace parley {
 
 class RtcpReceiver {
  public:
-  RtcpReceiver(WorkerContext& context, Fanout& fanout, KeyframeRequests& keyframes, TrackLinks& links)
-      : context_(context), fanout_(fanout), keyframes_(keyframes), links_(links) {}
+  RtcpReceiver(WorkerContext& context, Fanout& fanout, KeyframeRequests& keyframes, TrackLinks& links,
+               Departures& departures)
+      : context_(context), fanout_(fanout), keyframes_(keyframes), links_(links), departures_(departures) {}
 
   // One SRTCP datagram from a bound path; decrypted in place.
   void receive(Transport& transport, MutableBytes datagram, TimeNs now);
@@ -36,6 +38,7 @@ class RtcpReceiver {
   Fanout& fanout_;
   KeyframeRequests& keyframes_;
   TrackLinks& links_;
+  Departures& departures_;
 };
 
 }  // namespace parley

@@ -248,6 +248,10 @@ void RtpReceiver::receive_media(const Source& source, const RtpView& rtp, const 
   if (packet.payload.keyframe_start) {
     notice_keyframe(encoding, now);
   }
+  if (track.is_video) {
+    encoding.rates.receive(packet.payload.spatial, packet.payload.temporal, rtp.packet.size());
+    encoding.height = packet.payload.height != 0 ? packet.payload.height : encoding.height;
+  }
   if (const auto level = read_audio_level(rtp, extensions)) {
     track.levels.receive(*level);
   }

@@ -154,6 +154,14 @@ const ExtensionPlan& ExtensionPlanner::plan(const ExtensionIds& send_ids) {
   return plans_[slot];
 }
 
+StampOffsets stamp_offsets(const HeaderTemplate& header, const ExtensionPlan& plan) {
+  const HeaderTemplate::Form& form = header.form(plan.is_two_byte());
+  const auto offset = [](std::uint8_t in_elements) {
+    return static_cast<std::uint16_t>(in_elements == 0 ? 0U : kRtpHeaderSize + 4 + in_elements);
+  };
+  return {.twcc = offset(form.twcc_offset), .abs_send_time = offset(form.abs_send_time_offset)};
+}
+
 std::size_t write_rtp(const Packet& source, const HeaderTemplate& header, const ExtensionPlan& plan,
                       const RtpRewrite& rewrite, const PayloadPatch& patch, MutableBytes out) {
   const Bytes payload = source.rtp.payload();

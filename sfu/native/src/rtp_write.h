@@ -102,6 +102,13 @@ struct RtpRewrite {
   std::int32_t frame_number = -1;  // >= 0: AV1's, into the dependency descriptor
 };
 
+// Where a written packet holds what is known only when it leaves; 0: absent.
+struct StampOffsets {
+  std::uint16_t twcc = 0;
+  std::uint16_t abs_send_time = 0;
+};
+[[nodiscard]] StampOffsets stamp_offsets(const HeaderTemplate& header, const ExtensionPlan& plan);
+
 // Returns the packet's size, or 0 when `out` is too small (and nothing is written). Padding and CSRCs of the source are
 // dropped. What `out` holds behind the returned size is undefined.
 [[nodiscard]] std::size_t write_rtp(const Packet& source, const HeaderTemplate& header, const ExtensionPlan& plan,

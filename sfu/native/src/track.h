@@ -16,6 +16,7 @@
 #include "commands.h"
 #include "encoding_activity.h"
 #include "keyframe_throttle.h"
+#include "layer_rates.h"
 #include "nack_generator.h"
 #include "packet_store.h"
 #include "receive_stats.h"
@@ -59,6 +60,8 @@ struct Encoding {
   KeyframeThrottle keyframes;
   bool awaits_nack = false;      // listed for the NACK timer
   bool awaits_keyframe = false;  // listed for the keyframe timer
+  LayerRates rates;
+  std::uint16_t height = 0;  // of its picture, 0: not known
   TimeNs last_keyframe_event = 0;
   std::uint64_t keyframes_received = 0;
   std::uint64_t recovered = 0;
@@ -101,6 +104,7 @@ struct Track {
   EncodingActivity activity;
   EncodingClocks clocks;
   AudioLevelMeter levels;
+  TimeNs next_layers = 0;  // when its layers are told next
 
   std::vector<Forward*> forwards;
   std::vector<Tap*> taps;

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "downlink.h"
 #include "endpoint.h"
 #include "extension_ids.h"
 #include "srtp.h"
@@ -69,6 +70,7 @@ struct Transport {
   TimeNs rtt = 0;  // from the peer's report blocks, 0 unknown
   TimeNs next_reports = 0;
   TimeNs last_bandwidth_event = 0;
+  std::unique_ptr<Downlink> downlink;  // null: the peer is not told transport-wide numbers
 
   std::vector<Track*> tracks;
   std::vector<Forward*> forwards;

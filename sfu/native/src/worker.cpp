@@ -49,11 +49,12 @@ Worker::Worker(const WorkerConfig& config, std::vector<std::unique_ptr<UdpSocket
       context_(config, gates, srtp, event_wake, sockets_),
       registry_(context_),
       keyframes_(context_),
-      fanout_(context_, registry_, keyframes_),
+      departures_(context_, registry_),
+      fanout_(context_, registry_, keyframes_, departures_),
       links_(context_, door, fanout_, keyframes_),
-      feedback_(context_, registry_, keyframes_),
+      feedback_(context_, registry_, keyframes_, departures_),
       rtp_(context_, fanout_, keyframes_, feedback_, links_),
-      rtcp_(context_, fanout_, keyframes_, links_),
+      rtcp_(context_, fanout_, keyframes_, links_, departures_),
       stun_guard_(config.seed),
       door_(door) {
   registry_.watch(*this);
@@ -131,7 +132,7 @@ void Worker::run() {
 }
 
 TimeNs Worker::deadline(TimeNs now) const {
-  TimeNs earliest = std::min({fanout_.deadline(), feedback_.deadline(), generators_.deadline()});
+  TimeNs earliest = std::min({fanout_.deadline(), departures_.deadline(), feedback_.deadline(), generators_.deadline()});
   if (!commands_.empty()) {
     // More of them than one loop takes; or nobody reads the answers, then they wait for that.
     earliest = std::min(earliest, context_.events.has_room_for_answer() ? now : now + kMillisecond);
@@ -190,6 +191,7 @@ void Worker::tick(TimeNs now) {
   feedback_.tick(now);
   links_.tick(now);
   generators_.tick(now, context_);
+  departures_.tick(now);
   // RTCP and generated packets are in the arena, records in the sinks: they leave with the batch, or now.
   if (fanout_.deadline() <= now || fanout_.is_empty()) {
     fanout_.flush(now);
@@ -320,7 +322,8 @@ void Worker::sink_hung_up(std::uint32_t id) {
   }
 }
 
-void Worker::forget(const Transport& transport) {
+void Worker::forget(Transport& transport) {
+  departures_.forget(transport);
   feedback_.forget(transport);
   generators_.forget(transport);
 }

@@ -16,6 +16,7 @@
 #include "client_mode.h"
 #include "command_queue.h"
 #include "commands.h"
+#include "departures.h"
 #include "event_outbox.h"
 #include "fanout.h"
 #include "feedback.h"
@@ -79,7 +80,7 @@ class Worker : private Registry::Watcher {
   void sink_hung_up(std::uint32_t sink);
   [[nodiscard]] StatsEvent collect_stats(std::uint64_t ack);
 
-  void forget(const Transport& transport) override;
+  void forget(Transport& transport) override;
   void forget(const Track& track) override;
   void sink_added(Sink& sink) override;
 
@@ -88,6 +89,7 @@ class Worker : private Registry::Watcher {
   WorkerContext context_;
   Registry registry_;
   KeyframeRequests keyframes_;
+  Departures departures_;
   Fanout fanout_;
   TrackLinks links_;
   Feedback feedback_;

@@ -33,6 +33,7 @@ void Worker::execute(Command& command, TimeNs now) {
     Refusal operator()(const UnbindPath& body) const { return worker.registry_.unbind_path(body); }
     Refusal operator()(const SetSrtp& body) const { return worker.registry_.set_srtp(body); }
     Refusal operator()(const SetExtensions& body) const { return worker.registry_.set_extensions(body); }
+    Refusal operator()(const SetWanted& body) const { return worker.registry_.set_wanted(body); }
     Refusal operator()(const RemoveTransport& body) const { return worker.registry_.remove_transport(body.transport); }
     Refusal operator()(const AddTrack& body) const { return worker.registry_.add_track(body); }
     Refusal operator()(const RemoveTrack& body) const { return worker.registry_.remove_track(body.track); }

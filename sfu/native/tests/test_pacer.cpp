@@ -20,7 +20,7 @@ TimeNs drain(Pacer& pacer, SlotPool& pool, TimeNs from, std::vector<std::uint32_
       CHECK(false);
       break;
     }
-    tags.push_back(pool.at(index).tag);
+    tags.push_back(pool.at(index).held.forward);
     pool.release(index);
   }
   return now - from;
@@ -49,7 +49,7 @@ TEST(a_burst_leaves_in_order_at_the_pacing_rate) {
   }
   CHECK(sent <= 3);  // 5 ms at 2.5 Mb/s
   for (std::uint32_t tag = 0; tag < 60; ++tag) {
-    CHECK(pacer.push(pool, kPacket, tag));
+    CHECK(pacer.push(pool, kPacket, HeldPacket{.forward = tag, .gate = {}, .stamps = {}}));
   }
   CHECK(!pacer.may_send(10, now + kSecond));  // not past those that wait
   CHECK_EQ(pacer.queued_bytes(), 60'000U);
@@ -69,7 +69,7 @@ TEST(a_long_queue_leaves_faster) {
   SlotPool pool(4096);
   pacer.set_estimate(100'000);
   for (std::uint32_t tag = 0; tag < 500; ++tag) {
-    CHECK(pacer.push(pool, kPacket, tag));
+    CHECK(pacer.push(pool, kPacket, HeldPacket{.forward = tag, .gate = {}, .stamps = {}}));
   }
   std::vector<std::uint32_t> tags;
   CHECK(drain(pacer, pool, kSecond, tags) < 3 * kSecond);  // 16 s at the rate alone
@@ -79,7 +79,7 @@ TEST(both_ends_are_bounded) {
   Pacer pacer;
   SlotPool small(64);
   std::uint32_t pushed = 0;
-  while (pacer.push(small, kPacket, 0)) {
+  while (pacer.push(small, kPacket, {})) {
     ++pushed;
   }
   CHECK_EQ(pushed, 64U);
@@ -88,5 +88,5 @@ TEST(both_ends_are_bounded) {
   CHECK(pacer.is_empty());
   CHECK_EQ(pacer.deadline(), kNever);
   const std::vector<std::uint8_t> huge(kMaxPacketSize + 1);
-  CHECK(!pacer.push(small, huge, 0));
+  CHECK(!pacer.push(small, huge, {}));
 }

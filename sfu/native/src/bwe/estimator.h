@@ -39,6 +39,7 @@ class BandwidthEstimator {
   [[nodiscard]] std::optional<ProbePlan> probe(TimeNs now);
 
   [[nodiscard]] double bps() const;
+  [[nodiscard]] bool has_feedback() const { return last_feedback_ != 0; }
   [[nodiscard]] double loss() const { return loss_.loss(); }
   // From sending a packet to the feedback that names it, smoothed; 0 before the first.
   [[nodiscard]] TimeNs rtt() const { return rtt_; }

@@ -36,7 +36,7 @@ class Pacer {
   }
 
   // The packet waits; false when there is no room for it.
-  bool push(SlotPool& pool, std::span<const std::uint8_t> packet, std::uint32_t tag) {
+  bool push(SlotPool& pool, std::span<const std::uint8_t> packet, const HeldPacket& held) {
     if (packet.size() > kMaxPacketSize || queued_ + packet.size() > kMaxBytes) {
       return false;
     }
@@ -47,7 +47,7 @@ class Pacer {
     SlotPool::Slot& slot = pool.at(index);
     std::ranges::copy(packet, slot.bytes.begin());
     slot.size = static_cast<std::uint16_t>(packet.size());
-    slot.tag = tag;
+    slot.held = held;
     (head_ == SlotPool::kNone ? head_ : pool.at(tail_).next) = index;
     tail_ = index;
     queued_ += slot.size;

@@ -1,4 +1,4 @@
-// Fixed slots for packets that wait; memory comes in blocks, as many as were ever needed at once, up to a bound.
+// Fixed slots for packets that wait to leave; memory comes in blocks, as many as were ever needed at once, up to a bound.
 // Thread: the worker that owns it.
 #pragma once
 
@@ -8,9 +8,18 @@
 #include <span>
 #include <vector>
 
+#include "gate_page.h"
 #include "packet.h"
+#include "rtp_write.h"
 
 namespace parley {
+
+// What must hold when the packet leaves at last, and what is written into it then.
+struct HeldPacket {
+  std::uint32_t forward = 0;
+  GatePosition gate;
+  StampOffsets stamps;
+};
 
 class SlotPool {
  public:
@@ -22,8 +31,8 @@ class SlotPool {
   struct Slot {
     std::array<std::uint8_t, kMaxPacketSize> bytes;
     std::uint32_t next = kNone;
-    std::uint32_t tag = 0;  // the holder's own
     std::uint16_t size = 0;
+    HeldPacket held;
   };
 
   // A free slot, or kNone when all are taken.

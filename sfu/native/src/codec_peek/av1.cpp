@@ -112,7 +112,8 @@ std::optional<DependencyStructure> read_structure(BitReader& bits) {
   if (bits.flag()) {  // render resolutions
     const std::size_t spatial_layers = structure.templates[structure.template_count - 1U].spatial + 1U;
     for (std::size_t i = 0; i < spatial_layers; ++i) {
-      bits.bits(32);
+      bits.bits(16);  // width - 1
+      structure.height = static_cast<std::uint16_t>(std::min<std::uint32_t>(bits.bits(16) + 1, 0xFFFF));
     }
   }
   if (!bits.ok()) {
@@ -241,6 +242,7 @@ PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, De
     info.keyframe_start = descriptor->start_of_frame && descriptor->spatial == 0 &&
                           (descriptor->has_structure || starts_sequence);
     apply_descriptor(*descriptor, *reader.structure(), info);
+    info.height = descriptor->has_structure ? reader.structure()->height : std::uint16_t{0};
     info.picture.has_frame_number = true;
     info.picture.picture_id = descriptor->frame_number;
     info.picture.keeps_holes = true;

@@ -31,6 +31,7 @@ struct DependencyStructure {
   std::uint8_t target_count = 0;
   std::array<Template, kMaxTemplates> templates{};
   std::array<Target, kMaxDecodeTargets> targets{};
+  std::uint16_t height = 0;  // of the highest spatial layer, 0: not told
 };
 
 struct DependencyDescriptor {

@@ -34,6 +34,7 @@ struct PayloadInfo {
   bool has_sps = false;         // H.264: carries a sequence parameter set
   std::uint8_t spatial = 0;     // SVC layer inside this encoding; 0 without SVC
   std::uint8_t temporal = 0;
+  std::uint16_t height = 0;     // of the picture in pixels, at keyframes that tell; 0: not told
   PictureFields picture;
 };
 

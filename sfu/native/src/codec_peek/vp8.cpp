@@ -39,6 +39,13 @@ PayloadInfo peek_vp8(Bytes payload, bool marker) {
   info.frame_end = marker;
   // The payload header's P bit is 0 in key frames (RFC 7741 section 4.3).
   info.keyframe_start = is_start && (reader.u8() & 0x01U) == 0;
+  if (info.keyframe_start) {
+    // Frame tag, start code, width, height with its scale (RFC 6386 section 9.1).
+    reader.skip(2 + 3 + 2);
+    const std::uint8_t low = reader.u8();
+    const auto height = static_cast<std::uint16_t>(low | ((reader.u8() & 0x3FU) << 8U));
+    info.height = reader.ok() ? height : std::uint16_t{0};
+  }
   return info;
 }
 

@@ -4,21 +4,24 @@ namespace parley {
 
 namespace {
 
-// Skips the scalability structure. Source: RFC 9628 section 4.2.1.
-void skip_structure(Reader& reader) {
+// Skips the scalability structure; the height of the highest layer that it tells. Source: RFC 9628 section 4.2.1.
+std::uint16_t skip_structure(Reader& reader) {
+  std::uint16_t height = 0;
   const std::uint8_t head = reader.u8();
   const unsigned spatial_layers = (head >> 5) + 1U;
   if ((head & 0x10U) != 0) {  // Y: a resolution per layer
-    reader.skip(spatial_layers * 4U);
+    reader.skip(spatial_layers * 4U - 2U);
+    height = reader.u16();
   }
   if ((head & 0x08U) == 0) {  // G: picture group description
-    return;
+    return height;
   }
   const unsigned pictures = reader.u8();
   for (unsigned i = 0; i < pictures && reader.ok(); ++i) {
     const std::uint8_t picture = reader.u8();
     reader.skip((picture >> 2) & 3U);  // R reference differences
   }
+  return height;
 }
 
 }  // namespace
@@ -58,7 +61,7 @@ PayloadInfo peek_vp9(Bytes payload, bool marker) {
     }
   }
   if ((flags & 0x02U) != 0) {  // V
-    skip_structure(reader);
+    info.height = skip_structure(reader);
   }
   if (!reader.ok() || reader.empty()) {
     return {};

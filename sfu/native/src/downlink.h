@@ -1,0 +1,24 @@
+// What the core knows of one viewer's path, for transports that return transport-wide feedback.
+// Thread: the worker that owns the transport.
+#pragma once
+
+#include "bwe/estimator.h"
+#include "bwe/pacer.h"
+#include "units.h"
+
+namespace parley {
+
+struct Downlink {
+  BandwidthEstimator estimator;
+  Pacer pacer;
+  ProbePlan probe;  // cluster 0: none is being sent
+  std::uint32_t probe_sent_bytes = 0;
+  TimeNs probe_started = 0;
+  TimeNs told_at = 0;  // the last bandwidth event
+  double told_bps = 0;
+  bool is_listed = false;  // has packets that wait, or a probe to send
+
+  [[nodiscard]] bool has_work() const { return !pacer.is_empty() || probe.cluster != 0; }
+};
+
+}  // namespace parley
