@@ -139,7 +139,14 @@ class MediaPlane:
     def _dispatch(self, event: events.Event) -> None:
         registry = self._registry
         match event:
-            case events.Stun() | events.Dtls() | events.Proven() | events.Idle() | events.Active():
+            case (
+                events.Stun()
+                | events.Dtls()
+                | events.Proven()
+                | events.Idle()
+                | events.Active()
+                | events.Bandwidth()
+            ):
                 peer = registry.peers.get(PeerId(event.transport))
                 if peer is None:
                     self._counters["stale_events"] += 1
@@ -159,7 +166,11 @@ class MediaPlane:
                 roster = registry.sinks.get(event.sink)
                 if roster is not None:
                     roster.on_sink_closed(event)
-            case events.Keyframe() | events.Bandwidth() | events.Acked() | events.Stats():
+            case events.Layers():
+                roster = registry.tracks.get(event.track)
+                if roster is not None:
+                    roster.on_layers(event)
+            case events.Keyframe() | events.Acked() | events.Stats():
                 pass
             case _ as never:
                 assert_never(never)

@@ -141,6 +141,14 @@ class Allocator:
         videos = (video for video in self._videos.values() if not video.wish.is_paused)
         return round(self._sound_bps() + sum(_cost(video.ladder[-1]) for video in videos if video.ladder))
 
+    def useful_spatial(self, track: TrackId) -> int | None:
+        """The highest spatial layer that a wish allows (`BEST`: any); None: paused, or not wanted."""
+        video = self._videos.get(track)
+        if video is None or video.wish.is_paused:
+            return None
+        is_bounded = video.wish.spatial is not None or video.wish.height is not None
+        return video.ladder[-1].spatial if video.ladder and is_bounded else BEST
+
     def _climbable(self, wish: Wish) -> tuple[Layer, ...]:
         return ladder_of(self._layers.get(wish.track, ()), wish)
 

@@ -83,6 +83,10 @@ class Engine(Protocol):
         """Name the header extensions that the peer accepts."""
         ...
 
+    def set_wanted(self, transport: TransportId, bps: int) -> Ack:
+        """Say what all that a subscriber is to get would take: how far probing its path is worth while."""
+        ...
+
     def remove_transport(self, transport: TransportId) -> Ack:
         """Remove a transport with its tracks, forwards and taps."""
         ...

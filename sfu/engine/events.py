@@ -124,6 +124,18 @@ class Bandwidth:
     bps: int
 
 
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What the layers of a video track take at present, about once a second.
+
+    Rows of (encoding index from low to high, spatial layer inside it, temporal layer, bits per second of
+    everything in the encoding up to this layer, height of the encoding's picture in pixels or 0).
+    """
+
+    track: TrackId
+    layers: tuple[tuple[int, int, int, int, int], ...]
+
+
 Event = (
     Acked
     | Stun
@@ -138,11 +150,16 @@ Event = (
     | SinkClosed
     | Stats
     | Bandwidth
+    | Layers
 )
 
 
 def _levels(worker: int, levels: Any) -> Levels:
     return Levels(worker, tuple((TrackId(track), level, voice) for track, level, voice in levels))
+
+
+def _layers(track: int, layers: Any) -> Layers:
+    return Layers(TrackId(track), tuple(layers))
 
 
 def _stats(ack: int, worker: Any, transports: Any, tracks: Any, forwards: Any, taps: Any) -> Stats:
@@ -163,6 +180,7 @@ _PARSERS: dict[str, Any] = {
     "sink_closed": SinkClosed,
     "stats": _stats,
     "bandwidth": Bandwidth,
+    "layers": _layers,
 }
 
 

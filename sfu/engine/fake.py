@@ -67,6 +67,7 @@ class _Transport:
     rx: int = 0
     tx: int = 0
     receive_extensions: dict[str, int] = field(default_factory=dict)
+    wanted_bps: int = 0
     send_extensions: dict[str, int] = field(default_factory=dict)
     is_proven: bool = False
     is_idle: bool = False
@@ -273,6 +274,14 @@ class FakeEngine:
         if state is None:
             return self._command("unknown transport")
         state.send_extensions = dict(ids)
+        return self._command()
+
+    def set_wanted(self, transport: TransportId, bps: int) -> Ack:
+        """See `Engine`."""
+        state = self._transports.get(transport)
+        if state is None:
+            return self._command("unknown transport")
+        state.wanted_bps = bps
         return self._command()
 
     def remove_transport(self, transport: TransportId) -> Ack:

@@ -174,6 +174,10 @@ class NativeEngine:
         """See `Engine`."""
         return self._command(self._core.set_send_extensions, transport, dict(ids))
 
+    def set_wanted(self, transport: TransportId, bps: int) -> Ack:
+        """See `Engine`."""
+        return self._command(self._core.set_wanted, transport, bps)
+
     def remove_transport(self, transport: TransportId) -> Ack:
         """See `Engine`."""
         return self._command(self._core.remove_transport, transport)

@@ -112,6 +112,31 @@ class CodecUnsupported:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerChosen:
+    """What a subscriber (or viewer) gets of a video track has changed.
+
+    `spatial`, `temporal`: the highest that is forwarded, -1 the best there is. `is_starved`: paused because its
+    path does not carry the track.
+    """
+
+    sub: PeerId
+    track: TrackId
+    is_paused: bool
+    spatial: int
+    temporal: int
+    is_starved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LayersWanted:
+    """Which encodings of a simulcast track anybody has use for; the publisher may pause the others."""
+
+    track: TrackId
+    peer: PeerId
+    rids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SinkClosed:
     """The consumer of a tap socket is gone; the sink and its taps are removed."""
 
@@ -138,6 +163,8 @@ PlaneEvent = (
     | Levels
     | ActiveSpeaker
     | CodecUnsupported
+    | LayerChosen
+    | LayersWanted
     | SinkClosed
     | EventsLost
 )

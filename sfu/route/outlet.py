@@ -8,7 +8,7 @@ and with it another forward.
 from dataclasses import dataclass, field
 
 from media.gates import Gate
-from sfu.allocate import Wish, choose
+from sfu.allocate import Choice, Wish, choose
 from sfu.engine.api import Engine
 from sfu.engine.types import ALWAYS_OPEN, Ack, ForwardId, TrackId, TransportId
 from sfu.route.track import Track
@@ -20,14 +20,16 @@ NO_TRACK = TrackId(0)
 
 @dataclass(slots=True)
 class Feed:
-    """What a peer gets of one track: behind which gate, and which layers it wishes for."""
+    """What a peer gets of one track: behind which gate, which layers it wishes for, and which it gets."""
 
     track: Track
     gate: Gate = ALWAYS_OPEN
     wish: Wish = field(init=False)
+    choice: Choice = field(init=False)
 
     def __post_init__(self) -> None:
         self.wish = Wish(self.track.id, self.track.kind)
+        self.choice = choose([self.wish])[0]
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ class Outlet:
             self.section.mid,
             self.section.payload_types,
             feed.gate,
-            paused=choose([feed.wish])[0].is_paused,
+            paused=feed.choice.is_paused,
         )
         return [added, *self.steer(engine)]
 
@@ -85,10 +87,10 @@ class Outlet:
         return [engine.set_forward_source(self.forward, NO_TRACK, ALWAYS_OPEN)]
 
     def steer(self, engine: Engine) -> list[Ack]:
-        """Tell the engine the layers that the wish comes to."""
+        """Tell the engine the layers that were chosen."""
         if self.feed is None or self.forward is None:
             return []
-        choice = choose([self.feed.wish])[0]
+        choice = self.feed.choice
         return [
             engine.set_forward(
                 self.forward, paused=choice.is_paused, spatial=choice.spatial, temporal=choice.temporal

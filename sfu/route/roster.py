@@ -29,6 +29,7 @@ from sfu.route.publisher import Publisher
 from sfu.route.pulse import Pulse
 from sfu.route.receiver import outlet_of
 from sfu.route.registry import Registry
+from sfu.route.steering import Steering
 from sfu.route.subscriber import Subscriber
 from sfu.route.taps import Taps
 from sfu.route.track import Track
@@ -55,6 +56,7 @@ class Roster:
         self._events = events
         self._members: dict[PeerId, Member] = {}
         self._pulse = Pulse(host.engine, events.put)
+        self.steering = Steering(host.engine, events.put, lambda track: track in self.taps.tracks.values())
         self._log = _log.bind(room=room)
 
     # finding
@@ -176,6 +178,7 @@ class Roster:
             for outlet in member.outlets.values():
                 if outlet.forward is not None:
                     self._registry.leave_forward(outlet.forward)
+            self.steering.leave(peer)
         if isinstance(member, Subscriber):
             member.unwatch()
         return self._host.tasks.start(member.peer.close(), name=f"close {peer}")
@@ -203,12 +206,14 @@ class Roster:
         self.taps.forget_track(track.id)
         acks: list[Ack] = []
         for receiver in self._receivers():
+            self.steering.unwant(receiver.peer.id, track.id)
             try:
                 acks += receiver.withdraw(track.id)
             except EngineError as error:
                 receiver.peer.fail(f"engine: {error}")
             if isinstance(receiver, Subscriber) and receiver.has_news:
                 self.need_offer(receiver)
+        self.steering.remove(track.id)
         if track.is_announced:
             self._events.put(TrackRemoved(track.id))
         return acks
@@ -237,6 +242,7 @@ class Roster:
     def close(self) -> list[asyncio.Task[None] | None]:
         """Drop everyone and every sink; the tasks end when the engine has let go of them."""
         self._pulse.close()
+        self.steering.close()
         start = self._host.tasks.start
         peers = [self.drop(peer) for peer in self.peers]
         sinks = [start(self.taps.close_sink(sink), name=f"close sink {sink.id}") for sink in self.taps.sinks]
@@ -298,6 +304,10 @@ class Roster:
         """See `PeerListener`."""
         self._events.put(PeerActive(peer))
 
+    def on_bandwidth(self, peer: PeerId, bps: int) -> None:
+        """See `PeerListener`."""
+        self.steering.receive_estimate(peer, bps)
+
     # the engine's news (from the plane)
 
     def on_encoding(self, event: engine_events.EncodingSeen) -> None:
@@ -308,6 +318,12 @@ class Roster:
         track.codec = event.codec
         if track.is_announced:
             self._events.put(TrackCodec(track.id, event.codec))
+
+    def on_layers(self, event: engine_events.Layers) -> None:
+        """What a track's layers take."""
+        track = self.tracks.get(event.track)
+        if track is not None:
+            self.steering.receive_layers(track, event.layers)
 
     def on_levels(self, levels: Iterable[tuple[TrackId, int, bool]]) -> None:
         """Audio levels of this room's tracks, dBov."""

@@ -163,6 +163,7 @@ class Router:
         if len(subscriber.wanted) >= self._host.config.max_subscriptions:
             raise TooManyPeers(f"peer {sub} has {len(subscriber.wanted)} tracks, the most it may")
         subscriber.want(wanted, gate or ALWAYS_OPEN)
+        self._roster.steering.want(subscriber, subscriber.feed(track))
         self._roster.need_offer(subscriber)
 
     async def unsubscribe(self, sub: SubscriberId, track: TrackId) -> None:
@@ -175,6 +176,7 @@ class Router:
         subscriber = self._roster.subscriber(sub)
         if track not in subscriber.wanted:
             return
+        self._roster.steering.unwant(sub, track)
         with self._roster.failing(subscriber.peer):
             acks = subscriber.withdraw(track)
         self._roster.need_offer(subscriber)
@@ -218,8 +220,13 @@ class Router:
         paused: bool = False,
         spatial: int | None = None,
         temporal: int | None = None,
+        height: int | None = None,
+        priority: int = 1,
     ) -> None:
         """Say which layer a subscriber wants at most (None: the best), or pause the track for it.
+
+        `height`: pixels that the picture is shown at; `priority` 1 to 255: what climbs first when the path does
+        not carry everything.
 
         Raises:
             UnknownPeer, UnknownTrack: not in this room, or not subscribed.
@@ -228,7 +235,8 @@ class Router:
         subscriber = self._roster.subscriber(sub)
         feed = subscriber.feed(track)
         was_paused = feed.wish.is_paused
-        feed.wish = Wish(track, feed.track.kind, paused, spatial, temporal)
+        feed.wish = Wish(track, feed.track.kind, paused, spatial, temporal, height, priority)
+        self._roster.steering.want(subscriber, feed)
         with self._roster.failing(subscriber.peer):
             acks = [ack for outlet in outlets_of(subscriber, track) for ack in outlet.steer(self._engine)]
         await self._roster.settle(subscriber.peer, acks)
@@ -278,6 +286,7 @@ class Router:
                     gate = gates.get(section.track, ALWAYS_OPEN)
                     track = self._roster.track(section.track)
                     acks += viewer.attach(section.mid, track, gate, self._registry.next_forward())
+                    self._roster.steering.want(viewer, viewer.feed(track.id))
         self._roster.remember(viewer)
         await self._roster.settle(viewer.peer, acks, is_new=True)
         return viewer.answer(negotiation)
@@ -292,8 +301,13 @@ class Router:
         self._check_open()
         found = self._roster.viewer(viewer)
         source = self._roster.track(track)
+        before = {outlet.feed.track.id for outlet in found.outlets.values() if outlet.feed is not None}
         with self._roster.failing(found.peer):
             acks = found.attach(mid, source, gate or ALWAYS_OPEN, self._registry.next_forward())
+        after = {outlet.feed.track.id for outlet in found.outlets.values() if outlet.feed is not None}
+        for gone in before - after:
+            self._roster.steering.unwant(viewer, gone)
+        self._roster.steering.want(found, found.feed(track))
         self._roster.remember(found)
         await self._roster.settle(found.peer, acks)
         if found.peer.is_connected:
@@ -358,6 +372,7 @@ class Router:
         self._check_open()
         self._roster.track(track)
         tap = await self._roster.taps.add(sink, track, gate)
+        self._roster.steering.weigh(self._roster.track(track))
         self._roster.want_keyframe(track)
         return tap
 

@@ -59,7 +59,7 @@ _ALERT: Final = 21
 # Browsers repeat their checks every 2.5 s (Chromium) to 6 s (Firefox): one that really went sends none.
 _FAREWELL_S: Final = 8.0
 
-TransportEvent = events.Stun | events.Dtls | events.Proven | events.Idle | events.Active
+TransportEvent = events.Stun | events.Dtls | events.Proven | events.Idle | events.Active | events.Bandwidth
 
 
 class PeerListener(Protocol):
@@ -79,6 +79,10 @@ class PeerListener(Protocol):
 
     def on_active(self, peer: PeerId) -> None:
         """Authentic packets again."""
+        ...
+
+    def on_bandwidth(self, peer: PeerId, bps: int) -> None:
+        """What the way to the peer carries, bits per second."""
         ...
 
 
@@ -251,6 +255,8 @@ class Peer:
                 self._listener.on_idle(self.id)
             case events.Active():
                 self._listener.on_active(self.id)
+            case events.Bandwidth():
+                self._listener.on_bandwidth(self.id, event.bps)
             case _ as never:
                 assert_never(never)
 

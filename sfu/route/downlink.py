@@ -1,0 +1,122 @@
+"""One receiver's downlink: the allocator's choices carried to its outlets."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from sfu.allocate import Allocator, Choice, Layer
+from sfu.engine.api import Engine
+from sfu.engine.types import TrackId
+from sfu.errors import EngineError
+from sfu.route.events import LayerChosen
+from sfu.route.outlet import Feed
+from sfu.route.receiver import Receiver, outlets_of
+
+_log = structlog.get_logger("sfu.router")
+
+WORTH_TELLING: Final = 0.05
+"""Share by which what is wanted must change before the engine hears of it."""
+
+
+class Downlink:
+    """Follows one receiver's wishes, its path and the tracks' layers, and steers the engine by them."""
+
+    def __init__(self, receiver: Receiver, engine: Engine, on_chosen: Callable[[LayerChosen], None]) -> None:
+        self._receiver = receiver
+        self._engine = engine
+        self._on_chosen = on_chosen
+        self._allocator = Allocator()
+        self._feeds: dict[TrackId, Feed] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._told_bps = 0
+        self._is_closed = False
+
+    def want(self, feed: Feed, layers: Sequence[Layer]) -> None:
+        """The receiver gets a track, or wishes for other layers of it; `layers` are the ones known."""
+        now = _now()
+        self._feeds[feed.track.id] = feed
+        self._allocator.want(feed.wish, now)
+        if layers:
+            self._allocator.receive_layers(feed.track.id, layers, now)
+        self._run()
+
+    def remove(self, track: TrackId) -> None:
+        """The receiver gets a track no more."""
+        self._feeds.pop(track, None)
+        self._allocator.remove(track, _now())
+        self._run()
+
+    def receive_layers(self, track: TrackId, layers: Sequence[Layer]) -> None:
+        """What a track's layers take has changed; a track that it does not get is ignored."""
+        self._allocator.receive_layers(track, layers, _now())
+        self._run()
+
+    def receive_estimate(self, bps: int) -> None:
+        """What the path carries, bits per second."""
+        self._allocator.receive_estimate(float(bps), _now())
+        self._run()
+
+    def useful_spatial(self, track: TrackId) -> int | None:
+        """The highest spatial layer of a track that it has a use for (`BEST`: any); None: it has none."""
+        return self._allocator.useful_spatial(track)
+
+    def close(self) -> None:
+        """Stop the clock."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
+        self._allocator.tick(_now())
+        self._run()
+
+    def _run(self) -> None:
+        if self._is_closed:
+            return
+        try:
+            for choice in self._allocator.poll():
+                self._carry_out(choice)
+            self._tell_wanted()
+        except EngineError as error:
+            # Nobody waits for these commands, and an engine this busy is told again with the next news.
+            _log.warning("layer_choice_dropped", peer=self._receiver.peer.id, reason=str(error))
+        self._alarm()
+
+    def _carry_out(self, choice: Choice) -> None:
+        feed = self._feeds.get(choice.track)
+        if feed is None or feed.choice == choice:
+            return
+        feed.choice = choice
+        for outlet in outlets_of(self._receiver, choice.track):
+            outlet.steer(self._engine)
+        if feed.track.kind == "video":
+            self._on_chosen(
+                LayerChosen(
+                    self._receiver.peer.id,
+                    choice.track,
+                    choice.is_paused,
+                    choice.spatial,
+                    choice.temporal,
+                    choice.is_starved,
+                )
+            )
+
+    def _tell_wanted(self) -> None:
+        wanted = self._allocator.wanted_bps
+        if abs(wanted - self._told_bps) > WORTH_TELLING * self._told_bps:
+            self._engine.set_wanted(self._receiver.peer.transport, wanted)
+            self._told_bps = wanted
+
+    def _alarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._allocator.deadline()
+        if due is not None:
+            self._timer = asyncio.get_running_loop().call_at(due, self._tick)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,162 @@
+"""Who gets which layers in one room: receivers' downlinks, and what publishers are asked for."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from sfu.allocate import BEST, Layer
+from sfu.engine.api import Engine
+from sfu.engine.types import TrackId
+from sfu.route.demand import LayerDemand
+from sfu.route.downlink import Downlink
+from sfu.route.events import LayerChosen, LayersWanted, PeerId
+from sfu.route.outlet import Feed
+from sfu.route.receiver import Receiver
+from sfu.route.track import Track
+
+NOTICED: Final = 0.1
+"""Share by which a layer's rate must change before receivers are allocated anew."""
+
+EngineLayer = tuple[int, int, int, int, int]
+
+
+def layers_of(rows: Sequence[EngineLayer], *, is_simulcast: bool) -> tuple[Layer, ...]:
+    """The engine's account of a track's layers, as the allocator counts them.
+
+    Simulcast: one spatial layer for each encoding, with everything that is in it. SVC: the layers inside the
+    one encoding, each half as high as the one above.
+    """
+    if is_simulcast:
+        whole: dict[tuple[int, int], Layer] = {}
+        for encoding, _spatial, temporal, bps, height in rows:
+            known = whole.get((encoding, temporal))
+            if known is None or bps > known.bps:
+                whole[encoding, temporal] = Layer(encoding, temporal, bps, height)
+        return tuple(whole.values())
+    top = max((spatial for _, spatial, *_ in rows), default=0)
+    return tuple(
+        Layer(spatial, temporal, bps, height >> (top - spatial)) for _, spatial, temporal, bps, height in rows
+    )
+
+
+def _is_alike(layers: Sequence[Layer], known: Sequence[Layer]) -> bool:
+    """Whether nothing changed that an allocation would notice."""
+    return len(layers) == len(known) and all(
+        (new.spatial, new.temporal, new.height) == (old.spatial, old.temporal, old.height)
+        and abs(new.bps - old.bps) <= NOTICED * old.bps
+        for new, old in zip(layers, known, strict=True)
+    )
+
+
+class Steering:
+    """The downlinks of one router's receivers, and the demand on its simulcast tracks."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        on_event: Callable[[LayerChosen | LayersWanted], None],
+        is_tapped: Callable[[TrackId], bool],
+    ) -> None:
+        self._engine = engine
+        self._on_event = on_event
+        self._is_tapped = is_tapped
+        self._downlinks: dict[PeerId, Downlink] = {}
+        self._tracks: dict[TrackId, Track] = {}
+        self._layers: dict[TrackId, tuple[Layer, ...]] = {}
+        self._demand = LayerDemand()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    def want(self, receiver: Receiver, feed: Feed) -> None:
+        """A receiver gets a track, or wishes for other layers of it."""
+        downlink = self._downlinks.get(receiver.peer.id)
+        if downlink is None:
+            downlink = self._downlinks[receiver.peer.id] = Downlink(receiver, self._engine, self._on_event)
+        downlink.want(feed, self._layers.get(feed.track.id, ()))
+        self.weigh(feed.track)
+
+    def unwant(self, peer: PeerId, track: TrackId) -> None:
+        """A receiver gets a track no more."""
+        downlink = self._downlinks.get(peer)
+        if downlink is not None:
+            downlink.remove(track)
+        if track in self._tracks:
+            self.weigh(self._tracks[track])
+
+    def leave(self, peer: PeerId) -> None:
+        """A receiver is gone."""
+        downlink = self._downlinks.pop(peer, None)
+        if downlink is not None:
+            downlink.close()
+            for track in self._tracks.values():
+                self.weigh(track)
+
+    def remove(self, track: TrackId) -> None:
+        """A track ended; its receivers were told before."""
+        self._tracks.pop(track, None)
+        self._layers.pop(track, None)
+        self._demand.remove(track)
+
+    def receive_layers(self, track: Track, rows: Sequence[EngineLayer]) -> None:
+        """The engine's account of a track's layers. Encodings that rest on our wish still count as there."""
+        simulcast = len(track.negotiated.encodings) > 1
+        fresh = layers_of(rows, is_simulcast=simulcast)
+        asked = self._demand.wanted(track.id)
+        resting = (
+            tuple(layer for layer in self._layers.get(track.id, ()) if layer.spatial >= asked)
+            if simulcast and asked is not None
+            else ()
+        )
+        present = {layer.spatial for layer in fresh}
+        layers = fresh + tuple(layer for layer in resting if layer.spatial not in present)
+        if not _is_alike(layers, self._layers.get(track.id, ())):
+            self._layers[track.id] = layers
+            for downlink in self._downlinks.values():
+                downlink.receive_layers(track.id, layers)
+        self.weigh(track)
+
+    def receive_estimate(self, peer: PeerId, bps: int) -> None:
+        """What a receiver's path carries, bits per second."""
+        downlink = self._downlinks.get(peer)
+        if downlink is not None:
+            downlink.receive_estimate(bps)
+
+    def close(self) -> None:
+        """Stop every clock."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for downlink in self._downlinks.values():
+            downlink.close()
+
+    def weigh(self, track: Track) -> None:
+        """Ask again who has a use for which encodings; taps (a recorder) have one for all."""
+        encodings = track.negotiated.encodings
+        if len(encodings) < 2 or self._is_closed:
+            return
+        self._tracks[track.id] = track
+        useful = [downlink.useful_spatial(track.id) for downlink in self._downlinks.values()]
+        if self._is_tapped(track.id):
+            useful.append(BEST)
+        self._demand.receive(track.id, len(encodings), useful, _now())
+        self._run()
+
+    def _tick(self) -> None:
+        self._demand.tick(_now())
+        self._run()
+
+    def _run(self) -> None:
+        for track, count in self._demand.poll():
+            found = self._tracks[track]
+            rids = tuple(encoding.rid for encoding in found.negotiated.encodings[:count])
+            self._on_event(LayersWanted(track, found.peer, rids))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._demand.deadline()
+        if due is not None and not self._is_closed:
+            self._timer = asyncio.get_running_loop().call_at(due, self._tick)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
