@@ -225,8 +225,8 @@ class Router:
     ) -> None:
         """Say which layer a subscriber wants at most (None: the best), or pause the track for it.
 
-        `height`: pixels that the picture is shown at; `priority` 1 to 255: what climbs first when the path does
-        not carry everything.
+        `height`: pixels that the picture is shown at; `priority` 1 to 255: what climbs first when the path
+        does not carry everything.
 
         Raises:
             UnknownPeer, UnknownTrack: not in this room, or not subscribed.
