@@ -110,8 +110,8 @@ def _blend(below: Plane, above: Plane, alpha: NDArray[np.uint16]) -> None:
 
 @functools.lru_cache(maxsize=32)
 def _placeholder(rect: Rect) -> Tile:
-    rows, columns = np.mgrid[0 : rect.height, 0 : rect.width]
-    across = columns - rect.width / 2
+    rows = np.arange(rect.height, dtype=np.float32).reshape(-1, 1)
+    across = np.arange(rect.width, dtype=np.float32) - rect.width / 2
     head = (across / (rect.height * 0.15)) ** 2 + (
         (rows - rect.height * 0.38) / (rect.height * 0.15)
     ) ** 2 < 1
@@ -119,7 +119,7 @@ def _placeholder(rect: Rect) -> Tile:
     figure = head | body
     small = figure[::2, ::2]
     y, u, v = (
-        np.where(mask, inside, outside).astype(np.uint8)
+        np.where(mask, np.uint8(inside), np.uint8(outside))
         for mask, inside, outside in zip((figure, small, small), _FIGURE, _TILE, strict=True)
     )
     return Tile(rect, y, u, v)

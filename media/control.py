@@ -142,6 +142,11 @@ class ControlChannel:
         """Whether nothing can be sent any more."""
         return self._writer.transport.is_closing()
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What was sent and the peer has not taken yet, beside what the kernel holds."""
+        return self._writer.transport.get_write_buffer_size()
+
     async def drain(self) -> None:
         """Wait until the peer has taken most of what was sent. Raises: ControlError when it went away."""
         try:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rebroadcast.errors import (
     BroadcastConflict,
-    BroadcastForbidden,
     BroadcastInvalid,
     BroadcastNotFound,
+    PublisherUnsuitable,
     RebroadcastError,
 )
 from rebroadcast.types import (
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BroadcastConflict",
-    "BroadcastForbidden",
     "BroadcastInfo",
     "BroadcastInvalid",
     "BroadcastNotFound",
     "DestinationInfo",
     "DestinationStatus",
     "PartnerInfo",
+    "PublisherUnsuitable",
     "RebroadcastConfig",
     "RebroadcastError",
     "RebroadcastService",

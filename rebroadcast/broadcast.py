@@ -8,17 +8,18 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, assert_never
+from typing import Any, Final, assert_never
 
 import msgspec
 import structlog
 
 from media.control import ControlError, Spawner, WorkerProcess
 from media.tasks import TaskScope
-from rebroadcast.hls_window import SEGMENT_MAX_BYTES, HlsError, HlsWindow
+from rebroadcast.clock import Clock
+from rebroadcast.hls_intake import HlsIntake
+from rebroadcast.outlets import Outlets, Target
 from rebroadcast.types import DestinationStatus, Mode, RebroadcastConfig
-from rebroadcast.url_policy import DestinationRefused, HostUnresolved, UrlPolicy
+from rebroadcast.url_policy import UrlPolicy
 from rebroadcast.worker.messages import (
     ChatShown,
     CloseTap,
@@ -30,11 +31,10 @@ from rebroadcast.worker.messages import (
     KeyframeWanted,
     MuteTap,
     OpenTap,
-    OutputConfig,
     OutputState,
     Person,
     Progress,
-    RemoveOutput,
+    Slate,
     Speaking,
     Stop,
 )
@@ -44,6 +44,7 @@ from rooms import (
     ChatLine,
     Cut,
     PersonChanged,
+    Refused,
     SinkLost,
     SitesChanged,
     Speakers,
@@ -52,7 +53,6 @@ from rooms import (
     TapOpened,
 )
 from sfu import TapId
-from store import DestinationRow, PartnerRow
 
 log = structlog.get_logger("rebroadcast")
 
@@ -60,38 +60,11 @@ WORKER: Final = "rebroadcast.worker"
 STOP_PATIENCE_S: Final = 3.0
 _RESTART_FIRST_S: Final = 0.2
 _RESTART_MOST_S: Final = 10.0
-_RESOLVE_RETRY_S: Final = 5.0
-
-
-class Clock(Protocol):
-    """The time that broadcasts run on."""
-
-    def wall_ms(self) -> int:
-        """Unix time in milliseconds."""
-        ...
-
-    async def sleep(self, s: float) -> None:
-        """Waits."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One destination of this broadcast."""
-
-    row: DestinationRow
-    partner: PartnerRow
-
-    def output(self, addresses: tuple[tuple[str, int], ...] = ()) -> OutputConfig:
-        """What the program process must know of it."""
-        if self.row.kind == "hls":
-            return OutputConfig(self.row.id, "hls")
-        key = self.row.key.reveal() if self.row.key is not None else ""
-        return OutputConfig(self.row.id, "rtmp", f"{self.row.url}/{key}", addresses)
+_LIVED_S: Final = 10.0
 
 
 class Broadcast:
-    """Runs one broadcast from `run` to `stop`."""
+    """Runs one broadcast from `start` to `stop`."""
 
     def __init__(
         self,
@@ -101,7 +74,6 @@ class Broadcast:
         *,
         layout: str,
         mode: Mode,
-        publisher: str | None,
         spawner: Spawner,
         policy: UrlPolicy,
         clock: Clock,
@@ -113,42 +85,33 @@ class Broadcast:
         self.state = "starting"
         self.reason: str | None = None
         self.mode = mode
-        self.has_hls = any(target.row.kind == "hls" for target in targets.values())
-        self._targets = dict(targets)
+        self.hls: HlsIntake | None = None
+        if any(target.row.kind == "hls" for target in targets.values()):
+            self.hls = HlsIntake(
+                activity.id,
+                segment_s=config.segment_s,
+                epoch=lambda: activity.epoch,
+                monotonic=clock.monotonic,
+            )
         self._config = config
         self._layout = layout
-        self._publisher = publisher
         self._spawner = spawner
-        self._policy = policy
         self._clock = clock
         self._on_ended = on_ended
+        self._outlets = Outlets(targets, hls=self.hls, policy=policy, clock=clock, tell=self._tell)
         self._worker: WorkerProcess | None = None
         self._people: dict[str, Person] = {}
         self._taps: dict[int, OpenTap] = {}
         self._muted: set[int] = set()
-        self._cuts: dict[int, str] = {}
-        self._pieces: dict[str, bytearray] = {}
+        self._cuts: set[int] = set()
         self._scope = TaskScope(f"broadcast {activity.id}")
         self._is_stopping = False
         self._ended = asyncio.Event()
-        self.window = HlsWindow(segment_s=config.segment_s) if self.has_hls else None
-        self._status = {
-            target.row.id: DestinationStatus(
-                destination=target.row.id,
-                name=target.row.name,
-                site=target.partner.site,
-                kind=target.row.kind,
-                state="idle",
-                reason=None,
-                bytes_acknowledged=0,
-            )
-            for target in targets.values()
-        }
 
     @property
     def destinations(self) -> tuple[DestinationStatus, ...]:
         """How each destination is doing."""
-        return tuple(self._status.values())
+        return self._outlets.statuses()
 
     async def start(self) -> None:
         """Begins; returns at once."""
@@ -173,11 +136,11 @@ class Broadcast:
             except TimeoutError:
                 worker.kill()
                 await worker.wait()
-        self.window = None
+        if self.hls is not None:
+            self.hls.clear()
         await self.activity.close("closed")
         await self._scope.close()
-        for destination in self._status:
-            self._update(destination, state="stopped")
+        self._outlets.stopped()
         self.ended_ms = self._clock.wall_ms()
         self._enter("failed" if reason else "stopped", reason)
         self._ended.set()
@@ -187,8 +150,8 @@ class Broadcast:
         log.warning("program_killed", broadcast=self.activity.id, reason=reason)
         if self._worker is not None:
             self._worker.kill()
-        if self.window is not None:
-            self.window.clear()
+        if self.hls is not None:
+            self.hls.clear()
 
     async def _follow_room(self) -> None:
         async for event in self.activity.events:
@@ -213,7 +176,7 @@ class Broadcast:
                 case Speakers(participants=participants):
                     self._tell(Speaking(participants))
                 case SitesChanged(dropped=dropped):
-                    await self._drop(dropped)
+                    self._outlets.drop(dropped)
                 case SinkLost():
                     if self._worker is not None and self.activity.sink is None:
                         self._worker.kill()  # the next one starts on a new sink
@@ -240,73 +203,67 @@ class Broadcast:
 
     def _cut(self, event: Cut) -> None:
         """The gates are closed already: take back what players could fetch, then what the process has."""
-        if self.window is not None:
-            self.window.cut(event.person)
-        self._pieces.clear()
-        self._cuts[event.cut_id] = event.person
+        if self.hls is not None:
+            self.hls.cut(event.person)
+        self._cuts.add(event.cut_id)
         if not self._tell(CutPerson(event.cut_id, event.person, event.epoch)):
             self._acknowledge(event.cut_id)
-
-    async def _drop(self, sites: tuple[str, ...]) -> None:
-        for destination, target in list(self._targets.items()):
-            if target.row.id in sites or target.partner.id in sites:
-                del self._targets[destination]
-                self._tell(RemoveOutput(destination))
-                self._update(
-                    destination, state="stopped", reason="the partner's terms are no longer in force"
-                )
 
     async def _keep_worker(self) -> None:
         """Keeps a program process running until the broadcast stops."""
         pause_s = _RESTART_FIRST_S
         is_first = True
         while not self._is_stopping:
+            began = self._clock.monotonic()
             try:
-                began_ms = self._clock.wall_ms()
-                await self._serve(is_first=is_first)
-            except (OSError, ControlError) as error:
-                log.warning("program_failed", broadcast=self.activity.id, reason=str(error))
+                await self._live(is_first=is_first)
+            except* (OSError, ControlError, Refused) as errors:
+                reasons = "; ".join(str(error) for error in _leaves(errors))
+                log.warning("program_failed", broadcast=self.activity.id, reason=reasons)
             is_first = False
             if self._is_stopping:
                 return
             self._lose_worker()
-            if self._clock.wall_ms() - began_ms > 10_000:
+            if self._clock.monotonic() - began > _LIVED_S:
                 pause_s = _RESTART_FIRST_S
             await self._clock.sleep(pause_s)
             pause_s = min(2 * pause_s, _RESTART_MOST_S)
 
-    async def _serve(self, *, is_first: bool) -> None:
+    async def _live(self, *, is_first: bool) -> None:
         """One life of the program process."""
-        gates = self.activity.gates_fd()
-        sink = self.activity.sink if is_first else None
+        worker = self._worker = await self._spawn(is_first=is_first)
         try:
-            if sink is None:
-                sink = await self.activity.new_sink()
-            worker = await self._spawner.spawn(
-                WORKER, {"sink": sink.consumer_fd, "gates": gates}, self._program_config()
-            )
-            sink.detach()
-        finally:
-            os.close(gates)
-        self._worker = worker
-        for news in (
-            *self._people.values(),
-            *self._taps.values(),
-            *(MuteTap(tap, True) for tap in self._muted),
-        ):
-            self._tell(news)
-        self._enter("running", None)
-        try:
+            for news in (
+                *self._people.values(),
+                *self._taps.values(),
+                *(MuteTap(tap, True) for tap in self._muted),
+            ):
+                self._tell(news)
+            self._enter("running", None)
             async with asyncio.TaskGroup() as group:
-                opening = [group.create_task(self._open(target)) for target in self._targets.values()]
-                await self._listen(worker)
-                for task in opening:
-                    task.cancel()
+                serving = group.create_task(self._outlets.serve())
+                try:
+                    await self._listen(worker)
+                finally:
+                    serving.cancel()
         finally:
             self._worker = None
             worker.kill()
             await worker.wait()
             await worker.control.close()
+
+    async def _spawn(self, *, is_first: bool) -> WorkerProcess:
+        gates = self.activity.gates_fd()
+        try:
+            sink = self.activity.sink if is_first else None
+            if sink is None:
+                sink = await self.activity.new_sink()
+            fds = {"sink": sink.consumer_fd, "gates": gates}
+            worker = await self._spawner.spawn(WORKER, fds, self._program_config())
+            sink.detach()
+            return worker
+        finally:
+            os.close(gates)
 
     def _program_config(self) -> dict[str, Any]:
         config = self._config
@@ -314,7 +271,6 @@ class Broadcast:
             "epoch_slot": self.activity.epoch_slot,
             "layout": self._layout,
             "mode": self.mode,
-            "publisher": self._publisher or "",
             "width": config.width,
             "height": config.height,
             "fps": config.fps,
@@ -323,40 +279,21 @@ class Broadcast:
             "segment_s": config.segment_s,
         }
 
-    async def _open(self, target: Target) -> None:
-        """Tells the process of one destination, once its addresses are judged."""
-        if target.row.kind == "hls":
-            self._tell(target.output())
-            return
-        while True:
-            try:
-                approved = await self._policy.resolve(target.row.url)
-            except HostUnresolved as error:
-                self._update(target.row.id, state="backing_off", reason=str(error))
-                await self._clock.sleep(_RESOLVE_RETRY_S)
-                continue
-            except DestinationRefused as error:
-                self._update(target.row.id, state="failed", reason=str(error))
-                return
-            self._tell(target.output(tuple((address.ip, address.port) for address in approved)))
-            return
-
     async def _listen(self, worker: WorkerProcess) -> None:
+        """Takes what the process says until it goes away."""
         decoder = msgspec.msgpack.Decoder(FromWorker)
         while (message := await worker.control.receive(decoder)) is not None:
             match message:
                 case CutDone(cut_id):
                     self._acknowledge(cut_id)
-                case OutputState(destination, state, reason, acknowledged):
-                    self._update(
-                        destination, state=state, reason=reason or None, bytes_acknowledged=acknowledged
-                    )
-                case HlsStart(_, init, epoch):
-                    self._pieces.clear()
-                    if self.window is not None and epoch == self.activity.epoch:
-                        self.window.start_part(init)
-                case HlsPiece():
-                    self._piece(message)
+                case OutputState():
+                    self._outlets.heard(message)
+                case Slate(reason):
+                    self._outlets.slate_changed(reason)
+                case HlsStart() if self.hls is not None:
+                    self.hls.start(message)
+                case HlsPiece() if self.hls is not None:
+                    self.hls.take(message)
                 case KeyframeWanted(tap):
                     await self.activity.request_keyframe(TapId(tap))
                 case Progress(skipped=skipped) if skipped:
@@ -364,33 +301,17 @@ class Broadcast:
                 case _:
                     pass  # progress without lateness needs no word
 
-    def _piece(self, piece: HlsPiece) -> None:
-        if self.window is None or piece.epoch != self.activity.epoch:
-            self._pieces.clear()
-            return
-        data = self._pieces.setdefault(piece.id, bytearray())
-        data += piece.data
-        if len(data) > SEGMENT_MAX_BYTES:
-            log.warning("hls_segment_refused", broadcast=self.activity.id, reason="too large")
-            self._pieces.clear()
-        elif piece.is_last:
-            del self._pieces[piece.id]
-            try:
-                self.window.add(bytes(data), duration_s=piece.duration_s, persons=frozenset(piece.persons))
-            except HlsError as error:
-                log.warning("hls_segment_refused", broadcast=self.activity.id, reason=str(error))
-
     def _lose_worker(self) -> None:
         """The process is gone: what it held is gone with it, so every cut that waits is done."""
-        self._pieces.clear()
+        if self.hls is not None:
+            self.hls.interrupt()
         for cut_id in list(self._cuts):
             self._acknowledge(cut_id)
-        for destination, status in self._status.items():
-            if status.state not in {"failed", "stopped"}:
-                self._update(destination, state="connecting", reason="the program is being started again")
+        self._outlets.interrupted()
 
     def _acknowledge(self, cut_id: int) -> None:
-        if self._cuts.pop(cut_id, None) is not None:
+        if cut_id in self._cuts:
+            self._cuts.remove(cut_id)
             self.activity.acknowledge(cut_id)
 
     def _tell(self, message: msgspec.Struct) -> bool:
@@ -404,11 +325,6 @@ class Broadcast:
             self._worker.kill()  # its end acknowledges what waits
         return True
 
-    def _update(self, destination: str, **changes: Any) -> None:
-        status = self._status.get(destination)
-        if status is not None:
-            self._status[destination] = replace(status, **changes)
-
     def _enter(self, state: str, reason: str | None) -> None:
         self.state, self.reason = state, reason
         log.info(
@@ -418,3 +334,11 @@ class Broadcast:
             code=state,
             reason=reason,
         )
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """The exceptions of a group and of the groups in it."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -19,10 +19,10 @@ class BroadcastConflict(RebroadcastError):
     code = "conflict"
 
 
-class BroadcastForbidden(RebroadcastError):
-    """The broadcast terms do not allow it."""
+class PublisherUnsuitable(RebroadcastError):
+    """The publisher to pass through sends what passthrough cannot send on."""
 
-    code = "forbidden"
+    code = "unsupported_codec"
 
 
 class BroadcastInvalid(RebroadcastError):

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from rebroadcast.worker.messages import HLS_SEGMENT_MAX_BYTES
+
 PLAYLIST: Final = "index.m3u8"
 WINDOW_SEGMENTS: Final = 6
 KEPT_SEGMENTS: Final = 9
-SEGMENT_MAX_BYTES: Final = 16 << 20
 
 _SEGMENT_NAME: Final = re.compile(r"seg-(\d{1,12})\.m4s")
 _INIT_NAME: Final = re.compile(r"init-(\d{1,12})\.mp4")
@@ -62,7 +63,6 @@ class HlsWindow:
         self._next_init = 0
         self._discontinuities_passed = 0
         self._is_next_discontinuity = False
-        self._is_ended = False
 
     @property
     def is_empty(self) -> bool:
@@ -80,12 +80,12 @@ class HlsWindow:
         """Takes the next media segment of the newest part and slides the window.
 
         Raises:
-            HlsError: no part was started, the window has ended, or more than SEGMENT_MAX_BYTES.
+            HlsError: no part was started, or more than HLS_SEGMENT_MAX_BYTES.
         """
-        if not self._inits or self._is_ended:
-            raise HlsError("a segment without an initialisation segment, or after the end")
-        if len(data) > SEGMENT_MAX_BYTES:
-            raise HlsError(f"a segment of {len(data)} bytes; {SEGMENT_MAX_BYTES} are allowed")
+        if not self._inits:
+            raise HlsError("a segment without an initialisation segment")
+        if len(data) > HLS_SEGMENT_MAX_BYTES:
+            raise HlsError(f"a segment of {len(data)} bytes; {HLS_SEGMENT_MAX_BYTES} are allowed")
         segment = Segment(
             self._next_segment, self._next_init - 1, duration_s, data, persons, self._is_next_discontinuity
         )
@@ -113,10 +113,6 @@ class HlsWindow:
         if dropped:
             self._is_next_discontinuity = True
         return dropped
-
-    def end(self) -> None:
-        """Marks the playlist as ended; nothing is added afterwards."""
-        self._is_ended = True
 
     def get(self, name: str) -> bytes | Missing:
         """The bytes of a playlist, initialisation segment or media segment."""
@@ -156,8 +152,6 @@ class HlsWindow:
                 init = segment.init
                 lines.append(f'#EXT-X-MAP:URI="init-{init}.mp4"')
             lines += [f"#EXTINF:{segment.duration_s:.5f},", f"seg-{segment.number}.m4s"]
-        if self._is_ended:
-            lines.append("#EXT-X-ENDLIST")
         return "\n".join(lines) + "\n"
 
     def _drop_first(self) -> None:

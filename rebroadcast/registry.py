@@ -34,7 +34,7 @@ class Registry:
         unknown = sorted(set(uses) - _USES)
         if unknown or not uses:
             raise BroadcastInvalid(f"uses must name live, replay or both; not {unknown or 'nothing'}")
-        if urlsplit(policy_url).scheme not in {"http", "https"}:
+        if _scheme(policy_url) not in {"http", "https"}:
             raise BroadcastInvalid(
                 "policy_url must be the http or https address of the site's privacy policy"
             )
@@ -132,11 +132,16 @@ class Registry:
     async def _rtmp_address(self, url: str | None, key: str | None) -> tuple[str, Secret]:
         if not url:
             raise BroadcastInvalid("a destination of kind rtmp needs a url such as rtmp://host/application")
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise BroadcastInvalid("the url cannot be read: its host or port is malformed") from error
         path = parts.path.strip("/")
         if not key:
             path, _, key = path.rpartition("/")
             key += f"?{parts.query}" if parts.query else ""
+        elif parts.query or parts.fragment:
+            raise BroadcastInvalid("what follows ? belongs to the key: put it at the key's end")
         if not path or not key:
             raise BroadcastInvalid(
                 "the url must hold an application, and the key must be given or end the url"
@@ -178,6 +183,13 @@ def _partner_info(row: PartnerRow) -> PartnerInfo:
         uses=tuple(sorted(row.uses)),
         terms_version=row.terms_version,
     )
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
 
 
 def _name(text: str) -> str:

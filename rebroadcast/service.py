@@ -1,15 +1,19 @@
 """Rooms to other sites: starts, stops and tells of broadcasts, within the broadcast terms."""
 
-from collections import OrderedDict
+import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
 from media.control import Spawner
 from media.tasks import TaskScope
-from policy import LIVE, Permission, Site
-from rebroadcast.broadcast import Broadcast, Clock, Target
+from policy import LIVE, Permission, Site, normalize_identity
+from rebroadcast.broadcast import Broadcast
+from rebroadcast.clock import Clock
 from rebroadcast.errors import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
 from rebroadcast.hls_window import Missing
+from rebroadcast.outlets import Target
+from rebroadcast.publisher import check_publisher
 from rebroadcast.registry import Registry
 from rebroadcast.types import (
     BroadcastInfo,
@@ -20,11 +24,10 @@ from rebroadcast.types import (
     RebroadcastConfig,
 )
 from rebroadcast.url_policy import UrlPolicy
-from rooms import RoomService
-from store import BroadcastRow, BroadcastState, NotFound, Store, new_id, page_cursor
+from rooms import Room, RoomService
+from store import BroadcastRow, BroadcastState, NotFound, PartnerRow, Store, new_id, page_cursor
 
 LAYOUTS: Final = frozenset({"grid", "speaker", "single"})
-_GONE_REMEMBERED: Final = 1_000
 
 
 class RebroadcastService:
@@ -41,7 +44,7 @@ class RebroadcastService:
         self._policy = UrlPolicy(allow_private=config.allow_private_destinations)
         self._registry = Registry(store, self._policy)
         self._running: dict[str, Broadcast] = {}
-        self._gone: OrderedDict[str, None] = OrderedDict()
+        self._starting: Counter[str] = Counter()
         self._scope = TaskScope("rebroadcast")
 
     async def open(self) -> None:
@@ -57,8 +60,9 @@ class RebroadcastService:
 
     async def close(self) -> None:
         """Stops every broadcast."""
-        for broadcast in list(self._running.values()):
-            await self._finish(broadcast, None)
+        async with asyncio.TaskGroup() as group:
+            for broadcast in list(self._running.values()):
+                group.create_task(self._finish(broadcast, None))
         await self._scope.close()
 
     async def start(
@@ -77,72 +81,85 @@ class RebroadcastService:
         None for the API. People are told first; each comes in as their grant and acknowledgement allow.
 
         Raises:
-            BroadcastNotFound, BroadcastInvalid, BroadcastConflict; Refused by the room.
+            BroadcastNotFound, BroadcastInvalid, BroadcastConflict, PublisherUnsuitable; NameRefused;
+            Refused by the room.
         """
         if layout not in LAYOUTS:
             raise BroadcastInvalid(f"no layout is called {layout[:40]!r}: use {', '.join(sorted(LAYOUTS))}")
         if mode not in get_args(Mode):
             raise BroadcastInvalid(f"no mode is called {mode[:40]!r}: use {' or '.join(get_args(Mode))}")
-        if (mode == "passthrough") != (publisher is not None):
-            raise BroadcastInvalid("mode passthrough names one publisher; mode program names none")
+        if mode == "passthrough" and publisher is None:
+            raise BroadcastInvalid("mode passthrough needs publisher: the identity whose H.264 goes out")
+        if mode == "program" and publisher is not None:
+            raise BroadcastInvalid("mode program shows the room: leave publisher out, or use passthrough")
         found = self._rooms.room(room)
         if found is None:
             raise BroadcastNotFound(f"no room {room[:64]!r} is open")
-        chosen_one = None if publisher is None else found.by_identity(publisher)
-        if publisher is not None and chosen_one is None:
-            raise BroadcastNotFound(f"nobody called {publisher[:64]!r} is in the room")
+        only = None if publisher is None else normalize_identity(publisher)
+        if only is not None:
+            check_publisher(found, only)
         running = [b for b in self._running.values() if b.activity.room == found.name]
-        if len(running) >= self._config.broadcasts_per_room:
+        if len(running) + self._starting[found.name] >= self._config.broadcasts_per_room:
             raise BroadcastConflict(f"the room runs {len(running)} broadcasts already: stop one first")
-        chosen = await self._registry.chosen(destinations, found.name)
-        targets = {row.id: Target(row, partner) for row, partner in chosen}
-        sites = tuple(
-            {
-                partner.id: Site(
-                    id=partner.id, name=partner.name, partner=partner.id, url=f"https://{partner.site}"
-                )
-                for _, partner in chosen
-            }.values()
-        )
-        starter = found.members.get(started_by) if started_by is not None else None
-        permissions = frozenset({Permission.BROADCAST}) if starter is None else starter.permissions
+        self._starting[found.name] += 1
+        try:
+            broadcast = await self._open(found, destinations, layout, mode, only, started_by)
+        finally:
+            self._starting -= Counter([found.name])
+        await broadcast.start()
+        return _info(broadcast)
+
+    async def _open(
+        self,
+        room: Room,
+        destinations: Sequence[str],
+        layout: str,
+        mode: str,
+        only: str | None,
+        started_by: str | None,
+    ) -> Broadcast:
+        """Opens the activity and notes the broadcast; when that fails nothing is left of it."""
+        chosen = await self._registry.chosen(destinations, room.name)
+        starter = room.members.get(started_by) if started_by is not None else None
         broadcast_id = new_id("bc")
         activity = await self._rooms.open_activity(
-            found.name,
+            room.name,
             LIVE,
-            sites,
+            _sites([partner for _, partner in chosen]),
             started_by=started_by,
-            permissions=permissions,
+            permissions=frozenset({Permission.BROADCAST}) if starter is None else starter.permissions,
             activity_id=broadcast_id,
             kill=lambda reason: self._kill(broadcast_id, reason),
+            only=only,
         )
         broadcast = Broadcast(
             activity,
-            targets,
+            {row.id: Target(row, partner) for row, partner in chosen},
             self._config,
             layout=layout,
             mode="passthrough" if mode == "passthrough" else "program",
-            publisher=None if chosen_one is None else chosen_one.id,
             spawner=self._spawner,
             policy=self._policy,
             clock=self._clock,
             on_ended=self._room_ended,
         )
-        self._running[broadcast_id] = broadcast
-        await self._store.broadcasts.add(
-            BroadcastRow(
-                id=broadcast_id,
-                room=activity.room_id,
-                room_name=found.name,
-                state=BroadcastState.RUNNING,
-                started_at_ms=broadcast.started_ms,
-                destinations=tuple(targets),
-                started_by=starter.person if starter is not None else "",
-                details={"layout": layout, "mode": mode},
-            )
+        row = BroadcastRow(
+            id=broadcast_id,
+            room=activity.room_id,
+            room_name=room.name,
+            state=BroadcastState.RUNNING,
+            started_at_ms=broadcast.started_ms,
+            destinations=tuple(row.id for row, _ in chosen),
+            started_by=starter.person if starter is not None else "",
+            details={"layout": layout, "mode": mode},
         )
-        await broadcast.start()
-        return _info(broadcast)
+        try:
+            await self._store.broadcasts.add(row)
+        except BaseException:
+            await activity.close("failed")
+            raise
+        self._running[broadcast_id] = broadcast
+        return broadcast
 
     async def stop(self, broadcast: str) -> BroadcastInfo:
         """Stops one; returns when every destination is closed. Stopping a stopped one is fine.
@@ -229,13 +246,14 @@ class RebroadcastService:
         await self._rooms.consent.policy.reload_partners()
 
     def get(self, broadcast: str, name: str) -> bytes | Literal["gone"] | None:
-        """What an HLS player asks for; 'gone' for what was withdrawn, slid out, or ended."""
+        """What an HLS player asks for; 'gone' for what was withdrawn, slid out, or ended.
+
+        Only signed links come here, and one is signed for a broadcast that ran: what runs no more is gone.
+        """
         running = self._running.get(broadcast)
         if running is None:
-            return "gone" if broadcast in self._gone else None
-        if running.window is None:
-            return None
-        found = running.window.get(name)
+            return "gone"
+        found = Missing.UNKNOWN if running.hls is None else running.hls.get(name)
         if isinstance(found, bytes):
             return found
         return "gone" if found is Missing.GONE else None
@@ -256,10 +274,6 @@ class RebroadcastService:
         await broadcast.stop(reason)
         if self._running.pop(broadcast_id, None) is None:
             return
-        if broadcast.has_hls:
-            self._gone[broadcast_id] = None
-            while len(self._gone) > _GONE_REMEMBERED:
-                self._gone.popitem(last=False)
         await self._store.broadcasts.change(
             broadcast_id,
             state=BroadcastState.FAILED if reason else BroadcastState.STOPPED,
@@ -303,6 +317,15 @@ def _info(broadcast: Broadcast) -> BroadcastInfo:
         mode=broadcast.mode,
         started_ms=broadcast.started_ms,
         ended_ms=broadcast.ended_ms,
-        has_hls=broadcast.has_hls,
+        has_hls=broadcast.hls is not None,
         destinations=broadcast.destinations,
     )
+
+
+def _sites(partners: Sequence[PartnerRow]) -> tuple[Site, ...]:
+    """The sites that people are told of, each once."""
+    sites = {
+        partner.id: Site(id=partner.id, name=partner.name, partner=partner.id, url=f"https://{partner.site}")
+        for partner in partners
+    }
+    return tuple(sites.values())

@@ -16,8 +16,11 @@ class DestinationStatus:
     site: str
     kind: str
     state: str
+    """`idle`, `connecting`, `live`, `degraded`, `slate`, `backing_off`, `failed`, `stopped`."""
     reason: str | None
+    """What a person can act on when it is not `live`."""
     bytes_acknowledged: int
+    """RTMP: what the site's host acknowledged, over all connections. HLS: what players could fetch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,9 @@ _REFUSED_PORTS: Final = frozenset(
     {22, 23, 25, 53, 110, 139, 143, 445, 465, 587, 993, 995, 2375, 3306, 5432, 6379, 11211}
 )
 
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+"""Addresses that a gateway turns into IPv4 (RFC 6052)."""
+
 
 class DestinationRefused(Exception):
     """A destination's URL or address is not allowed; the message says which part, and holds no stream key."""
@@ -81,6 +84,8 @@ class UrlPolicy:
         address = ipaddress.ip_address(text.partition("%")[0])
         if isinstance(address, ipaddress.IPv6Address):
             inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+            if address in _NAT64:
+                inner = ipaddress.IPv4Address(address.packed[-4:])
             if inner is not None:
                 address = inner
         if address.is_multicast or address.is_unspecified or address.is_reserved:

@@ -43,11 +43,12 @@ from rooms.events import (
     TrackPublished,
     TrackUnpublished,
 )
+from rooms.joining import OWN_SITE
 from rooms.ledger_keeper import LedgerUnavailable
 from rooms.mailbox import Mailbox
 from rooms.participant import Participant
 from rooms.room import Room
-from rooms.service import OWN_SITE, RoomService
+from rooms.service import RoomService
 from rooms.types import (
     Action,
     ActivityInfo,

@@ -173,7 +173,10 @@ async def _ledger(config: Config) -> Finding:
         await store.close()
     if report.problem is not None:
         return Finding(
-            "bad", "consent ledger", report.problem, "restore it from a backup: nobody's grant holds"
+            "bad",
+            "consent ledger",
+            report.problem,
+            "nobody's grant holds: restore it from a backup; `parley consent anchor` when it is whole",
         )
     return Finding("good", "consent ledger", f"{report.rows} rows verify")
 

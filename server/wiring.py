@@ -83,6 +83,8 @@ class Server:
         self._certificate = self._tls()
         store = await Store.open(StoreConfig(data_dir=config.server.data_dir))
         stack.push_async_callback(store.close)
+        if not store.ledger.is_verified:
+            _log.error("ledger_verification_failed", reason=store.ledger.report.problem)
         supervisor = Supervisor()
         stack.push_async_callback(supervisor.close)
         plane = await MediaPlane.start(self.media_config())
@@ -110,7 +112,11 @@ class Server:
             broadcasts=broadcasts,
             hls=broadcasts,
             media_counters=media_counters,
-            missing=lambda: [] if store.ledger.is_verified else ["the consent ledger does not verify"],
+            missing=lambda: (
+                []
+                if store.ledger.is_verified
+                else ["the consent ledger does not verify: nothing is recorded or broadcast"]
+            ),
         )
         self._app = create_app(services, self._signaling_config(store))
         self._listener = await Listener.open(

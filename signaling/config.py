@@ -91,7 +91,7 @@ class Services:
     media_counters: Callable[[], Awaitable[dict[str, dict[str, int]]]] | None = None
     """Counters of the media plane by part, for `/metrics`."""
     missing: Callable[[], Sequence[str]] = _nothing_missing
-    """What keeps the server from being ready, in words; empty when it is."""
+    """What the server does without, in words; empty when everything is there."""
 
     def address_hash(self, address: str) -> str:
         """Keyed hash of a network address, for bans."""

@@ -11,7 +11,7 @@ from signaling.errors import Problem
 
 
 class Readiness(Struct, frozen=True):
-    """Whether joins are taken; `missing` says in words what is not there."""
+    """Whether joins are taken; `missing` says in words what is not there, also where calls go on without."""
 
     ready: bool
     missing: list[str]
@@ -23,12 +23,13 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """`GET /readyz`: everything that a join needs is there."""
+    """`GET /readyz`: joins are taken, and what does not work is told."""
     context = context_of(request)
     missing = list(context.services.missing())
-    if context.is_draining:
+    is_ready = not context.is_draining
+    if not is_ready:
         missing.append("the server is shutting down")
-    return json_response(Readiness(not missing, missing), status=503 if missing else 200)
+    return json_response(Readiness(is_ready, missing), status=200 if is_ready else 503)
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -41,6 +42,7 @@ async def metrics(request: web.Request) -> web.Response:
     if not is_local and not context.claims(request).allows(Permission.ADMIN):
         raise Problem("forbidden", "Metrics are for this machine, or for a token with the admin grant")
     rooms = context.services.rooms.rooms()
+    context.metrics.ledger_verified.set(context.services.store.ledger.is_verified)
     context.metrics.rooms.set(len(rooms))
     context.metrics.participants.set(sum(room.participants for room in rooms))
     body = context.metrics.text()

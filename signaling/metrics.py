@@ -43,6 +43,11 @@ class Metrics:
         self.faults = Counter(
             "parley_faults", "Faults of the server, by place", ["place"], registry=self.registry
         )
+        self.ledger_verified = Gauge(
+            "parley_ledger_verified",
+            "Whether the consent ledger verifies; nothing is recorded or broadcast while it does not",
+            registry=self.registry,
+        )
         self.rooms = Gauge("parley_rooms", "Rooms open", registry=self.registry)
         self.participants = Gauge("parley_participants", "Participants in all rooms", registry=self.registry)
         self.revocation_seconds = Histogram(

@@ -20,6 +20,7 @@ from rebroadcast.worker.encode import AudioEncoder
 from rebroadcast.worker.feed import Epoch, FeedItem, Output
 from rebroadcast.worker.hls_output import HlsOutput
 from rebroadcast.worker.messages import (
+    HLS_PIECE_BYTES,
     CutDone,
     CutPerson,
     KeyframeWanted,
@@ -27,6 +28,7 @@ from rebroadcast.worker.messages import (
     OutputState,
     ProgramConfig,
     RemoveOutput,
+    Slate,
     Stop,
     ToWorker,
 )
@@ -64,6 +66,7 @@ class Worker:
             deliver=self._from_program(self._deliver),
             keyframe_wanted=self._from_program(lambda tap: self._send(KeyframeWanted(tap))),
             cut_done=self._from_program(self._program_cut),
+            slate_changed=self._from_program(lambda reason: self._send(Slate(reason))),
             progress=self._from_program(self._send),
         )
 
@@ -93,28 +96,29 @@ class Worker:
                     self._program.tell(message)
 
     def _add(self, config: OutputConfig) -> None:
-        if config.id in self._outputs:
-            return
-        if config.kind == "hls":
-            self._outputs[config.id] = HlsOutput(config.id, self._audio, self._epoch, self._send)
-            return
-        metadata: dict[str, Encodable] = {
-            "width": float(self._config.width),
-            "height": float(self._config.height),
-            "framerate": float(self._config.fps),
-            "videocodecid": 7.0,
-            "audiocodecid": 10.0,
-            "videodatarate": self._config.video_bps / 1000,
-            "audiodatarate": self._config.audio_bps / 1000,
-            "encoder": "Parley",
-        }
+        known = self._outputs.get(config.id)
+        if isinstance(known, RtmpOutput):
+            known.move(config.addresses)
+        elif known is None and config.kind == "hls":
+            self._outputs[config.id] = HlsOutput(
+                config.id,
+                self._audio,
+                self._epoch,
+                self._send,
+                has_room=lambda: self._channel.waiting_bytes < HLS_PIECE_BYTES,
+                segment_s=self._config.segment_s,
+            )
+        elif known is None:
+            self._add_rtmp(config)
+
+    def _add_rtmp(self, config: OutputConfig) -> None:
         try:
             output = RtmpOutput(
                 config,
                 self._audio,
                 self._epoch,
                 self._send,
-                metadata=metadata,
+                metadata=self._metadata(),
                 rng=SystemRandom(),
                 clock=time.monotonic,
             )
@@ -123,6 +127,19 @@ class Worker:
             return
         self._outputs[config.id] = output
         self._tasks[config.id] = self._group.create_task(output.run())
+
+    def _metadata(self) -> dict[str, Encodable]:
+        """What a partner's site is told beside the picture's size; only what is known to be true."""
+        values: dict[str, Encodable] = {
+            "videocodecid": 7.0,
+            "audiocodecid": 10.0,
+            "audiodatarate": self._config.audio_bps / 1000,
+            "encoder": "Parley",
+        }
+        if self._config.mode == "program":
+            values["framerate"] = float(self._config.fps)
+            values["videodatarate"] = self._config.video_bps / 1000
+        return values
 
     async def _remove(self, output_id: str) -> None:
         output = self._outputs.pop(output_id, None)

@@ -30,6 +30,11 @@ class Composer:
         self._heard_epoch = -1
         self._next_key = -1
 
+    @property
+    def slate(self) -> str | None:
+        """None: a composed picture always shows the room, with a placeholder for each who is not granted."""
+        return None
+
     def apply(self, news: RoomNews, now_ns: int) -> None:
         """Takes one piece of news about the room."""
         self._scene.apply(news, now_ns)

@@ -22,7 +22,6 @@ class DestinationState(StrEnum):
     CONNECTING = "connecting"
     LIVE = "live"
     DEGRADED = "degraded"
-    SLATE = "slate"
     BACKING_OFF = "backing_off"
     FAILED = "failed"
     STOPPED = "stopped"

@@ -40,9 +40,14 @@ class VideoFormat:
     owner: InputContainer | OutputContainer = field(repr=False)
     """Keeps the stream alive."""
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.stream.width, self.stream.height
+
     @classmethod
     def of_keyframe(cls, parameters: bytes, keyframe: bytes) -> "VideoFormat":
-        """The format of a stream that somebody else encoded, from its first picture.
+        """The format of a stream that somebody else encoded, from its first picture without `parameters`.
 
         Raises:
             EncodeError: that is no H.264.
@@ -195,6 +200,7 @@ class Fmp4Part:
                 "movflags": f"{_FRAGMENT_FLAGS}+frag_discont",
                 "use_editlist": "0",
                 "avoid_negative_ts": "disabled",
+                "video_track_timescale": str(VIDEO_CLOCK),
             },
         )
         self._video = self._container.add_stream_from_template(video.stream)

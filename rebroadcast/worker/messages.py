@@ -6,6 +6,8 @@ import msgspec
 
 HLS_PIECE_BYTES = 512 * 1024
 """A segment travels in pieces of at most this size, well below the channel's frame limit."""
+HLS_SEGMENT_MAX_BYTES = 16 << 20
+"""More than this is no segment: it is dropped, and the next keyframe begins anew."""
 
 
 class OutputConfig(msgspec.Struct, frozen=True, tag="output"):
@@ -25,8 +27,7 @@ class ProgramConfig(msgspec.Struct, frozen=True):
     epoch_slot: int
     layout: str = "grid"
     mode: Literal["program", "passthrough"] = "program"
-    publisher: str = ""
-    """Participant id; passthrough only."""
+    """With `passthrough` every tap is of the one publisher."""
     width: int = 1280
     height: int = 720
     fps: int = 30
@@ -136,6 +137,12 @@ class OutputState(msgspec.Struct, frozen=True, tag="output_state"):
     bytes_acknowledged: int
 
 
+class Slate(msgspec.Struct, frozen=True, tag="slate"):
+    """The placeholder stands in for the picture, with the reason; or a picture goes out again."""
+
+    reason: str | None
+
+
 class HlsStart(msgspec.Struct, frozen=True, tag="hls_start"):
     """A new part begins: its initialisation segment."""
 
@@ -171,4 +178,4 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
     cpu_s: float
 
 
-FromWorker = CutDone | OutputState | HlsStart | HlsPiece | KeyframeWanted | Progress
+FromWorker = CutDone | OutputState | Slate | HlsStart | HlsPiece | KeyframeWanted | Progress

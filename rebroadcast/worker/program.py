@@ -25,6 +25,11 @@ _DATAGRAMS_AT_ONCE: Final = 64
 class Maker(Protocol):
     """What turns taps into encoded frames; lives on the program's thread."""
 
+    @property
+    def slate(self) -> str | None:
+        """Why a placeholder stands in for the whole picture; None while there is one."""
+        ...
+
     def apply(self, news: RoomNews, now_ns: int) -> None:
         """Takes one piece of news about the room."""
         ...
@@ -59,6 +64,7 @@ class Program:
         deliver: Callable[[Sequence[FeedItem]], None],
         keyframe_wanted: Callable[[int], None],
         cut_done: Callable[[CutPerson], None],
+        slate_changed: Callable[[str | None], None],
         progress: Callable[[Progress], None],
     ) -> None:
         """`start_ns`: CLOCK_MONOTONIC of picture 0."""
@@ -69,6 +75,8 @@ class Program:
         self._deliver = deliver
         self._keyframe_wanted = keyframe_wanted
         self._cut_done = cut_done
+        self._slate_changed = slate_changed
+        self._slate: str | None = None
         self._progress = progress
         self._news: deque[RoomNews | CutPerson] = deque()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -110,6 +118,9 @@ class Program:
             self._pictures += not is_skipped
             if items := self._maker.make(index, due_ns, is_skipped=is_skipped):
                 self._deliver(items)
+            if self._maker.slate != self._slate:
+                self._slate = self._maker.slate
+                self._slate_changed(self._slate)
             index += 1
             if index % self._config.fps == 0:
                 cpu_s = time.process_time()

@@ -34,6 +34,7 @@ from sfu.route.subscriber import Subscriber
 from sfu.route.taps import Taps
 from sfu.route.track import Track
 from sfu.route.viewer import Viewer
+from sfu.sdp import CodecPolicy
 from sfu.transport.peer import Peer, PeerHost
 
 _log = structlog.get_logger("sfu.router")
@@ -140,6 +141,12 @@ class Roster:
             for outlet in receiver.outlets.values()
             if outlet.forward is not None
         }
+
+    def set_codecs(self, policy: CodecPolicy) -> None:
+        """Offer these codecs to every subscriber from its next offer on."""
+        for member in self._members.values():
+            if isinstance(member, Subscriber):
+                member.set_codecs(policy)
 
     def _receivers(self) -> Iterator[Subscriber | Viewer]:
         for member in list(self._members.values()):

@@ -63,6 +63,9 @@ class Router:
         self.events = EventQueue(host.config.events_limit)
         """What happens, for one consumer: `async for event in router.events`. Ends when the router closes."""
         self._codecs = codecs
+        """What a new publisher may send."""
+        self._received = codecs
+        """What publishers, old and new, may be sending: all of it is offered to whoever receives."""
         self._host = host
         self._engine = host.engine
         self._registry = registry
@@ -71,6 +74,16 @@ class Router:
         self._is_closed = False
 
     # publishing
+
+    def set_codecs(self, codecs: CodecPolicy) -> None:
+        """Let these codecs in from the next new publisher on; whoever publishes already goes on.
+
+        A WHEP viewer that connected before cannot be offered a codec that is new to the room.
+        """
+        self._check_open()
+        self._codecs = codecs
+        self._received = codecs.joined(self._received)
+        self._roster.set_codecs(self._received)
 
     async def publish(self, owner: str, offer: str, *, peer: PeerId | None = None) -> PublishAnswer:
         """Answer a publisher's offer: a new peer, or a renegotiation (also ICE restart) of `peer`.
@@ -137,7 +150,7 @@ class Router:
         subscriber = Subscriber(
             owner,
             self._roster.new_peer(),
-            self._codecs,
+            self._received,
             self._engine,
             self._host.rng,
             max_sections=self._host.config.max_subscriptions,
@@ -276,7 +289,7 @@ class Router:
         self._check_open()
         wanted = [self._roster.track(track) for track in tracks]
         viewer = Viewer(owner, self._roster.new_peer(), self._engine)
-        negotiation = viewer.plan(offer, self._codecs, wanted, self._host.rng)
+        negotiation = viewer.plan(offer, self._received, wanted, self._host.rng)
         with self._roster.failing(viewer.peer):
             acks = [self._roster.admit(viewer)]
             viewer.peer.expect_join()

@@ -71,6 +71,10 @@ class Subscriber:
             raise UnknownTrack(f"track {track} is not subscribed by peer {self.peer.id}")
         return found
 
+    def set_codecs(self, policy: CodecPolicy) -> None:
+        """Be offered these codecs from the next offer on."""
+        self._session.set_policy(policy)
+
     @property
     def has_news(self) -> bool:
         """Whether `offer` would have something to say, now or after the outstanding answer."""

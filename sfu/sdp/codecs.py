@@ -91,6 +91,13 @@ class CodecPolicy:
         """The names for one kind of track, the preferred one first."""
         return self.audio if kind == "audio" else self.video
 
+    def joined(self, other: CodecPolicy) -> CodecPolicy:
+        """The codecs of both, these first."""
+        return CodecPolicy(
+            video=tuple(dict.fromkeys(self.video + other.video)),
+            audio=tuple(dict.fromkeys(self.audio + other.audio)),
+        )
+
 
 def offered(policy: CodecPolicy, kind: Kind) -> tuple[Codec, ...]:
     """The codecs of a section that we offer, each followed by its RTX."""

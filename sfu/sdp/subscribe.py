@@ -137,6 +137,10 @@ class SubscribeSession:
         """Whether changes wait to be offered, or an offer waits for its answer."""
         return self._dirty or self._outstanding is not None
 
+    def set_policy(self, policy: CodecPolicy) -> None:
+        """Offer these codecs from the next offer on; those of tracks that go on must be among them."""
+        self._policy = policy
+
     @property
     def version(self) -> int:
         """The version of the last offer; 0 before the first."""

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rebroadcast.hls_window import KEPT_SEGMENTS, WINDOW_SEGMENTS, HlsError, HlsWindow, Missing
+from rebroadcast.worker.messages import HLS_SEGMENT_MAX_BYTES
 
 
 def window_with(*persons_of_each):
@@ -72,12 +73,11 @@ def test_the_discontinuity_sequence_counts_those_that_slid_out():
     assert "#EXT-X-DISCONTINUITY-SEQUENCE:1\n" in window.playlist()
 
 
-def test_an_ended_window_says_so_and_takes_nothing_more():
-    window = window_with("a")
-    window.end()
-    assert window.playlist().endswith("#EXT-X-ENDLIST\n")
+def test_a_segment_without_a_part_or_beyond_the_limit_is_refused():
     with pytest.raises(HlsError):
-        window.add(b"media", duration_s=2.0, persons=frozenset())
+        HlsWindow(segment_s=2.0).add(b"media", duration_s=2.0, persons=frozenset())
+    with pytest.raises(HlsError):
+        window_with().add(bytes(HLS_SEGMENT_MAX_BYTES + 1), duration_s=2.0, persons=frozenset())
 
 
 @pytest.mark.parametrize(

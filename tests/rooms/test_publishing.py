@@ -73,6 +73,18 @@ async def test_without_the_publish_permission_an_offer_is_refused(house: Rig) ->
     assert refusal.value.code is Code.FORBIDDEN
 
 
+async def test_another_list_of_codecs_counts_for_who_publishes_from_then_on(house: Rig) -> None:
+    ada, bob = await house.join("ada"), await house.join("bob")
+    session = "7001"
+    before = await ada.publish(house.offer(session=session))
+    assert "VP8/90000" in before.sdp
+    await house.service.update_room("demo", RoomSettings(video_codecs=("h264",)))
+    assert "VP8/90000" in (await ada.publish(house.offer(session=session))).sdp
+    after = (await bob.publish(house.offer())).sdp
+    assert "H264/90000" in after
+    assert "VP8/90000" not in after
+
+
 async def test_a_publish_permission_that_ends_takes_the_media_with_it(house: Rig) -> None:
     ada, bob = await house.join("ada"), await house.join("bob")
     tracks = await house.publish(ada)

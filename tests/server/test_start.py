@@ -2,16 +2,11 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import ssl
 import stat
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -22,8 +17,7 @@ from server.config import Config
 from server.devkey import FILE, DevKeyError, load_or_create
 from server.doctor import examine
 from signaling import KeyRing
-
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY")}
+from tests.server.command import parley, serving
 
 
 def test_a_development_key_is_made_once_for_the_owner_only(tmp_path: Path) -> None:
@@ -69,68 +63,6 @@ async def test_the_doctor_finds_something_to_say_about_everything(tmp_path: Path
     findings = await examine(Config())
     assert len(findings) >= 12
     assert not [finding for finding in findings if finding.verdict == "bad"]
-
-
-@dataclass
-class Served:
-    """A `parley serve` process that is up."""
-
-    process: asyncio.subprocess.Process
-    link: str
-    lines: list[str]
-
-    @property
-    def url(self) -> str:
-        return self.link.partition("/r/")[0]
-
-
-async def parley(*arguments: str, **environment: str) -> tuple[int, str]:
-    """Run a command to its end: code and output."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "from server.cli import main; main()",
-        *arguments,
-        env=ENVIRONMENT | environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(60):
-        out, _ = await process.communicate()
-    return process.returncode or 0, out.decode()
-
-
-@asynccontextmanager
-async def serving(data: Path, *arguments: str) -> AsyncIterator[Served]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "from server.cli import main; main()",
-        "serve",
-        "--port",
-        "0",
-        "--media-port",
-        "0",
-        "--data-dir",
-        str(data),
-        *arguments,
-        env=ENVIRONMENT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    lines: list[str] = []
-    try:
-        async with asyncio.timeout(60):
-            while not lines or not lines[-1].startswith("Join: "):
-                line = (await process.stdout.readline()).decode()
-                assert line, lines
-                lines.append(line.strip())
-        yield Served(process, lines[-1].removeprefix("Join: "), lines)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 async def test_serve_prints_a_link_that_joins_and_stops_on_sigterm(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ rtmp {{
             record all;
             record_path {folder}/recordings;
             record_unique on;
+            record_suffix -{start}.flv;
         }}
         application closed {{
             live on;
@@ -52,8 +53,8 @@ class RtmpServer:
         self.folder = folder
         self.port = free_port()
         self._process: asyncio.subprocess.Process | None = None
+        self._starts = 0
         (folder / "recordings").mkdir(parents=True, exist_ok=True)
-        (folder / "nginx.conf").write_text(CONFIG.format(module=MODULE, folder=folder, port=self.port))
 
     @property
     def recordings(self) -> list[Path]:
@@ -63,6 +64,9 @@ class RtmpServer:
         return f"rtmp://127.0.0.1:{self.port}/{application}/{key}"
 
     async def start(self) -> None:
+        self._starts += 1  # two recordings of one key within a second would have one name
+        config = CONFIG.format(module=MODULE, folder=self.folder, port=self.port, start=self._starts)
+        (self.folder / "nginx.conf").write_text(config)
         self._process = await asyncio.create_subprocess_exec(
             NGINX,
             "-c",

@@ -19,15 +19,23 @@ SECOND_NS = 1_000_000_000
 VIDEO_PT, AUDIO_PT = 96, 111
 VIDEO_SSRC, AUDIO_SSRC = 0x1111, 0x2222
 PACKET_BYTES = 1100
+VIDEO_LINES = {
+    "VP8": (f"a=rtpmap:{VIDEO_PT} VP8/90000",),
+    "H264": (
+        f"a=rtpmap:{VIDEO_PT} H264/90000",
+        f"a=fmtp:{VIDEO_PT} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+    ),
+}
 NTP_OFFSET_NS = 3_900_000_000 * SECOND_NS
 
 
 class RtpPeer(asyncio.DatagramProtocol):
-    """Connects by WHIP, then sends what it is told: ICE, DTLS and SRTP are real, the clock is the test's."""
+    """Connects, then sends what it is told: ICE, DTLS and SRTP are real, the clock is the test's."""
 
-    def __init__(self, whip_url, token):
+    def __init__(self, whip_url="", token="", *, codec="VP8"):
         self._url = whip_url
         self._token = token
+        self._codec = codec
         self._identity = DtlsIdentity.generate()
         self._rng = SystemRandom()
         self._ufrag, self._pwd = credentials(self._rng)
@@ -41,17 +49,21 @@ class RtpPeer(asyncio.DatagramProtocol):
         self.keyframe_requests = 0
 
     async def connect(self, session: aiohttp.ClientSession):
-        """Publishes; raises RuntimeError with the server's words when it is refused."""
-        loop = asyncio.get_running_loop()
+        """Publishes by WHIP; raises RuntimeError with the server's words when it is refused."""
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/sdp"}
-        async with session.post(self._url, data=self._offer(), headers=headers) as response:
+        async with session.post(self._url, data=self.offer(), headers=headers) as response:
             text = await response.text()
             if response.status != 201:
                 raise RuntimeError(f"{response.status}: {text}")
             self.resource = response.headers["Location"]
-        remote = (self._find(text, "ice-ufrag"), self._find(text, "ice-pwd"))
-        algorithm, value = self._find(text, "fingerprint").split()
-        candidates = re.findall(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", text, re.IGNORECASE)
+        await self.open(text)
+
+    async def open(self, answer):
+        """Connects to where an answer to `offer` says."""
+        loop = asyncio.get_running_loop()
+        remote = (self._find(answer, "ice-ufrag"), self._find(answer, "ice-pwd"))
+        algorithm, value = self._find(answer, "fingerprint").split()
+        candidates = re.findall(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", answer, re.IGNORECASE)
         ip, port = next(((ip, int(port)) for ip, port in candidates if ":" not in ip), None)
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, remote_addr=(ip, port))
         now = loop.time()
@@ -79,9 +91,12 @@ class RtpPeer(asyncio.DatagramProtocol):
     def send_video(self, frame: bytes, rtp_ts: int):
         """One VP8 frame."""
         pieces = [frame[i : i + PACKET_BYTES] for i in range(0, len(frame), PACKET_BYTES)]
-        for number, piece in enumerate(pieces):
-            descriptor = b"\x10" if number == 0 else b"\x00"
-            self._send_rtp(VIDEO_SSRC, VIDEO_PT, rtp_ts, descriptor + piece, marker=number == len(pieces) - 1)
+        self.send_payloads([(b"\x00" if number else b"\x10") + p for number, p in enumerate(pieces)], rtp_ts)
+
+    def send_payloads(self, payloads, rtp_ts: int):
+        """One video frame that has been packetised."""
+        for number, payload in enumerate(payloads, 1):
+            self._send_rtp(VIDEO_SSRC, VIDEO_PT, rtp_ts, payload, marker=number == len(payloads))
 
     def send_audio(self, packet: bytes, rtp_ts: int):
         """One Opus packet."""
@@ -161,7 +176,8 @@ class RtpPeer(asyncio.DatagramProtocol):
         self._failure = self._failure or reason
         self._connected.set()
 
-    def _offer(self):
+    def offer(self):
+        """The SDP of audio and video to send."""
         fingerprint = self._identity.fingerprint
         common = [
             "c=IN IP4 0.0.0.0",
@@ -186,7 +202,7 @@ class RtpPeer(asyncio.DatagramProtocol):
             f"m=video 9 UDP/TLS/RTP/SAVPF {VIDEO_PT}",
             *common,
             "a=mid:1",
-            f"a=rtpmap:{VIDEO_PT} VP8/90000",
+            *VIDEO_LINES[self._codec],
             f"a=rtcp-fb:{VIDEO_PT} nack pli",
             f"a=ssrc:{VIDEO_SSRC} cname:rtp-peer",
         ]

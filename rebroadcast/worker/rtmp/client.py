@@ -26,6 +26,8 @@ SEND_BUFFER_BYTES: Final = 128 * 1024
 NOTSENT_LOWAT_BYTES: Final = 32 * 1024
 _READ_BYTES: Final = 64 * 1024
 _TCP_NOTSENT_LOWAT: Final = 25
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_SEND_ON_CLOSE: Final = struct.pack("ii", 0, 0)
 _TCPI_BYTES_ACKED: Final = struct.Struct("@120xQ")  # struct tcp_info, linux/tcp.h
 
 
@@ -81,11 +83,14 @@ class RtmpConnection:
             raise RtmpError(
                 f"no connection to {target.host}:{target.port}: {error or 'timed out'}"
             ) from error
-        _bound_buffers(writer)
         session = PublishSession(target, now=clock(), random_bytes=secrets.token_bytes(HANDSHAKE_BYTES - 8))
         connection = cls(session, reader, writer)
         try:
+            _bound_buffers(writer)
             await connection._publish(clock)
+        except OSError as error:
+            await connection.reset()
+            raise RtmpError(f"the connection broke: {error}") from error
         except BaseException:
             await connection.reset()
             raise
@@ -154,9 +159,7 @@ class RtmpConnection:
 
     def abort(self) -> None:
         """Resets the connection: nothing that waits is sent any more."""
-        sock: socket.socket | None = self._writer.get_extra_info("socket")
-        if sock is not None and sock.fileno() >= 0:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._linger(_RESET_ON_CLOSE)
         self._writer.transport.abort()
 
     async def reset(self) -> None:
@@ -169,12 +172,18 @@ class RtmpConnection:
         """Ends the publish politely, within a second."""
         self._session.close()
         self._flush()
+        self._linger(_SEND_ON_CLOSE)
         self._writer.close()
         try:
             async with asyncio.timeout(1.0):
                 await self._writer.wait_closed()
         except (OSError, TimeoutError):
             await self.reset()
+
+    def _linger(self, mode: bytes) -> None:
+        sock: socket.socket | None = self._writer.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, mode)
 
     def _take(self, data: bytes, now: float) -> None:
         if not data:
@@ -200,8 +209,12 @@ class RtmpConnection:
 
 
 def _bound_buffers(writer: asyncio.StreamWriter) -> None:
-    """Keeps little in flight, so that a cut finds little that it cannot call back."""
+    """Keeps little in flight, so that a cut finds little that it cannot call back.
+
+    What the kernel still holds when this process is killed is not sent either: the connection is reset.
+    """
     sock: socket.socket = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
