@@ -126,6 +126,28 @@ class CodecUnsupported:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerChosen:
+    """What this participant receives of a video track changed.
+
+    `state`: `active`, `paused` (as asked for) or `starved` (the path does not carry it). `spatial`,
+    `temporal`: the highest layers that come, None the best there is.
+    """
+
+    track: TrackId
+    state: str
+    spatial: int | None
+    temporal: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayersWanted:
+    """Which encodings of an own simulcast track anybody has a use for; the others may rest."""
+
+    track: TrackId
+    rids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PeerClosed:
     """One's own peer connection is gone: `role` is `publish`, `subscribe` or `view`.
 
@@ -166,6 +188,8 @@ RoomEvent = (
     | TermsChanged
     | RevocationDone
     | CodecUnsupported
+    | LayerChosen
+    | LayersWanted
     | PeerClosed
     | Removed
     | RoomClosed

@@ -213,13 +213,26 @@ class Participant:
         is_enabled: bool = True,
         spatial: int | None = None,
         temporal: int | None = None,
+        height: int | None = None,
+        priority: int | None = None,
     ) -> None:
-        """Pause or resume a received track, or ask for a layer (0 is the lowest, None the best).
+        """Pause or resume a received track, or say how it is shown.
+
+        `spatial`, `temporal`: the highest layers wanted (0 is the lowest, None the best); `height`: pixels
+        that the picture is shown at; `priority` 1 to 255: what climbs first (None: 128 for a screen, 1 for
+        a camera).
 
         Raises: Refused (not_found).
         """
         await self._desks.subscribing.set_layer(
-            self.room, self._here(), track, is_enabled=is_enabled, spatial=spatial, temporal=temporal
+            self.room,
+            self._here(),
+            track,
+            is_enabled=is_enabled,
+            spatial=spatial,
+            temporal=temporal,
+            height=height,
+            priority=priority,
         )
 
     async def set_muted(self, track: TrackId, is_muted: bool) -> None:

@@ -5,7 +5,7 @@ import structlog
 from policy import Hold
 from rooms.activity_events import Speakers
 from rooms.consent import ConsentService
-from rooms.events import CodecUnsupported, SpeakersChanged
+from rooms.events import CodecUnsupported, LayerChosen, LayersWanted, SpeakersChanged
 from rooms.house import House
 from rooms.leaving import Leaving
 from rooms.member import Member
@@ -13,6 +13,7 @@ from rooms.publishing import Publishing
 from rooms.room import Room
 from rooms.subscribing import Subscribing
 from sfu import (
+    BEST,
     ActiveSpeaker,
     EventsLost,
     Levels,
@@ -29,6 +30,8 @@ from sfu import (
     TrackRemoved,
 )
 from sfu import CodecUnsupported as PlaneCodecUnsupported
+from sfu import LayerChosen as PlaneLayerChosen
+from sfu import LayersWanted as PlaneLayersWanted
 
 _log = structlog.get_logger("rooms")
 _SPEAKING_DBOV = -50
@@ -89,6 +92,8 @@ class PlaneEvents:
                 self._consent.gates.desk(room).views.refresh_all()
             case PlaneCodecUnsupported(sub=sub, track=track, codec=codec):
                 self._unsupported(room, sub, track, codec)
+            case PlaneLayerChosen() | PlaneLayersWanted():
+                self._layers(room, event)
             case SinkClosed() | EventsLost() | PeerConnected() | TrackAdded():
                 self._rare(room, event)
 
@@ -137,6 +142,19 @@ class PlaneEvents:
                 member.tell(CodecUnsupported(found.track, codec))
         if owner is not None:
             owner[0].tell(CodecUnsupported(found.track, codec))
+
+    @staticmethod
+    def _layers(room: Room, event: PlaneLayerChosen | PlaneLayersWanted) -> None:
+        if isinstance(event, PlaneLayersWanted):
+            if (found := room.find_track(event.track)) is not None:
+                found[0].tell(LayersWanted(event.track, event.rids))
+            return
+        state = "starved" if event.is_starved else "paused" if event.is_paused else "active"
+        layers = (None if layer == BEST else layer for layer in (event.spatial, event.temporal))
+        for member in room.members.values():
+            if member.subscriber == event.sub:
+                member.tell(LayerChosen(event.track, state, *layers))
+                return
 
     @staticmethod
     def _levels(room: Room, levels: tuple[tuple[int, int, bool], ...]) -> None:

@@ -11,9 +11,14 @@ from rooms.plane_errors import plane_errors
 from rooms.room import Room
 from rooms.tracks import Track
 from rooms.types import OfferedTrack, SubscribeOffer
-from sfu import RouterClosed, SfuError, SubscriberId, TrackId
+from sfu import SCREEN_PRIORITY, RouterClosed, SfuError, SubscriberId, TrackId
 
 _log = structlog.get_logger("rooms")
+
+
+def _priority(room: Room, track: TrackId) -> int:
+    found = room.find_track(track)
+    return SCREEN_PRIORITY if found is not None and found[1].source == "screen" else 1
 
 
 class Subscribing:
@@ -86,8 +91,10 @@ class Subscribing:
         is_enabled: bool,
         spatial: int | None,
         temporal: int | None,
+        height: int | None,
+        priority: int | None,
     ) -> None:
-        """Pause or resume a received track, or ask for a layer.
+        """Pause or resume a received track, or say how it is shown.
 
         Raises: Refused (not_found).
         """
@@ -95,7 +102,13 @@ class Subscribing:
             raise Refused(Code.NOT_FOUND, "nothing is received")
         with plane_errors():
             await room.router.set_layer(
-                member.subscriber, track, paused=not is_enabled, spatial=spatial, temporal=temporal
+                member.subscriber,
+                track,
+                paused=not is_enabled,
+                spatial=spatial,
+                temporal=temporal,
+                height=height,
+                priority=priority if priority is not None else _priority(room, track),
             )
 
     async def drop(self, room: Room, member: Member) -> None:

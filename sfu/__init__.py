@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from media.gates import Gate
+    from sfu.allocate import BEST, SCREEN_PRIORITY
     from sfu.config import MediaConfig
     from sfu.engine.types import ALWAYS_OPEN, Kind, SinkId, TapId, TrackId
     from sfu.errors import (
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ALWAYS_OPEN": "sfu.engine.types",
+    "BEST": "sfu.allocate",
+    "SCREEN_PRIORITY": "sfu.allocate",
     "ActiveSpeaker": "sfu.route.events",
     "CodecPolicy": "sfu.sdp",
     "CodecUnsupported": "sfu.route.events",
@@ -103,6 +106,8 @@ _HOMES = {
 
 __all__ = [
     "ALWAYS_OPEN",
+    "BEST",
+    "SCREEN_PRIORITY",
     "ActiveSpeaker",
     "CodecPolicy",
     "CodecUnsupported",

@@ -131,6 +131,8 @@ async def act(context: Context, participant: Participant, request: Act) -> Struc
                 is_enabled=request.enabled,
                 spatial=request.spatial,
                 temporal=request.temporal,
+                height=request.height,
+                priority=request.priority,
             )
         case Mute():
             await participant.set_muted(TrackId(request.track), request.muted)

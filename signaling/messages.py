@@ -20,6 +20,8 @@ TokenText = Annotated[str, Meta(min_length=1, max_length=8_192)]
 Uses = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=64)], bool], Meta(max_length=32)]
 TrackNumber = Annotated[int, Meta(ge=1, le=0xFFFF_FFFF)]
 Layer = Annotated[int, Meta(ge=0, le=7)]
+Height = Annotated[int, Meta(ge=1, le=16_384)]
+Priority = Annotated[int, Meta(ge=1, le=255)]
 TermsVersion = Annotated[str, Meta(min_length=1, max_length=32)]
 Version = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF)]
 
@@ -79,12 +81,14 @@ class SubscribeRestart(Struct, frozen=True):
 
 
 class Subscription(Struct, frozen=True):
-    """Pause a received track, or ask for a layer of it."""
+    """Pause a received track, or say how it is shown: which layer at most, how large, how important."""
 
     track: TrackNumber
     enabled: bool
     spatial: Layer | None = None
     temporal: Layer | None = None
+    height: Height | None = None
+    priority: Priority | None = None
 
 
 class Mute(Struct, frozen=True):

@@ -10,6 +10,8 @@ from rooms import (
     Chat,
     CodecUnsupported,
     ConsentChanged,
+    LayerChosen,
+    LayersWanted,
     NoticeRaised,
     ParticipantJoined,
     ParticipantLeft,
@@ -75,6 +77,15 @@ def notification(event: RoomEvent) -> tuple[str, object] | Handled:  # noqa: C90
             return "terms", terms_view(event.terms, is_accepted=event.is_accepted)
         case CodecUnsupported():
             return "codec_unsupported", {"track": event.track, "codec": event.codec}
+        case LayerChosen():
+            return "layer", {
+                "track": event.track,
+                "state": event.state,
+                "spatial": event.spatial,
+                "temporal": event.temporal,
+            }
+        case LayersWanted():
+            return "layers_wanted", {"track": event.track, "rids": list(event.rids)}
         case PeerClosed():
             return "peer_closed", {"peer": event.role, "reason": event.reason}
         case SubscribeOfferReady() | Removed() | RoomClosed() | RevocationDone():
