@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "counters.h"
-#include "endpoint.h"
+#include "path_id.h"
 
 namespace parley {
 
@@ -21,8 +21,7 @@ struct NetworkEvent {
 
   bool is_stun = false;
   std::uint32_t transport = 0;
-  std::uint32_t socket = 0;
-  Endpoint from;
+  PathId path;
   std::uint16_t size = 0;
   std::array<std::uint8_t, kMaxBytes> data{};
 };
@@ -76,6 +75,11 @@ struct StatsEvent {
   std::vector<StatsMap> forwards;
   std::vector<StatsMap> taps;
 };
+// A TCP connection that carried a bound path is gone, and the path with it.
+struct PathClosedEvent {
+  std::uint32_t transport = 0;
+  PathId path;
+};
 struct BandwidthEvent {
   std::uint32_t transport = 0;
   std::uint64_t bps = 0;
@@ -83,6 +87,6 @@ struct BandwidthEvent {
 
 using ControlEvent =
     std::variant<std::monostate, AckEvent, ProvenEvent, IdleEvent, EncodingEvent, KeyframeEvent, LevelsEvent,
-                 CodecUnsupportedEvent, SinkClosedEvent, StatsEvent, BandwidthEvent>;
+                 CodecUnsupportedEvent, SinkClosedEvent, StatsEvent, PathClosedEvent, BandwidthEvent>;
 
 }  // namespace parley

@@ -219,7 +219,7 @@ bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, Ti
     ++subscriber.next_twcc;
   }
   const Path& path = *subscriber.path();
-  context_.arena.commit(path.socket, path.remote, size);
+  context_.arena.commit(path.id, size);
   context_.counters.add(Counter::rtp_forwarded);
   ++subscriber.packets_sent;
   subscriber.bytes_sent += size;
@@ -308,7 +308,7 @@ void Fanout::resend(Forward& forward, std::uint16_t seq, TimeNs now) {
   ++forward.rtx_seq;
   ++forward.resent;
   const Path& path = *subscriber.path();
-  context_.arena.commit(path.socket, path.remote, size);
+  context_.arena.commit(path.id, size);
   context_.counters.add(Counter::rtx_sent);
   ++subscriber.packets_sent;
   subscriber.bytes_sent += size;
