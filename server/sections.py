@@ -71,7 +71,10 @@ class MediaSection:
     announce: tuple[str, ...] = option(
         (), "Public addresses put into candidates instead of the bound ones, in the same order", check=_hosts
     )
-    workers: int = option(0, "Native threads; 0: one less than the machine has cores", low=0, high=256)
+    tcp_port: int = option(
+        7881, "TCP port, for all workers, of peers that no UDP reaches (ICE-TCP); 0: none", low=0, high=65535
+    )
+    workers: int = option(0, "Native threads; 0: one less than the machine has cores", low=0, high=64)
     idle_s: float = option(
         10.0, "Seconds without a packet after which a peer counts as idle", low=1, high=300
     )

@@ -209,6 +209,7 @@ class Server:
         return MediaConfig(
             addresses=bind or ("127.0.0.1",),
             port=media.port,
+            tcp_port=media.tcp_port or None,
             workers=self.workers,
             announced=media.announce,
             idle_ms=int(media.idle_s * 1000),

@@ -16,6 +16,10 @@ class MediaConfig:
     port: int = 7882
     """UDP port of worker 0; worker n takes `port + n`. 0 lets the system choose (tests)."""
 
+    tcp_port: int | None = None
+    """TCP port of ICE, for peers whose networks let no UDP through. 0 lets the system choose;
+    None is no ICE-TCP."""
+
     workers: int = 1
     """Native threads, each with its own sockets."""
 

@@ -51,6 +51,12 @@ class EngineError(SfuError):
     code = "engine_error"
 
 
+class TcpPortTaken(EngineError):
+    """The TCP port of ICE cannot be listened on."""
+
+    code = "engine_error"
+
+
 class QueueFull(EngineError):
     """A command that found the worker's bounded queue full."""
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Self, assert_never
 
 import structlog
@@ -13,8 +14,8 @@ from media.tasks import TaskScope
 from sfu.config import MediaConfig
 from sfu.engine import events
 from sfu.engine.api import Engine
-from sfu.engine.types import TrackId
-from sfu.errors import RouterClosed
+from sfu.engine.types import Address, TrackId
+from sfu.errors import RouterClosed, TcpPortTaken
 from sfu.route.events import PeerId
 from sfu.route.registry import Registry
 from sfu.route.roster import Roster
@@ -142,6 +143,7 @@ class MediaPlane:
             case (
                 events.Stun()
                 | events.Dtls()
+                | events.PathClosed()
                 | events.Proven()
                 | events.Idle()
                 | events.Active()
@@ -189,13 +191,20 @@ class MediaPlane:
 def _native(config: MediaConfig, gates: GatePage) -> Engine:
     from sfu.engine.native import NativeEngine  # noqa: PLC0415 - tests with another engine need no native build
 
-    return NativeEngine(config, gates)
+    try:
+        return NativeEngine(config, gates)
+    except TcpPortTaken as error:
+        # ICE-TCP is a last resort: without it most calls work as before.
+        _log.warning("ice_tcp_unavailable", reason=str(error))
+        return NativeEngine(replace(config, tcp_port=None), gates)
 
 
 def _candidates(config: MediaConfig, engine: Engine) -> tuple[tuple[str, ...], ...]:
-    rows = []
-    for worker in range(engine.workers):
-        bound = engine.addresses(worker)
-        names = config.announced or tuple(ip for ip, _ in bound)
-        rows.append(host_candidates([(name, port) for name, (_, port) in zip(names, bound, strict=False)]))
-    return tuple(rows)
+    tcp = _announced(config, engine.tcp_addresses())
+    workers = range(engine.workers)
+    return tuple(host_candidates(_announced(config, engine.addresses(worker)), tcp) for worker in workers)
+
+
+def _announced(config: MediaConfig, bound: list[Address]) -> list[Address]:
+    names = config.announced or tuple(ip for ip, _ in bound)
+    return [(name, port) for name, (_, port) in zip(names, bound, strict=False)]

@@ -14,6 +14,7 @@ from signaling.hls import signed_url
 from signaling.messages import (
     AcceptTerms,
     Acknowledge,
+    Act,
     BroadcastStart,
     BroadcastStop,
     Chat,
@@ -30,25 +31,6 @@ from signaling.messages import (
 )
 from signaling.services import BroadcastApi, BroadcastInfo, RecorderApi
 from signaling.views import consent_view
-
-Act = (
-    Publish
-    | SubscribeAnswer
-    | SubscribeRestart
-    | Subscription
-    | Mute
-    | Chat
-    | AcceptTerms
-    | Consent
-    | Acknowledge
-    | Moderate
-    | RecordStart
-    | RecordStop
-    | BroadcastStart
-    | BroadcastStop
-    | Destinations
-)
-"""Requests that need a participant and nothing of the connection itself."""
 
 
 class Done(Struct, frozen=True):

@@ -174,9 +174,8 @@ class Ping(Struct, frozen=True):
     """Ask for the server's clock."""
 
 
-Request = (
-    Join
-    | Publish
+Act = (
+    Publish
     | SubscribeAnswer
     | SubscribeRestart
     | Subscription
@@ -191,10 +190,10 @@ Request = (
     | BroadcastStart
     | BroadcastStop
     | Destinations
-    | Renew
-    | Leave
-    | Ping
 )
+"""Requests that need a participant and nothing of the connection itself."""
+
+Request = Join | Act | Renew | Leave | Ping
 
 METHODS: Final[Mapping[str, tuple[type[Request], Lane]]] = MappingProxyType({
     "join": (Join, Lane.CONTROL),

@@ -1,12 +1,12 @@
 """Recordings and broadcasts as they are kept: what happened, when, and how it ended."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, Table, delete, insert, select, update
 
 from store.errors import Conflict, NotFound
 from store.paging import cursor, paged
@@ -74,47 +74,105 @@ class BroadcastRow:
     """JSON that rebroadcast keeps for itself (layout, mode, ...)."""
 
 
-class Recordings:
-    """Keeps recordings, newest first in lists."""
+RowT = TypeVar("RowT", RecordingRow, BroadcastRow)
 
-    def __init__(self, writer: DatabaseThread, reader: DatabaseThread, wall_ms: Callable[[], int]) -> None:
+
+class _Kept(Generic[RowT]):
+    """Rows of one table by id; newest first in lists."""
+
+    _table: ClassVar[Table]
+    _word: ClassVar[str]
+    """What one row is called in messages."""
+
+    def __init__(self, writer: DatabaseThread, reader: DatabaseThread) -> None:
         self._writer = writer
         self._reader = reader
-        self._wall_ms = wall_ms
 
-    async def add(self, row: RecordingRow) -> None:
-        """Keep a new recording.
+    async def add(self, row: RowT) -> None:
+        """Keep a new one.
 
         Raises: Conflict when the id is taken; StoreUnavailable.
         """
-        values = {
-            name: getattr(row, name)
-            for name in (
-                "id",
-                "room",
-                "room_name",
-                "started_at_ms",
-                "started_by",
-                "terms_version",
-                "reason",
-                "stopped_at_ms",
-                "expires_at_ms",
-                "size_bytes",
-            )
-        }
-        values |= {"state": str(row.state), "details": json.dumps(dict(row.details))}
-        await self._writer.run(lambda connection: connection.execute(insert(recordings).values(**values)))
+        values = self._values(row)
+        await self._writer.run(lambda connection: connection.execute(insert(self._table).values(**values)))
 
-    async def get(self, recording_id: str) -> RecordingRow:
-        """One recording.
+    async def get(self, row_id: str) -> RowT:
+        """One row.
 
         Raises: NotFound; StoreUnavailable.
         """
-        query = select(recordings).where(recordings.c.id == recording_id)
+        query = select(self._table).where(self._table.c.id == row_id)
         found = await self._reader.run(lambda connection: connection.execute(query).one_or_none())
         if found is None:
-            raise NotFound(f"no recording {recording_id[:64]!r}")
-        return _recording(found)
+            raise self._unknown(row_id)
+        return self._row(found)
+
+    async def page(
+        self, *, room: str | None = None, limit: int = 50, after: str | None = None
+    ) -> tuple[tuple[RowT, ...], str | None]:
+        """One page (of the room of that name), newest first, and the cursor of the next page.
+
+        Raises: NotFound for a cursor that never was; StoreUnavailable.
+        """
+        query = select(self._table)
+        if room is not None:
+            query = query.where(self._table.c.room_name == room)
+        columns = self._table.c
+        chosen = paged(query, columns.started_at_ms, columns.id, limit=limit, after=after)
+        rows = await self._read(chosen)
+        is_full = len(rows) == max(1, min(limit, 200))
+        return rows, cursor(rows[-1].started_at_ms, rows[-1].id) if is_full else None
+
+    async def _in_states(self, states: Iterable[StrEnum]) -> tuple[RowT, ...]:
+        columns = self._table.c
+        wanted = [str(state) for state in states]
+        return await self._read(
+            select(self._table).where(columns.state.in_(wanted)).order_by(columns.started_at_ms)
+        )
+
+    async def _change(self, row_id: str, values: Mapping[str, object]) -> RowT:
+        """Change what is given (None keeps what is there); the row as it is then."""
+        given = {name: value for name, value in values.items() if value is not None}
+        if "state" in given:
+            given["state"] = str(given["state"])
+        if "details" in given:
+            given["details"] = json.dumps(given["details"])
+        mine = self._table.c.id == row_id
+
+        def work(connection: Connection) -> "Row[Any] | None":
+            if given:
+                connection.execute(update(self._table).where(mine).values(**given))
+            return connection.execute(select(self._table).where(mine)).one_or_none()
+
+        found = await self._writer.run(work)
+        if found is None:
+            raise self._unknown(row_id)
+        return self._row(found)
+
+    async def _read(self, query: "Select[Any]") -> tuple[RowT, ...]:
+        found = await self._reader.run(lambda connection: connection.execute(query).all())
+        return tuple(self._row(row) for row in found)
+
+    def _unknown(self, row_id: str) -> NotFound:
+        return NotFound(f"no {self._word} {row_id[:64]!r}")
+
+    def _values(self, row: RowT) -> dict[str, object]:
+        """The columns of a row: what the database does not know is text."""
+        raise NotImplementedError
+
+    def _row(self, found: "Row[Any]") -> RowT:
+        raise NotImplementedError
+
+
+class Recordings(_Kept[RecordingRow]):
+    """Keeps recordings."""
+
+    _table = recordings
+    _word = "recording"
+
+    def __init__(self, writer: DatabaseThread, reader: DatabaseThread, wall_ms: Callable[[], int]) -> None:
+        super().__init__(writer, reader)
+        self._wall_ms = wall_ms
 
     async def change(
         self,
@@ -131,71 +189,32 @@ class Recordings:
 
         Raises: NotFound; StoreUnavailable.
         """
-        values = {
-            name: value
-            for name, value in (
-                ("state", str(state) if state is not None else None),
-                ("reason", reason),
-                ("stopped_at_ms", stopped_at_ms),
-                ("expires_at_ms", expires_at_ms),
-                ("size_bytes", size_bytes),
-                ("details", json.dumps(dict(details)) if details is not None else None),
-            )
-            if value is not None
-        }
-
-        def work(connection: Connection) -> "Row[Any] | None":
-            if values:
-                connection.execute(update(recordings).where(recordings.c.id == recording_id).values(**values))
-            return connection.execute(select(recordings).where(recordings.c.id == recording_id)).one_or_none()
-
-        found = await self._writer.run(work)
-        if found is None:
-            raise NotFound(f"no recording {recording_id[:64]!r}")
-        return _recording(found)
-
-    async def page(
-        self, *, room: str | None = None, limit: int = 50, after: str | None = None
-    ) -> tuple[tuple[RecordingRow, ...], str | None]:
-        """One page of recordings (of the room of that name), newest first, and the cursor of the next page.
-
-        Raises: NotFound for a cursor that never was; StoreUnavailable.
-        """
-        query = select(recordings)
-        if room is not None:
-            query = query.where(recordings.c.room_name == room)
-        chosen = paged(query, recordings.c.started_at_ms, recordings.c.id, limit=limit, after=after)
-        found = await self._reader.run(lambda connection: connection.execute(chosen).all())
-        rows = tuple(_recording(row) for row in found)
-        is_full = len(rows) == max(1, min(limit, 200))
-        return rows, cursor(rows[-1].started_at_ms, rows[-1].id) if is_full else None
+        return await self._change(
+            recording_id,
+            {
+                "state": state,
+                "reason": reason,
+                "stopped_at_ms": stopped_at_ms,
+                "expires_at_ms": expires_at_ms,
+                "size_bytes": size_bytes,
+                "details": details,
+            },
+        )
 
     async def in_states(self, *states: RecordingState) -> tuple[RecordingRow, ...]:
         """All recordings in these states, oldest first: what a start has to finish.
 
         Raises: StoreUnavailable.
         """
-        query = (
-            select(recordings)
-            .where(recordings.c.state.in_([str(state) for state in states]))
-            .order_by(recordings.c.started_at_ms)
-        )
-        found = await self._reader.run(lambda connection: connection.execute(query).all())
-        return tuple(_recording(row) for row in found)
+        return await self._in_states(states)
 
     async def expired(self) -> tuple[RecordingRow, ...]:
         """Recordings whose retention has ended, oldest first, 200 at most.
 
         Raises: StoreUnavailable.
         """
-        query = (
-            select(recordings)
-            .where(recordings.c.expires_at_ms <= self._wall_ms())
-            .order_by(recordings.c.expires_at_ms)
-            .limit(200)
-        )
-        found = await self._reader.run(lambda connection: connection.execute(query).all())
-        return tuple(_recording(row) for row in found)
+        ends = recordings.c.expires_at_ms
+        return await self._read(select(recordings).where(ends <= self._wall_ms()).order_by(ends).limit(200))
 
     async def remove(self, recording_id: str) -> None:
         """Forget a recording; its files are the caller's to delete first.
@@ -215,49 +234,32 @@ class Recordings:
 
         await self._writer.run(work)
 
+    def _values(self, row: RecordingRow) -> dict[str, object]:
+        plain = {name: getattr(row, name) for name in RecordingRow.__dataclass_fields__}
+        return plain | {"state": str(row.state), "details": json.dumps(dict(row.details))}
 
-class Broadcasts:
-    """Keeps broadcasts, newest first in lists."""
+    def _row(self, found: "Row[Any]") -> RecordingRow:
+        return RecordingRow(
+            id=found.id,
+            room=found.room,
+            room_name=found.room_name,
+            state=RecordingState(found.state),
+            started_at_ms=found.started_at_ms,
+            started_by=found.started_by,
+            terms_version=found.terms_version,
+            reason=found.reason,
+            stopped_at_ms=found.stopped_at_ms,
+            expires_at_ms=found.expires_at_ms,
+            size_bytes=found.size_bytes,
+            details=json.loads(found.details),
+        )
 
-    def __init__(self, writer: DatabaseThread, reader: DatabaseThread) -> None:
-        self._writer = writer
-        self._reader = reader
 
-    async def add(self, row: BroadcastRow) -> None:
-        """Keep a new broadcast.
+class Broadcasts(_Kept[BroadcastRow]):
+    """Keeps broadcasts."""
 
-        Raises: Conflict when the id is taken; StoreUnavailable.
-        """
-        values: dict[str, object] = {
-            name: getattr(row, name)
-            for name in (
-                "id",
-                "room",
-                "room_name",
-                "started_at_ms",
-                "recording",
-                "started_by",
-                "reason",
-                "stopped_at_ms",
-            )
-        }
-        values |= {
-            "state": str(row.state),
-            "destinations": json.dumps(row.destinations),
-            "details": json.dumps(dict(row.details)),
-        }
-        await self._writer.run(lambda connection: connection.execute(insert(broadcasts).values(**values)))
-
-    async def get(self, broadcast_id: str) -> BroadcastRow:
-        """One broadcast.
-
-        Raises: NotFound; StoreUnavailable.
-        """
-        query = select(broadcasts).where(broadcasts.c.id == broadcast_id)
-        found = await self._reader.run(lambda connection: connection.execute(query).one_or_none())
-        if found is None:
-            raise NotFound(f"no broadcast {broadcast_id[:64]!r}")
-        return _broadcast(found)
+    _table = broadcasts
+    _word = "broadcast"
 
     async def change(
         self,
@@ -272,85 +274,37 @@ class Broadcasts:
 
         Raises: NotFound; StoreUnavailable.
         """
-        values = {
-            name: value
-            for name, value in (
-                ("state", str(state) if state is not None else None),
-                ("reason", reason),
-                ("stopped_at_ms", stopped_at_ms),
-                ("details", json.dumps(dict(details)) if details is not None else None),
-            )
-            if value is not None
-        }
-
-        def work(connection: Connection) -> "Row[Any] | None":
-            if values:
-                connection.execute(update(broadcasts).where(broadcasts.c.id == broadcast_id).values(**values))
-            return connection.execute(select(broadcasts).where(broadcasts.c.id == broadcast_id)).one_or_none()
-
-        found = await self._writer.run(work)
-        if found is None:
-            raise NotFound(f"no broadcast {broadcast_id[:64]!r}")
-        return _broadcast(found)
-
-    async def page(
-        self, *, room: str | None = None, limit: int = 50, after: str | None = None
-    ) -> tuple[tuple[BroadcastRow, ...], str | None]:
-        """One page of broadcasts (of the room of that name), newest first, and the cursor of the next page.
-
-        Raises: NotFound for a cursor that never was; StoreUnavailable.
-        """
-        query = select(broadcasts)
-        if room is not None:
-            query = query.where(broadcasts.c.room_name == room)
-        chosen = paged(query, broadcasts.c.started_at_ms, broadcasts.c.id, limit=limit, after=after)
-        found = await self._reader.run(lambda connection: connection.execute(chosen).all())
-        rows = tuple(_broadcast(row) for row in found)
-        is_full = len(rows) == max(1, min(limit, 200))
-        return rows, cursor(rows[-1].started_at_ms, rows[-1].id) if is_full else None
+        return await self._change(
+            broadcast_id,
+            {"state": state, "reason": reason, "stopped_at_ms": stopped_at_ms, "details": details},
+        )
 
     async def in_states(self, *states: BroadcastState) -> tuple[BroadcastRow, ...]:
         """All broadcasts in these states, oldest first.
 
         Raises: StoreUnavailable.
         """
-        query = (
-            select(broadcasts)
-            .where(broadcasts.c.state.in_([str(state) for state in states]))
-            .order_by(broadcasts.c.started_at_ms)
+        return await self._in_states(states)
+
+    def _values(self, row: BroadcastRow) -> dict[str, object]:
+        plain = {name: getattr(row, name) for name in BroadcastRow.__dataclass_fields__}
+        return plain | {
+            "state": str(row.state),
+            "destinations": json.dumps(row.destinations),
+            "details": json.dumps(dict(row.details)),
+        }
+
+    def _row(self, found: "Row[Any]") -> BroadcastRow:
+        return BroadcastRow(
+            id=found.id,
+            room=found.room,
+            room_name=found.room_name,
+            state=BroadcastState(found.state),
+            started_at_ms=found.started_at_ms,
+            destinations=tuple(json.loads(found.destinations)),
+            recording=found.recording,
+            started_by=found.started_by,
+            reason=found.reason,
+            stopped_at_ms=found.stopped_at_ms,
+            details=json.loads(found.details),
         )
-        found = await self._reader.run(lambda connection: connection.execute(query).all())
-        return tuple(_broadcast(row) for row in found)
-
-
-def _recording(row: "Row[Any]") -> RecordingRow:
-    return RecordingRow(
-        id=row.id,
-        room=row.room,
-        room_name=row.room_name,
-        state=RecordingState(row.state),
-        started_at_ms=row.started_at_ms,
-        started_by=row.started_by,
-        terms_version=row.terms_version,
-        reason=row.reason,
-        stopped_at_ms=row.stopped_at_ms,
-        expires_at_ms=row.expires_at_ms,
-        size_bytes=row.size_bytes,
-        details=json.loads(row.details),
-    )
-
-
-def _broadcast(row: "Row[Any]") -> BroadcastRow:
-    return BroadcastRow(
-        id=row.id,
-        room=row.room,
-        room_name=row.room_name,
-        state=BroadcastState(row.state),
-        started_at_ms=row.started_at_ms,
-        destinations=tuple(json.loads(row.destinations)),
-        recording=row.recording,
-        started_by=row.started_by,
-        reason=row.reason,
-        stopped_at_ms=row.stopped_at_ms,
-        details=json.loads(row.details),
-    )

@@ -17,6 +17,7 @@ from sfu.engine.types import (
     EngineEncoding,
     ForwardId,
     Kind,
+    PathKind,
     SinkId,
     TapId,
     TrackId,
@@ -39,7 +40,11 @@ class Engine(Protocol):
         ...
 
     def addresses(self, worker: int) -> list[Address]:
-        """The bound addresses of a worker; the index is the `socket` of paths and events."""
+        """The bound UDP addresses of a worker; the index is the `socket` of paths and events."""
+        ...
+
+    def tcp_addresses(self) -> list[Address]:
+        """Where ICE-TCP is accepted, for all workers; the index is the `socket` of paths of that kind."""
         ...
 
     def listen(self, listener: Listener) -> None:
@@ -59,15 +64,31 @@ class Engine(Protocol):
         """Replace the ufrags of a transport (ICE restart: both live for a while)."""
         ...
 
-    def bind_path(self, transport: TransportId, socket: int, ip: str, port: int, *, selected: bool) -> Ack:
-        """Bind a remote address after an authenticated check; 4 at most, the oldest unselected is evicted."""
+    def bind_path(
+        self,
+        transport: TransportId,
+        socket: int,
+        ip: str,
+        port: int,
+        *,
+        selected: bool,
+        kind: PathKind = "udp",
+    ) -> Ack:
+        """Bind a remote address after an authenticated check; 4 at most, the oldest unselected is evicted.
+
+        A TCP path is a connection that the remote made; one that stays unbound is closed within seconds.
+        """
         ...
 
-    def unbind_path(self, transport: TransportId, socket: int, ip: str, port: int) -> Ack:
+    def unbind_path(
+        self, transport: TransportId, socket: int, ip: str, port: int, *, kind: PathKind = "udp"
+    ) -> Ack:
         """Forget a remote address."""
         ...
 
-    def send(self, worker: int, socket: int, ip: str, port: int, data: bytes) -> None:
+    def send(
+        self, worker: int, socket: int, ip: str, port: int, data: bytes, *, kind: PathKind = "udp"
+    ) -> None:
         """Send one datagram as it is: a STUN answer, a DTLS record."""
         ...
 

@@ -6,7 +6,7 @@ PURE: no I/O.
 from dataclasses import dataclass
 from typing import Any
 
-from sfu.engine.types import ForwardId, SinkId, TrackId, TransportId
+from sfu.engine.types import ForwardId, PathKind, SinkId, TrackId, TransportId
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Stun:
     port: int
     transport: TransportId
     data: bytes
+    kind: PathKind = "udp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,18 @@ class Dtls:
     ip: str
     port: int
     data: bytes
+    kind: PathKind = "udp"
+
+
+@dataclass(frozen=True, slots=True)
+class PathClosed:
+    """The TCP connection that carried a bound path is gone, and the path with it."""
+
+    transport: TransportId
+    socket: int
+    ip: str
+    port: int
+    kind: PathKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +153,7 @@ Event = (
     Acked
     | Stun
     | Dtls
+    | PathClosed
     | Proven
     | Idle
     | Active
@@ -170,6 +184,7 @@ _PARSERS: dict[str, Any] = {
     "ack": Acked,
     "stun": Stun,
     "dtls": Dtls,
+    "path_closed": PathClosed,
     "proven": Proven,
     "idle": Idle,
     "active": Active,

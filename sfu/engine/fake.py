@@ -37,6 +37,7 @@ from sfu.engine.types import (
     EngineEncoding,
     ForwardId,
     Kind,
+    PathKind,
     SinkId,
     TapId,
     TrackId,
@@ -48,7 +49,7 @@ from sfu.wire.demux import DatagramKind, classify
 _MAX_PATHS: Final = 4
 _LEVELS_EVERY_S: Final = 0.2
 _TRAILER: Final = 160
-Send = Callable[[int, int, str, int, bytes], None]
+Send = Callable[[int, int, str, int, bytes, PathKind], None]
 
 
 @dataclass(slots=True)
@@ -56,6 +57,7 @@ class _Path:
     socket: int
     ip: str
     port: int
+    kind: PathKind
     is_selected: bool
 
 
@@ -74,8 +76,9 @@ class _Transport:
     heard_at: float = 0.0
     counters: Counter[str] = field(default_factory=Counter)
 
-    def path(self, socket: int, ip: str, port: int) -> _Path | None:
-        return next((p for p in self.paths if (p.socket, p.ip, p.port) == (socket, ip, port)), None)
+    def path(self, socket: int, ip: str, port: int, kind: PathKind) -> _Path | None:
+        wanted = (socket, ip, port, kind)
+        return next((p for p in self.paths if (p.socket, p.ip, p.port, p.kind) == wanted), None)
 
     @property
     def selected(self) -> _Path | None:
@@ -125,7 +128,7 @@ class FakeEngine:
     def __init__(self, config: MediaConfig, gates: GatePage) -> None:
         self.workers = config.workers
         self.on_send: Send | None = None
-        """Who gets the datagrams that the engine sends: (worker, socket, ip, port, data)."""
+        """Who gets the datagrams that the engine sends: (worker, socket, ip, port, data, kind)."""
         self.counters: Counter[str] = Counter()
         """Dropped datagrams by reason."""
         self.refusals: list[str] = []
@@ -134,6 +137,9 @@ class FakeEngine:
             [(ip, (config.port or 40_000) + worker) for ip in config.addresses]
             for worker in range(config.workers)
         ]
+        self._tcp_addresses = (
+            [] if config.tcp_port is None else [(ip, config.tcp_port or 40_100) for ip in config.addresses]
+        )
         self._gates = gates
         self._idle_s = config.idle_ms / 1000
         self._listener: Listener | None = None
@@ -154,6 +160,10 @@ class FakeEngine:
     def addresses(self, worker: int) -> list[Address]:
         """See `Engine`."""
         return list(self._addresses[worker])
+
+    def tcp_addresses(self) -> list[Address]:
+        """See `Engine`."""
+        return list(self._tcp_addresses)
 
     def listen(self, listener: Listener) -> None:
         """See `Engine`."""
@@ -220,35 +230,48 @@ class FakeEngine:
         state.ufrags = tuple(ufrags)
         return self._command()
 
-    def bind_path(self, transport: TransportId, socket: int, ip: str, port: int, *, selected: bool) -> Ack:
+    def bind_path(
+        self,
+        transport: TransportId,
+        socket: int,
+        ip: str,
+        port: int,
+        *,
+        selected: bool,
+        kind: PathKind = "udp",
+    ) -> Ack:
         """See `Engine`."""
         state = self._transports.get(transport)
         if state is None:
             return self._command("unknown transport")
-        path = state.path(socket, ip, port)
+        path = state.path(socket, ip, port, kind)
         if path is None:
             if len(state.paths) == _MAX_PATHS:
                 state.paths.remove(next(p for p in state.paths if not p.is_selected))
-            path = _Path(socket, ip, port, is_selected=False)
+            path = _Path(socket, ip, port, kind, is_selected=False)
             state.paths.append(path)
         if selected:
             for other in state.paths:
                 other.is_selected = other is path
         return self._command()
 
-    def unbind_path(self, transport: TransportId, socket: int, ip: str, port: int) -> Ack:
+    def unbind_path(
+        self, transport: TransportId, socket: int, ip: str, port: int, *, kind: PathKind = "udp"
+    ) -> Ack:
         """See `Engine`."""
         state = self._transports.get(transport)
-        path = None if state is None else state.path(socket, ip, port)
+        path = None if state is None else state.path(socket, ip, port, kind)
         if state is None or path is None:
             return self._command("unknown path")
         state.paths.remove(path)
         return self._command()
 
-    def send(self, worker: int, socket: int, ip: str, port: int, data: bytes) -> None:
+    def send(
+        self, worker: int, socket: int, ip: str, port: int, data: bytes, *, kind: PathKind = "udp"
+    ) -> None:
         """See `Engine`."""
         if self.on_send is not None and not self._is_closed:
-            self.on_send(worker, socket, ip, port, data)
+            self.on_send(worker, socket, ip, port, data, kind)
 
     def set_srtp(self, transport: TransportId, rx: int, tx: int, profile: str) -> Ack:
         """See `Engine`."""
@@ -489,37 +512,50 @@ class FakeEngine:
         )
 
     # packets
-    def receive(self, worker: int, socket: int, ip: str, port: int, data: bytes) -> None:
-        """Take one datagram as if it had arrived at the worker's socket."""
+    def receive(
+        self, worker: int, socket: int, ip: str, port: int, data: bytes, kind: PathKind = "udp"
+    ) -> None:
+        """Take one datagram as if it had arrived at the worker's socket, or on a connection of a remote."""
         match classify(data):
             case DatagramKind.STUN:
-                self._receive_stun(worker, socket, ip, port, data)
+                self._receive_stun(worker, _Path(socket, ip, port, kind, is_selected=False), data)
             case DatagramKind.DTLS:
-                transport = self._bound(worker, socket, ip, port)
+                transport = self._bound(worker, socket, ip, port, kind)
                 if transport is None:
                     self.counters["stranger"] += 1
                 else:
-                    self.emit(events.Dtls(transport, socket, ip, port, data))
-            case DatagramKind.RTP | DatagramKind.RTCP as kind:
-                transport = self._bound(worker, socket, ip, port)
+                    self.emit(events.Dtls(transport, socket, ip, port, data, kind))
+            case DatagramKind.RTP | DatagramKind.RTCP as what:
+                transport = self._bound(worker, socket, ip, port, kind)
                 if transport is None:
                     self.counters["stranger"] += 1
                 else:
-                    self._receive_srtp(transport, data, rtcp=kind is DatagramKind.RTCP)
+                    self._receive_srtp(transport, data, rtcp=what is DatagramKind.RTCP)
             case DatagramKind.UNKNOWN:
                 self.counters["unknown"] += 1
 
-    def _receive_stun(self, worker: int, socket: int, ip: str, port: int, data: bytes) -> None:
+    def disconnect(self, ip: str, port: int) -> None:
+        """End a TCP connection, as its remote would."""
+        for transport, state in self._transports.items():
+            for path in [p for p in state.paths if (p.ip, p.port, p.kind) == (ip, port, "tcp")]:
+                state.paths.remove(path)
+                self.emit(events.PathClosed(transport, path.socket, ip, port, "tcp"))
+
+    def _receive_stun(self, worker: int, path: _Path, data: bytes) -> None:
         ufrag = stun_local_ufrag(data)
         for transport, state in self._transports.items():
-            if ufrag in state.ufrags and state.worker == worker:
-                self.emit(events.Stun(worker, socket, ip, port, transport, data))
+            # A connection is led to the worker that owns the transport; a datagram came to one worker.
+            if ufrag in state.ufrags and (state.worker == worker or path.kind == "tcp"):
+                self.emit(
+                    events.Stun(state.worker, path.socket, path.ip, path.port, transport, data, path.kind)
+                )
                 return
         self.counters["stun_unknown_ufrag"] += 1
 
-    def _bound(self, worker: int, socket: int, ip: str, port: int) -> TransportId | None:
+    def _bound(self, worker: int, socket: int, ip: str, port: int, kind: PathKind) -> TransportId | None:
         for transport, state in self._transports.items():
-            if state.worker == worker and state.path(socket, ip, port) is not None:
+            is_here = state.worker == worker or kind == "tcp"
+            if is_here and state.path(socket, ip, port, kind) is not None:
                 return transport
         return None
 
@@ -650,7 +686,7 @@ class FakeEngine:
         data = _srtp(call, target.tx, plain) if path is not None and target.tx else None
         if path is None or data is None:
             return False
-        self.send(target.worker, path.socket, path.ip, path.port, data)
+        self.send(target.worker, path.socket, path.ip, path.port, data, kind=path.kind)
         return True
 
     def _open_taps(self, track: TrackId, index: int, ssrc: int) -> Iterator[tuple[TapId, TapHeader]]:

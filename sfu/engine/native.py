@@ -22,12 +22,13 @@ from sfu.engine.types import (
     EngineEncoding,
     ForwardId,
     Kind,
+    PathKind,
     SinkId,
     TapId,
     TrackId,
     TransportId,
 )
-from sfu.errors import EngineError, QueueFull
+from sfu.errors import EngineError, QueueFull, TcpPortTaken
 
 _POLL_LIMIT: Final = 1024
 _STATS_TIMEOUT_S: Final = 5.0
@@ -39,6 +40,7 @@ class NativeEngine:
 
     Raises:
         EngineError: libsrtp is not the one that the core was written for, or an address cannot be bound.
+        TcpPortTaken: the TCP port cannot be listened on.
     """
 
     def __init__(
@@ -66,8 +68,11 @@ class NativeEngine:
                 coalesce_us=coalesce_us,
                 idle_ms=config.idle_ms,
                 gro=gro,
+                tcp=[] if config.tcp_port is None else [(ip, config.tcp_port) for ip in config.addresses],
             )
         except (RuntimeError, ValueError) as error:
+            if str(error).startswith("listen on "):
+                raise TcpPortTaken(str(error)) from error
             raise EngineError(str(error)) from error
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._core.event_fd, self._drain)
@@ -76,6 +81,10 @@ class NativeEngine:
     def addresses(self, worker: int) -> list[Address]:
         """See `Engine`."""
         return self._core.addresses(worker)
+
+    def tcp_addresses(self) -> list[Address]:
+        """See `Engine`."""
+        return self._core.tcp_addresses()
 
     def listen(self, listener: Listener) -> None:
         """See `Engine`."""
@@ -149,18 +158,31 @@ class NativeEngine:
         """See `Engine`."""
         return self._command(self._core.set_ufrags, transport, list(ufrags))
 
-    def bind_path(self, transport: TransportId, socket: int, ip: str, port: int, *, selected: bool) -> Ack:
+    def bind_path(
+        self,
+        transport: TransportId,
+        socket: int,
+        ip: str,
+        port: int,
+        *,
+        selected: bool,
+        kind: PathKind = "udp",
+    ) -> Ack:
         """See `Engine`."""
-        return self._command(self._core.bind_path, transport, socket, ip, port, selected)
+        return self._command(self._core.bind_path, transport, socket, ip, port, selected, kind)
 
-    def unbind_path(self, transport: TransportId, socket: int, ip: str, port: int) -> Ack:
+    def unbind_path(
+        self, transport: TransportId, socket: int, ip: str, port: int, *, kind: PathKind = "udp"
+    ) -> Ack:
         """See `Engine`."""
-        return self._command(self._core.unbind_path, transport, socket, ip, port)
+        return self._command(self._core.unbind_path, transport, socket, ip, port, kind)
 
-    def send(self, worker: int, socket: int, ip: str, port: int, data: bytes) -> None:
+    def send(
+        self, worker: int, socket: int, ip: str, port: int, data: bytes, *, kind: PathKind = "udp"
+    ) -> None:
         """See `Engine`. A full queue drops the datagram, as a network would: STUN and DTLS send again."""
         with suppress(EngineError):
-            self._number(self._core.send, worker, socket, ip, port, data)
+            self._number(self._core.send, worker, socket, ip, port, data, kind)
 
     def set_srtp(self, transport: TransportId, rx: int, tx: int, profile: str) -> Ack:
         """See `Engine`."""

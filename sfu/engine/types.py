@@ -18,6 +18,9 @@ SinkId = NewType("SinkId", int)
 TapId = NewType("TapId", int)
 
 Kind = Literal["audio", "video"]
+PathKind = Literal["udp", "tcp"]
+"""What carries a path: datagrams, or a stream with a length before each (RFC 4571)."""
+
 Address = tuple[str, int]
 """IP address as text, and port."""
 

@@ -1,6 +1,7 @@
 """Addresses as ICE sees them: our candidate lines, a peer's, credentials, and one spelling for each IP. PURE.
 
-Source: RFC 8445 section 5.1 (candidates, priorities), RFC 8839 section 5.1 (syntax), RFC 8421 (dual stack).
+Source: RFC 8445 section 5.1 (candidates, priorities), RFC 8839 section 5.1 (syntax), RFC 8421 (dual stack),
+RFC 6544 (TCP).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from sfu.sdp.grammar import parse_uint
 __all__ = ["RemoteCandidate", "credentials", "host_candidates", "normalise_ip", "parse_candidate"]
 
 _HOST_PREFERENCE: Final = 126
+_TCP_HOST_PREFERENCE: Final = 90
+_TCP_PASSIVE_PREFERENCE: Final = 4
 _ICE_CHARS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 UFRAG_CHARS: Final = 12
 PWD_CHARS: Final = 24
@@ -56,23 +59,36 @@ def normalise_ip(text: str) -> str:
     return str(address)
 
 
-def host_candidates(addresses: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-    """The values of `a=candidate:` for our media addresses, the preferred one first.
+def host_candidates(
+    addresses: Sequence[tuple[str, int]], tcp: Sequence[tuple[str, int]] = ()
+) -> tuple[str, ...]:
+    """The values of `a=candidate:` for our media addresses, the preferred one first; TCP is a last resort.
 
     Every address gets a foundation and a priority of its own; the order given is the order of preference.
+    TCP candidates are passive: the peer connects (RFC 6544 section 4.5).
 
     Raises:
         ValueError: an address is not an IP address, is a wildcard, or the port is not in 1..65535.
     """
     lines = []
     for place, (ip, port) in enumerate(addresses):
-        literal = normalise_ip(ip)
-        if ipaddress.ip_address(literal).is_unspecified or not 0 < port < 65_536:
-            raise ValueError(f"{ip} port {port} cannot be a candidate")
         # RFC 8445 section 5.1.2.1, component 1.
         priority = (_HOST_PREFERENCE << 24) + ((65_535 - place) << 8) + 255
-        lines.append(f"{place + 1} 1 udp {priority} {literal} {port} typ host")
+        lines.append(f"{place + 1} 1 udp {priority} {_literal(ip, port)} {port} typ host")
+    for place, (ip, port) in enumerate(tcp):
+        # RFC 6544 section 4.2: below every UDP type; the local preference holds the direction.
+        local = (_TCP_PASSIVE_PREFERENCE << 13) + 8_191 - place
+        priority = (_TCP_HOST_PREFERENCE << 24) + (local << 8) + 255
+        foundation = len(addresses) + place + 1
+        lines.append(f"{foundation} 1 tcp {priority} {_literal(ip, port)} {port} typ host tcptype passive")
     return tuple(lines)
+
+
+def _literal(ip: str, port: int) -> str:
+    literal = normalise_ip(ip)
+    if ipaddress.ip_address(literal).is_unspecified or not 0 < port < 65_536:
+        raise ValueError(f"{ip} port {port} cannot be a candidate")
+    return literal
 
 
 def parse_candidate(value: str) -> RemoteCandidate:

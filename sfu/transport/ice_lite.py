@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+from sfu.engine.types import PathKind
 from sfu.transport.candidates import normalise_ip
 from sfu.transport.stun import StunError, StunMessage, binding_error, binding_success, parse_stun
 
@@ -40,11 +41,12 @@ _REMEMBERED_CHECKS: Final = 64
 
 
 class Path(NamedTuple):
-    """One way to the peer: our socket (index) and its address."""
+    """One way to the peer: what carries it, our socket (index), its address."""
 
     socket: int
     ip: str
     port: int
+    kind: PathKind = "udp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class SendStun:
     ip: str
     port: int
     data: bytes
+    kind: PathKind = "udp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class BindPath:
     ip: str
     port: int
     selected: bool
+    kind: PathKind = "udp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class UnbindPath:
     socket: int
     ip: str
     port: int
+    kind: PathKind = "udp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +188,13 @@ class IceLite:
             self._state = IceState.CHECKING
         self._effects.append(UfragsChanged(self.ufrags))
 
-    def receive(self, data: bytes, socket: int, ip: str, port: int, now: float) -> None:
+    def receive(
+        self, data: bytes, socket: int, ip: str, port: int, now: float, kind: PathKind = "udp"
+    ) -> None:
         """Take one datagram that looks like STUN. Never raises: what is not a valid check is counted."""
         try:
             check = parse_stun(data)
-            path = Path(socket, normalise_ip(ip), port)
+            path = Path(socket, normalise_ip(ip), port, kind)
         except (StunError, ValueError):
             self.dropped["malformed"] += 1
             return
@@ -203,6 +210,15 @@ class IceLite:
             self.dropped["replayed"] += 1
         else:
             self._answer(check, ufrag, pwd, path, now)
+
+    def lose(self, path: Path) -> None:
+        """What carried a path is gone. The peer has the consent time to come back by another."""
+        if self._seen.pop(path, None) is None or path != self._selected:
+            return
+        self._selected = None
+        if self._state is IceState.CONNECTED:
+            self._state = IceState.DISCONNECTED
+            self._effects.append(IceDisconnected())
 
     def tick(self, now: float) -> None:
         """Let time pass: paths expire, then consent."""
@@ -277,7 +293,7 @@ class IceLite:
             )
         self._seen[path] = now
         if is_new:
-            self._effects.append(BindPath(*path, selected=False))
+            self._effects.append(BindPath(path.socket, path.ip, path.port, selected=False, kind=path.kind))
 
     def _nominate(self, path: Path, ufrag: str) -> None:
         """Follow the latest nomination; one under new credentials ends the restart (RFC 8445 section 9)."""
@@ -286,7 +302,7 @@ class IceLite:
             self._effects.append(UfragsChanged(self.ufrags))
         if path != self._selected:
             self._selected = path
-            self._effects.append(BindPath(*path, selected=True))
+            self._effects.append(BindPath(path.socket, path.ip, path.port, selected=True, kind=path.kind))
         if self._state is not IceState.CONNECTED:
             self._connect()
 
@@ -306,4 +322,4 @@ class IceLite:
         self._effects.append(UnbindPath(*path))
 
     def _send(self, path: Path, data: bytes) -> None:
-        self._effects.append(SendStun(path.socket, path.ip, path.port, data))
+        self._effects.append(SendStun(path.socket, path.ip, path.port, data, path.kind))

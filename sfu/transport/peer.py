@@ -40,6 +40,7 @@ from sfu.transport.ice_lite import (
     IceDisconnected,
     IceEffect,
     IceLite,
+    Path,
     SendStun,
     UfragsChanged,
     UnbindPath,
@@ -59,7 +60,15 @@ _ALERT: Final = 21
 # Browsers repeat their checks every 2.5 s (Chromium) to 6 s (Firefox): one that really went sends none.
 _FAREWELL_S: Final = 8.0
 
-TransportEvent = events.Stun | events.Dtls | events.Proven | events.Idle | events.Active | events.Bandwidth
+TransportEvent = (
+    events.Stun
+    | events.Dtls
+    | events.PathClosed
+    | events.Proven
+    | events.Idle
+    | events.Active
+    | events.Bandwidth
+)
 
 
 class PeerListener(Protocol):
@@ -129,7 +138,7 @@ class Peer:
         self.local = self._make_local(host.rng.getrandbits(61))
         self._ice: IceLite | None = None
         self._dtls: Dtls | None = None
-        self._dtls_path: tuple[int, str, int] | None = None
+        self._dtls_path: Path | None = None
         self._remote: RemoteTransport | None = None
         self._sessions: SrtpSessions | None = None
         self._join_by: float | None = None
@@ -241,13 +250,16 @@ class Peer:
                 if not self._checks.allow(now):
                     self._host.counters["stun_over_budget"] += 1
                 else:
-                    self.begin().receive(event.data, event.socket, event.ip, event.port, now)
+                    self.begin().receive(event.data, event.socket, event.ip, event.port, now, event.kind)
                     self._run()
             case events.Dtls():
                 if not self._handshake.allow(now):
                     self._host.counters["dtls_over_budget"] += 1
                 else:
                     self._receive_dtls(event, now)
+            case events.PathClosed():
+                self.begin().lose(Path(event.socket, event.ip, event.port, event.kind))
+                self._run()
             case events.Proven():
                 if self._dtls is not None:
                     self._dtls.proven()
@@ -261,7 +273,7 @@ class Peer:
                 assert_never(never)
 
     def _receive_dtls(self, event: events.Dtls, now: float) -> None:
-        self._dtls_path = (event.socket, event.ip, event.port)
+        self._dtls_path = Path(event.socket, event.ip, event.port, event.kind)
         dtls = self._begin_dtls(now)
         is_alert = event.data[:1] == bytes([_ALERT])
         if self.is_connected and dtls.is_freed and is_alert and self._farewell_by is None:
@@ -298,13 +310,18 @@ class Peer:
         engine = self._host.engine
         match effect:
             case SendStun():
-                self._send(effect.socket, effect.ip, effect.port, effect.data)
+                self._send(Path(effect.socket, effect.ip, effect.port, effect.kind), effect.data)
             case BindPath():
                 engine.bind_path(
-                    self.transport, effect.socket, effect.ip, effect.port, selected=effect.selected
+                    self.transport,
+                    effect.socket,
+                    effect.ip,
+                    effect.port,
+                    selected=effect.selected,
+                    kind=effect.kind,
                 )
             case UnbindPath():
-                engine.unbind_path(self.transport, effect.socket, effect.ip, effect.port)
+                engine.unbind_path(self.transport, effect.socket, effect.ip, effect.port, kind=effect.kind)
             case UfragsChanged():
                 engine.set_ufrags(self.transport, effect.ufrags)
             case IceConnected():
@@ -339,11 +356,11 @@ class Peer:
         selected = None if self._ice is None else self._ice.selected
         path = selected or self._dtls_path
         if path is not None:
-            self._send(*path, data)
+            self._send(path, data)
 
-    def _send(self, socket: int, ip: str, port: int, data: bytes) -> None:
+    def _send(self, path: Path, data: bytes) -> None:
         try:
-            self._host.engine.send(self.worker, socket, ip, port, data)
+            self._host.engine.send(self.worker, path.socket, path.ip, path.port, data, kind=path.kind)
         except QueueFull:
             self._host.counters["datagram_not_sent"] += 1
 

@@ -16,6 +16,7 @@ import aiohttp
 import psutil
 
 from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.types import PathKind
 from tests.browser.parley import Parley
 from tests.sfu.client import MediaClient
 
@@ -29,6 +30,8 @@ _rooms = itertools.count(1)
 
 class Line:
     """A `Wire` to the address that a server's description names."""
+
+    kind: PathKind = "udp"
 
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +18,17 @@ from tests.browser.parley import Parley, serve
 from tests.recorder.rig import frame_times
 from tests.support.flash import flash_and_beep
 from tests.support.rtp_peer import FlashAndBeep, RtpPeer
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
 ROOM = "killed"
 LOST_S = 1.0
-PATIENCE_S = 25.0
 
 
 @pytest.fixture(scope="module")
 def media() -> Any:
     return flash_and_beep(width=160, height=96)
-
-
-async def until(check: Callable[[], Awaitable[Any]], what: str) -> Any:
-    """What a check finds once it finds something."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := await check()):
-        assert time.monotonic() < deadline, f"never: {what}"
-        await asyncio.sleep(0.05)
-    return found
 
 
 def parts(data_dir: Path, source: str, recording: str = "") -> list[Path]:

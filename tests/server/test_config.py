@@ -90,7 +90,7 @@ def test_every_problem_is_told_at_once_with_the_nearest_name(tmp_path: Path) -> 
         "sever: unknown section; did you mean server?",
         "server.hots: unknown option; did you mean server.host?",
         "server.port: is a whole number",
-        "media.workers: 5000 is not between 0 and 256",
+        "media.workers: 5000 is not between 0 and 64",
         "media.bind: 'not an address' is not an IP address",
         "did you mean explicit?",
         "log.level:",

@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,11 @@ from tests.server.command import parley as command
 from tests.server.test_consent_command import chain_of
 from tests.support.flash import flash_and_beep
 from tests.support.rtp_peer import FlashAndBeep, RtpPeer
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
 ROOM = "kept"
-PATIENCE_S = 25.0
-
-
-async def until(check: Callable[[], Awaitable[Any]], what: str) -> Any:
-    """What a check finds once it finds something."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := await check()):
-        assert time.monotonic() < deadline, f"never: {what}"
-        await asyncio.sleep(0.05)
-    return found
 
 
 @contextlib.asynccontextmanager

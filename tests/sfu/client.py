@@ -83,7 +83,8 @@ class MediaClient:
         """
         media = next(media for media in parse(server).media if not media.is_stopped)
         ours = [parse_candidate(line) for line in media.candidates]
-        self.wire.aim(next(line.port for line in ours if (":" in line.ip) == (":" in self.wire.ip)))
+        mine = [line for line in ours if line.protocol == self.wire.kind]
+        self.wire.aim(next(line.port for line in mine if (":" in line.ip) == (":" in self.wire.ip)))
         now = asyncio.get_running_loop().time()
         self._ice = IceClient(
             local=(self.ufrag, self.pwd),

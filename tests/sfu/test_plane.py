@@ -44,7 +44,7 @@ from sfu import (
 from sfu.engine.fake import FakeEngine
 from sfu.engine.fake_rtp import FakeRtp
 from tests.sfu.client import ConnectFailed, MediaClient
-from tests.sfu.wires import FakeWire, UdpWire, Wire, until
+from tests.sfu.wires import FakeWire, TcpWire, UdpWire, Wire, until
 
 E = TypeVar("E", bound=PlaneEvent)
 AUDIO_MID, VIDEO_MID = "0", "1"
@@ -65,6 +65,7 @@ class Room:
     def __init__(self, plane: MediaPlane, router: Router) -> None:
         self.plane = plane
         self.router = router
+        self.by_tcp = False
         self.seen: list[PlaneEvent] = []
         self._clients: list[MediaClient] = []
         self._reader: asyncio.Task[None] | None = None
@@ -82,7 +83,9 @@ class Room:
 
     def wire(self) -> Wire:
         engine = self.plane.engine
-        return FakeWire(engine) if isinstance(engine, FakeEngine) else UdpWire(engine)
+        if isinstance(engine, FakeEngine):
+            return FakeWire(engine)
+        return TcpWire(engine) if self.by_tcp else UdpWire(engine)
 
     def client(self) -> MediaClient:
         client = MediaClient(self.wire(), seed=len(self._clients) + 1)
@@ -126,12 +129,15 @@ class Room:
             client.close()
 
 
-@pytest.fixture(params=["fake", "native", "spread"])
+@pytest.fixture(params=["fake", "native", "spread", "tcp"])
 async def room(request: pytest.FixtureRequest) -> AsyncIterator[Room]:
-    """A room on the model, on one worker, and on two that its peers take turns on."""
-    config = replace(CONFIG, workers=2, spread=0) if request.param == "spread" else CONFIG
+    """A room on the model, on one worker, on two that its peers take turns on, and there with TCP alone."""
+    config = CONFIG
+    if request.param in {"spread", "tcp"}:
+        config = replace(CONFIG, workers=2, spread=0, tcp_port=0)
     plane = await MediaPlane.start(config, engine=FakeEngine if request.param == "fake" else None)
     made = Room(plane, plane.router("r", CodecPolicy()))
+    made.by_tcp = request.param == "tcp"
     async with asyncio.TaskGroup() as group:
         group.create_task(made.read())
         yield made
@@ -776,6 +782,20 @@ async def test_announced_addresses_stand_in_for_the_bound_ones() -> None:
     assert "127.0.0.1" not in answer.sdp
     client.close()
     await plane.close()
+
+
+async def test_a_tcp_port_that_is_taken_leaves_udp_alone() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        plane = await MediaPlane.start(MediaConfig(port=0, tcp_port=port, gate_slots=8))
+        assert plane.engine.tcp_addresses() == []
+        router = plane.router("r", CodecPolicy())
+        client = MediaClient(UdpWire(plane.engine))
+        answer = await router.publish("p_alice", client.offer("chromium-offer-sendonly-av"))
+        assert " tcp " not in answer.sdp
+        await client.connect(answer.sdp)
+        client.close()
+        await plane.close()
 
 
 async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_open() -> None:

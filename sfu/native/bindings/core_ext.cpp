@@ -59,6 +59,22 @@ Endpoint endpoint_from(const std::string& ip, std::uint16_t port) {
   return *endpoint;
 }
 
+PathId path_from(std::uint32_t socket, const std::string& ip, std::uint16_t port, const std::string& kind) {
+  const auto named = path_kind_from_name(kind);
+  if (!named) {
+    throw nb::value_error("a path is udp or tcp");
+  }
+  return PathId{.socket = socket, .remote = endpoint_from(ip, port), .kind = *named};
+}
+
+AddressList list_from(const std::vector<Endpoint>& endpoints) {
+  AddressList list;
+  for (const Endpoint& endpoint : endpoints) {
+    list.emplace_back(endpoint.ip_text(), endpoint.port);
+  }
+  return list;
+}
+
 Codec codec_from(const std::string& name) {
   const Codec codec = codec_from_name(name);
   if (codec == Codec::kUnknown) {
@@ -160,6 +176,10 @@ struct ToTuple {
     }
     return nb::make_tuple("layers", event.track, layers);
   }
+  nb::object operator()(const PathClosedEvent& event) const {
+    return nb::make_tuple("path_closed", event.transport, event.path.socket, event.path.remote.ip_text(),
+                          event.path.remote.port, text(path_kind_name(event.path.kind)));
+  }
   nb::object operator()(const BandwidthEvent& event) const {
     return nb::make_tuple("bandwidth", event.transport, event.bps);
   }
@@ -169,12 +189,14 @@ class PyEngine {
  public:
   PyEngine(std::size_t workers, const std::vector<AddressList>& sockets, int gate_fd, std::uint32_t gate_slots,
            const std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t, std::uintptr_t>& srtp,
-           std::uint32_t coalesce_us, std::uint32_t idle_ms, const nb::bytes& secret_seed, bool gro) {
+           std::uint32_t coalesce_us, std::uint32_t idle_ms, const nb::bytes& secret_seed, bool gro,
+           const AddressList& tcp) {
     if (workers != sockets.size()) {
       throw nb::value_error("sockets must name the addresses of each worker");
     }
     EngineConfig config;
     config.sockets = sockets;
+    config.tcp = tcp;
     config.gate_fd = gate_fd;
     config.gate_slots = gate_slots;
     config.srtp = SrtpTable::from_addresses(std::get<0>(srtp), std::get<1>(srtp), std::get<2>(srtp),
@@ -204,23 +226,22 @@ class PyEngine {
         [&events](std::size_t worker, const ControlEvent& event) { events.append(std::visit(ToTuple{worker}, event)); },
         [&events](std::size_t worker, const NetworkEvent& event) {
           if (event.is_stun) {
-            events.append(nb::make_tuple("stun", worker, event.socket, event.from.ip_text(), event.from.port,
-                                         event.transport, bytes_from(event)));
+            events.append(nb::make_tuple("stun", worker, event.path.socket, event.path.remote.ip_text(),
+                                         event.path.remote.port, event.transport, bytes_from(event),
+                                         text(path_kind_name(event.path.kind))));
           } else {
-            events.append(nb::make_tuple("dtls", event.transport, event.socket, event.from.ip_text(),
-                                         event.from.port, bytes_from(event)));
+            events.append(nb::make_tuple("dtls", event.transport, event.path.socket, event.path.remote.ip_text(),
+                                         event.path.remote.port, bytes_from(event),
+                                         text(path_kind_name(event.path.kind))));
           }
         });
     return events;
   }
 
   [[nodiscard]] AddressList addresses(std::size_t worker) const {
-    AddressList list;
-    for (const Endpoint& endpoint : engine_->addresses(worker)) {
-      list.emplace_back(endpoint.ip_text(), endpoint.port);
-    }
-    return list;
+    return list_from(engine_->addresses(worker));
   }
+  [[nodiscard]] AddressList tcp_addresses() const { return list_from(engine_->tcp_addresses()); }
 
   template <typename Body>
   std::uint64_t command(Body body) {
@@ -233,9 +254,9 @@ class PyEngine {
   }
 
   std::uint64_t send(std::size_t worker, std::uint32_t socket, const std::string& ip, std::uint16_t port,
-                     const nb::bytes& data) {
+                     const nb::bytes& data, const std::string& kind) {
     const auto* first = static_cast<const std::uint8_t*>(data.data());
-    return command(SendDatagram{worker, socket, endpoint_from(ip, port), {first, first + data.size()}});
+    return command(SendDatagram{worker, path_from(socket, ip, port, kind), {first, first + data.size()}});
   }
 
   std::uint64_t set_srtp(std::uint32_t transport, std::uintptr_t rx, std::uintptr_t tx, const std::string& profile) {
@@ -320,13 +341,15 @@ NB_MODULE(_core, m) {
   nb::class_<PyEngine>(m, "Engine")
       .def(nb::init<std::size_t, const std::vector<AddressList>&, int, std::uint32_t,
                     const std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t, std::uintptr_t>&, std::uint32_t,
-                    std::uint32_t, const nb::bytes&, bool>(),
+                    std::uint32_t, const nb::bytes&, bool, const AddressList&>(),
            nb::kw_only(), nb::arg("workers"), nb::arg("sockets"), nb::arg("gate_fd"), nb::arg("gate_slots"),
            nb::arg("srtp"), nb::arg("coalesce_us") = 1200, nb::arg("idle_ms") = 10'000,
-           nb::arg("secret_seed") = nb::bytes("", 0), nb::arg("gro") = true)
+           nb::arg("secret_seed") = nb::bytes("", 0), nb::arg("gro") = true,
+           nb::arg("tcp") = AddressList{})
       .def_prop_ro("event_fd", &PyEngine::event_fd)
       .def("poll", &PyEngine::poll, nb::arg("limit") = 1024)
       .def("addresses", &PyEngine::addresses, nb::arg("worker"))
+      .def("tcp_addresses", &PyEngine::tcp_addresses)
       .def("close", &PyEngine::close)
       .def(
           "add_transport",
@@ -343,17 +366,20 @@ NB_MODULE(_core, m) {
       .def(
           "bind_path",
           [](PyEngine& self, std::uint32_t transport, std::uint32_t socket, const std::string& ip, std::uint16_t port,
-             bool selected) {
-            return self.command(BindPath{transport, socket, endpoint_from(ip, port), selected});
+             bool selected, const std::string& kind) {
+            return self.command(BindPath{transport, path_from(socket, ip, port, kind), selected});
           },
-          nb::arg("transport"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"), nb::arg("selected"))
+          nb::arg("transport"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"), nb::arg("selected"),
+          nb::arg("kind") = "udp")
       .def(
           "unbind_path",
           [](PyEngine& self, std::uint32_t transport, std::uint32_t socket, const std::string& ip,
-             std::uint16_t port) { return self.command(UnbindPath{transport, socket, endpoint_from(ip, port)}); },
-          nb::arg("transport"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"))
+             std::uint16_t port, const std::string& kind) {
+            return self.command(UnbindPath{transport, path_from(socket, ip, port, kind)});
+          },
+          nb::arg("transport"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"), nb::arg("kind") = "udp")
       .def("send", &PyEngine::send, nb::arg("worker"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"),
-           nb::arg("data"))
+           nb::arg("data"), nb::arg("kind") = "udp")
       .def("set_srtp", &PyEngine::set_srtp, nb::arg("transport"), nb::arg("rx"), nb::arg("tx"), nb::arg("profile"))
       .def(
           "set_receive_extensions",

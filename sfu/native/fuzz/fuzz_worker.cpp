@@ -37,11 +37,11 @@ class Call {
     const int small = 1;
     (void)setsockopt(drain_->fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     worker_ = std::make_unique<Worker>(WorkerConfig{.coalesce = kMillisecond, .idle = kSecond, .seed = 5},
-                                       std::move(sockets), gates_, TestCipher::table(), wake_, door_);
+                                       std::move(sockets), gates_, TestCipher::table(), wake_, neighbours_);
     gates_.open(1, 1);
     for (std::uint32_t transport = 1; transport <= 2; ++transport) {
       run(AddTransport{0, transport, {"ufrag" + std::to_string(transport)}});
-      run(BindPath{transport, 0, address(transport), true});
+      run(BindPath{transport, {.socket = 0, .remote = address(transport)}, true});
       run(SetSrtp{transport, &cipher_, &cipher_, *SrtpProfile::by_name("AEAD_AES_128_GCM")});
       ExtensionIds ids;
       ids.set(Extension::kMid, 1);
@@ -123,7 +123,7 @@ class Call {
 
   GatePage gates_;
   Wake wake_;
-  WorkerDoor door_;
+  Neighbours neighbours_{1};
   TestCipher cipher_;
   std::unique_ptr<UdpSocket> drain_;
   std::unique_ptr<Worker> worker_;

@@ -247,7 +247,7 @@ void Generator::send(TimeNs now, WorkerContext& context) {
     return;
   }
   const Path& path = *transport_.path();
-  context.arena.commit(path.socket, path.remote, size);
+  context.arena.commit(path.id, size);
   ++transport_.packets_sent;
   transport_.bytes_sent += size;
 }

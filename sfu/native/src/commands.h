@@ -13,6 +13,7 @@
 #include "endpoint.h"
 #include "extension_ids.h"
 #include "gate_page.h"
+#include "path_id.h"
 #include "srtp.h"
 #include "unique_fd.h"
 
@@ -29,19 +30,16 @@ struct SetUfrags {
 };
 struct BindPath {
   std::uint32_t transport = 0;
-  std::uint32_t socket = 0;
-  Endpoint remote;
+  PathId path;
   bool selected = false;
 };
 struct UnbindPath {
   std::uint32_t transport = 0;
-  std::uint32_t socket = 0;
-  Endpoint remote;
+  PathId path;
 };
 struct SendDatagram {
   std::size_t worker = 0;
-  std::uint32_t socket = 0;
-  Endpoint to;
+  PathId path;
   std::vector<std::uint8_t> data;
 };
 struct SetSrtp {

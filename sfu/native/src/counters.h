@@ -27,6 +27,8 @@ namespace parley {
   X(rtcp_received)                                                                                             \
   X(rtp_forwarded)                                                                                             \
   X(rtcp_sent)                                                                                                 \
+  X(tcp_accepted)                                                                                              \
+  X(tcp_closed)                                                                                                \
   X(stun_delivered)                                                                                            \
   X(dtls_delivered)                                                                                            \
   X(taps_written)                                                                                              \
@@ -81,6 +83,11 @@ namespace parley {
   X(drop_nack_not_stored)                                                                                      \
   X(drop_nack_budget)                                                                                          \
   X(drop_nack_no_rtx)                                                                                          \
+  X(drop_tcp_refused)                                                                                          \
+  X(drop_tcp_malformed)                                                                                        \
+  X(drop_tcp_unknown)                                                                                          \
+  X(drop_tcp_unbound)                                                                                          \
+  X(drop_tcp_full)                                                                                             \
   X(drop_link_full)                                                                                            \
   X(drop_tap_gate_closed)                                                                                      \
   X(drop_tap_full)                                                                                             \

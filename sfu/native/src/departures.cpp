@@ -59,7 +59,7 @@ bool Departures::depart(Transport& transport, MutableBytes claimed, std::size_t 
     ++transport.next_twcc;
   }
   const Path& path = *transport.path();
-  context_.arena.commit(path.socket, path.remote, size);
+  context_.arena.commit(path.id, size);
   ++transport.packets_sent;
   transport.bytes_sent += size;
   return true;

@@ -38,6 +38,16 @@ std::unique_ptr<Engine> Engine::start(EngineConfig config, std::string& error) {
   WorkerConfig worker_config{.coalesce = static_cast<TimeNs>(config.coalesce_us) * kMicrosecond,
                              .idle = static_cast<TimeNs>(config.idle_ms) * kMillisecond,
                              .seed = config.seed};
+  std::vector<std::unique_ptr<TcpListener>> listeners;
+  for (const auto& [ip, port] : config.tcp) {
+    auto listener = TcpListener::open(ip, port, error);
+    if (listener == nullptr) {
+      return nullptr;
+    }
+    engine->tcp_addresses_.push_back(listener->local());
+    listeners.push_back(std::move(listener));
+  }
+  engine->neighbours_ = std::make_unique<Neighbours>(config.sockets.size());
   for (const auto& bindings : config.sockets) {
     if (bindings.empty() || bindings.size() > kMaxSockets) {
       error = "a worker needs 1 to 4096 sockets";
@@ -52,12 +62,14 @@ std::unique_ptr<Engine> Engine::start(EngineConfig config, std::string& error) {
       sockets.push_back(std::move(socket));
     }
     worker_config.seed = worker_config.seed * 6364136223846793005ULL + 1442695040888963407ULL;
-    engine->doors_.push_back(std::make_unique<WorkerDoor>());
-    engine->workers_.push_back(std::make_unique<Worker>(worker_config, std::move(sockets), engine->gates_,
-                                                        engine->srtp_, engine->event_wake_, *engine->doors_.back()));
+    worker_config.index = engine->workers_.size();
+    // One port for all: the first worker accepts, and hands each connection to the one that owns its transport.
+    engine->workers_.push_back(std::make_unique<Worker>(
+        worker_config, std::move(sockets), engine->gates_, engine->srtp_, engine->event_wake_, *engine->neighbours_,
+        worker_config.index == 0 ? std::move(listeners) : std::vector<std::unique_ptr<TcpListener>>{}));
   }
   std::vector<WorkerDoor*> doors;
-  for (const auto& door : engine->doors_) {
+  for (const auto& door : engine->neighbours_->doors) {
     doors.push_back(door.get());
   }
   engine->dispatcher_ = std::make_unique<Dispatcher>(std::move(doors));
@@ -84,8 +96,10 @@ void Engine::close() {
   for (const auto& worker : workers_) {
     worker->release();
   }
-  for (const auto& door : doors_) {
-    door->wake.close();
+  if (neighbours_ != nullptr) {
+    for (const auto& door : neighbours_->doors) {
+      door->wake.close();
+    }
   }
   event_wake_.close();
 }

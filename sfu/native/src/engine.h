@@ -17,10 +17,10 @@
 #include "dispatcher.h"
 #include "events.h"
 #include "gate_page.h"
+#include "neighbours.h"
 #include "srtp.h"
 #include "unique_fd.h"
 #include "wake.h"
-#include "worker_door.h"
 
 namespace parley {
 
@@ -29,6 +29,8 @@ class Worker;
 struct EngineConfig {
   // Per worker the (ip, port) pairs to bind; port 0 = any.
   std::vector<std::vector<std::pair<std::string, std::uint16_t>>> sockets;
+  // Where ICE-TCP is accepted, for all workers; none: not at all.
+  std::vector<std::pair<std::string, std::uint16_t>> tcp;
   int gate_fd = -1;
   std::uint32_t gate_slots = 0;
   SrtpTable srtp;
@@ -53,6 +55,8 @@ class Engine {
   [[nodiscard]] std::size_t workers() const { return workers_.size(); }
   // Empty for a worker that is not there.
   [[nodiscard]] std::vector<Endpoint> addresses(std::size_t worker) const;
+  // The TCP listeners', in the order of the configuration.
+  [[nodiscard]] const std::vector<Endpoint>& tcp_addresses() const { return tcp_addresses_; }
   [[nodiscard]] GatePage& gates() { return gates_; }
 
   // Queues a command; its ack number, or nothing when a worker's queue is full (or the engine is closed). It is
@@ -94,8 +98,10 @@ class Engine {
   GatePage gates_;
   SrtpTable srtp_;
   Wake event_wake_;
-  std::vector<std::unique_ptr<WorkerDoor>> doors_;
+  std::unique_ptr<Neighbours> neighbours_;
   std::vector<std::unique_ptr<Worker>> workers_;
+
+  std::vector<Endpoint> tcp_addresses_;
 
   std::mutex control_;
   std::mutex polling_;

@@ -44,7 +44,7 @@ class EventOutbox {
   }
 
   // The caller has checked that `data` fits. False when the ring is full (counted).
-  bool post_datagram(bool is_stun, std::uint32_t transport, std::uint32_t socket, const Endpoint& from, Bytes data) {
+  bool post_datagram(bool is_stun, std::uint32_t transport, const PathId& path, Bytes data) {
     NetworkEvent* slot = network_.claim();
     if (slot == nullptr || data.size() > NetworkEvent::kMaxBytes) {
       counters_.add(Counter::drop_event_network_full);
@@ -52,8 +52,7 @@ class EventOutbox {
     }
     slot->is_stun = is_stun;
     slot->transport = transport;
-    slot->socket = socket;
-    slot->from = from;
+    slot->path = path;
     slot->size = static_cast<std::uint16_t>(data.size());
     std::ranges::copy(data, slot->data.begin());
     network_.publish();

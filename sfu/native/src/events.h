@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "counters.h"
-#include "endpoint.h"
+#include "path_id.h"
 
 namespace parley {
 
@@ -21,8 +21,7 @@ struct NetworkEvent {
 
   bool is_stun = false;
   std::uint32_t transport = 0;
-  std::uint32_t socket = 0;
-  Endpoint from;
+  PathId path;
   std::uint16_t size = 0;
   std::array<std::uint8_t, kMaxBytes> data{};
 };
@@ -88,6 +87,11 @@ struct LayersEvent {
   std::uint32_t track = 0;
   std::vector<Layer> layers;
 };
+// A TCP connection that carried a bound path is gone, and the path with it.
+struct PathClosedEvent {
+  std::uint32_t transport = 0;
+  PathId path;
+};
 struct BandwidthEvent {
   std::uint32_t transport = 0;
   std::uint64_t bps = 0;
@@ -95,6 +99,6 @@ struct BandwidthEvent {
 
 using ControlEvent =
     std::variant<std::monostate, AckEvent, ProvenEvent, IdleEvent, EncodingEvent, KeyframeEvent, LevelsEvent,
-                 CodecUnsupportedEvent, SinkClosedEvent, StatsEvent, BandwidthEvent, LayersEvent>;
+                 CodecUnsupportedEvent, SinkClosedEvent, StatsEvent, PathClosedEvent, BandwidthEvent, LayersEvent>;
 
 }  // namespace parley

@@ -66,7 +66,7 @@ Refusal Registry::add_client_transport(const AddClientTransport& command) {
   }
   Transport& made = make_transport(command.transport);
   made.client = std::make_unique<ClientReceiver>();
-  return bind_path(BindPath{command.transport, command.socket, command.remote, true});
+  return bind_path(BindPath{command.transport, {.socket = command.socket, .remote = command.remote}, true});
 }
 
 Refusal Registry::claim_ufrags(Transport& transport, const std::vector<std::string>& ufrags) {
@@ -86,6 +86,7 @@ Refusal Registry::claim_ufrags(Transport& transport, const std::vector<std::stri
   transport.ufrags = ufrags;
   for (const std::string& ufrag : ufrags) {
     ufrags_[ufrag] = &transport;
+    context_.neighbours.ufrags.put(ufrag, context_.config.index);
   }
   return {};
 }
@@ -93,6 +94,7 @@ Refusal Registry::claim_ufrags(Transport& transport, const std::vector<std::stri
 void Registry::release_ufrags(Transport& transport) {
   for (const std::string& ufrag : transport.ufrags) {
     ufrags_.erase(ufrag);
+    context_.neighbours.ufrags.erase(ufrag, context_.config.index);
   }
   transport.ufrags.clear();
 }
@@ -107,14 +109,17 @@ Refusal Registry::bind_path(const BindPath& command) {
   if (known == nullptr) {
     return "unknown transport";
   }
-  if (command.socket >= context_.socket_count) {
+  if (command.path.kind == PathKind::kUdp && command.path.socket >= context_.socket_count) {
     return "unknown socket";
+  }
+  if (command.path.kind == PathKind::kTcp && context_.tcp.find(command.path) == nullptr) {
+    return "no such connection";  // closed meanwhile
   }
   std::size_t place = Transport::kMaxPaths;
   std::size_t oldest = Transport::kMaxPaths;
   for (std::size_t index = 0; index < Transport::kMaxPaths; ++index) {
     const Path& path = known->paths[index];
-    if (path.bound_order != 0 && path.socket == command.socket && path.remote == command.remote) {
+    if (path.bound_order != 0 && path.id == command.path) {
       place = index;
       break;
     }
@@ -127,11 +132,11 @@ Refusal Registry::bind_path(const BindPath& command) {
     place = oldest;
     release_path(*known, place);
     // The last authenticated check wins: an address that another transport once had now belongs to this one.
-    Transport* before = paths_.put(command.socket, command.remote, known);
+    Transport* before = paths_.put(command.path.local(), command.path.remote, known);
     if (before != nullptr && before != known) {
       for (std::size_t index = 0; index < Transport::kMaxPaths; ++index) {
         Path& path = before->paths[index];
-        if (path.bound_order != 0 && path.socket == command.socket && path.remote == command.remote) {
+        if (path.bound_order != 0 && path.id == command.path) {
           path = Path{};
           if (std::cmp_equal(index, before->selected)) {
             before->selected = -1;
@@ -140,7 +145,7 @@ Refusal Registry::bind_path(const BindPath& command) {
       }
     }
   }
-  known->paths[place] = Path{command.socket, command.remote, ++bind_order_};
+  known->paths[place] = Path{command.path, ++bind_order_};
   if (command.selected || known->selected < 0) {
     known->selected = static_cast<int>(place);
   }
@@ -150,7 +155,7 @@ Refusal Registry::bind_path(const BindPath& command) {
 void Registry::release_path(Transport& transport, std::size_t index) {
   Path& path = transport.paths[index];
   if (path.bound_order != 0) {
-    paths_.erase(path.socket, path.remote);
+    paths_.erase(path.id.local(), path.id.remote);
     path = Path{};
   }
   if (std::cmp_equal(index, transport.selected)) {
@@ -165,12 +170,20 @@ Refusal Registry::unbind_path(const UnbindPath& command) {
   }
   for (std::size_t index = 0; index < Transport::kMaxPaths; ++index) {
     const Path& path = known->paths[index];
-    if (path.bound_order != 0 && path.socket == command.socket && path.remote == command.remote) {
+    if (path.bound_order != 0 && path.id == command.path) {
       release_path(*known, index);
       return {};
     }
   }
   return "unknown path";
+}
+
+Transport* Registry::lose_path(const PathId& path) {
+  Transport* owner = transport_at(path);
+  if (owner != nullptr) {
+    unbind_path(UnbindPath{owner->id, path});
+  }
+  return owner;
 }
 
 Refusal Registry::set_srtp(const SetSrtp& command) {

@@ -32,9 +32,7 @@ class Registry {
 
   explicit Registry(WorkerContext& context) : context_(context), paths_(context.config.seed) {}
 
-  [[nodiscard]] Transport* transport_at(std::uint32_t socket, const Endpoint& remote) const {
-    return paths_.find(socket, remote);
-  }
+  [[nodiscard]] Transport* transport_at(const PathId& path) const { return paths_.find(path.local(), path.remote); }
   [[nodiscard]] Transport* transport_of_ufrag(std::string_view ufrag) const;
 
   Refusal add_transport(const AddTransport& command);
@@ -42,6 +40,8 @@ class Registry {
   Refusal set_ufrags(const SetUfrags& command);
   Refusal bind_path(const BindPath& command);
   Refusal unbind_path(const UnbindPath& command);
+  // What carried a path is gone; the transport that had it, or null.
+  Transport* lose_path(const PathId& path);
   Refusal set_srtp(const SetSrtp& command);
   Refusal set_extensions(const SetExtensions& command);
   Refusal set_wanted(const SetWanted& command);

@@ -8,7 +8,7 @@ bool queue_rtcp(WorkerContext& context, Transport& transport, MutableBytes buffe
     context.counters.add(Counter::drop_srtp_not_sent);
     return false;
   }
-  context.arena.commit(path->socket, path->remote, size);
+  context.arena.commit(path->id, size);
   context.counters.add(Counter::rtcp_sent);
   return true;
 }

@@ -2,8 +2,8 @@
 
 namespace parley {
 
-SendArena::SendArena(std::span<const std::unique_ptr<UdpSocket>> sockets, Counters& counters)
-  : sockets_(sockets), counters_(counters), bytes_(new std::uint8_t[kBytes]) {
+SendArena::SendArena(std::span<const std::unique_ptr<UdpSocket>> sockets, TcpPaths& tcp, Counters& counters)
+  : sockets_(sockets), tcp_(tcp), counters_(counters), bytes_(new std::uint8_t[kBytes]) {
   trains_.reserve(UdpSocket::kMaxTrains);
   train_sockets_.reserve(UdpSocket::kMaxTrains);
 }
@@ -15,13 +15,14 @@ std::span<std::uint8_t> SendArena::claim() {
   return {bytes_.get() + used_, kMaxDatagram};
 }
 
-void SendArena::commit(std::uint32_t socket, const Endpoint& to, std::size_t bytes) {
+void SendArena::commit(const PathId& path, std::size_t bytes) {
+  const std::uint32_t socket = path.local();
   std::uint8_t* data = bytes_.get() + used_;
   if (!last_is_closed_) {
     Train& last = trains_.back();
     const bool same_run = train_sockets_.back() == socket && bytes <= last.segment_bytes &&
                last.segments < UdpSocket::kMaxSegments &&
-               last.bytes + bytes <= UdpSocket::kMaxTrainBytes && last.to == to;
+               last.bytes + bytes <= UdpSocket::kMaxTrainBytes && last.to == path.remote;
     if (same_run) {
       last.bytes += static_cast<std::uint32_t>(bytes);
       ++last.segments;
@@ -36,7 +37,7 @@ void SendArena::commit(std::uint32_t socket, const Endpoint& to, std::size_t byt
     flush();
     used_ = at;
   }
-  trains_.push_back(Train{to, data, static_cast<std::uint32_t>(bytes), static_cast<std::uint16_t>(bytes), 1});
+  trains_.push_back(Train{path.remote, data, static_cast<std::uint32_t>(bytes), static_cast<std::uint16_t>(bytes), 1});
   train_sockets_.push_back(socket);
   last_is_closed_ = false;
   used_ += bytes;
@@ -49,13 +50,27 @@ void SendArena::flush() {
     while (until < trains_.size() && train_sockets_[until] == train_sockets_[from]) {
       ++until;
     }
-    sockets_[train_sockets_[from]]->send(std::span(trains_).subspan(from, until - from), counters_);
+    const auto run = std::span(trains_).subspan(from, until - from);
+    if (train_sockets_[from] < sockets_.size()) {
+      sockets_[train_sockets_[from]]->send(run, counters_);
+    } else {
+      send_tcp(train_sockets_[from], run);
+    }
     from = until;
   }
+  tcp_.flush();
   trains_.clear();
   train_sockets_.clear();
   used_ = 0;
   last_is_closed_ = true;
+}
+
+void SendArena::send_tcp(std::uint32_t local, std::span<const Train> trains) {
+  PathId path{.socket = local & 0x7fff'ffffU, .remote = {}, .kind = PathKind::kTcp};
+  for (const Train& train : trains) {
+    path.remote = train.to;
+    tcp_.send(path, train);
+  }
 }
 
 }  // namespace parley

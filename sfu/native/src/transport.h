@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "downlink.h"
-#include "endpoint.h"
+#include "path_id.h"
 #include "extension_ids.h"
 #include "srtp.h"
 #include "ssrc_table.h"
@@ -26,8 +26,7 @@ class ClientReceiver;
 
 // A remote address that proved itself by an authenticated check.
 struct Path {
-  std::uint32_t socket = 0;
-  Endpoint remote;
+  PathId id;
   std::uint64_t bound_order = 0;  // 0: the slot is free
 };
 

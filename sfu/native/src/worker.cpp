@@ -20,7 +20,7 @@ namespace parley {
 namespace {
 
 // What an epoll event is about: the kind in the upper half, an index or id in the lower.
-enum class Watched : std::uint32_t { kSocket, kWake, kSink };
+enum class Watched : std::uint32_t { kSocket, kWake, kSink, kListener, kStream };
 
 constexpr unsigned long kTimerSlackNs = 5'000;
 
@@ -44,19 +44,21 @@ void sleep_until(TimeNs when) {
 }  // namespace
 
 Worker::Worker(const WorkerConfig& config, std::vector<std::unique_ptr<UdpSocket>> sockets, const GatePage& gates,
-               const SrtpTable& srtp, Wake& event_wake, WorkerDoor& door)
+               const SrtpTable& srtp, Wake& event_wake, Neighbours& neighbours,
+               std::vector<std::unique_ptr<TcpListener>> listeners)
     : sockets_(std::move(sockets)),
-      context_(config, gates, srtp, event_wake, sockets_),
+      listeners_(std::move(listeners)),
+      context_(config, gates, srtp, event_wake, sockets_, neighbours),
       registry_(context_),
       keyframes_(context_),
       departures_(context_, registry_),
       fanout_(context_, registry_, keyframes_, departures_),
-      links_(context_, door, fanout_, keyframes_),
+      links_(context_, *neighbours.doors[config.index], fanout_, keyframes_),
       feedback_(context_, registry_, keyframes_, departures_),
       rtp_(context_, fanout_, keyframes_, feedback_, links_),
       rtcp_(context_, fanout_, keyframes_, links_, departures_),
       stun_guard_(config.seed),
-      door_(door) {
+      door_(*neighbours.doors[config.index]) {
   registry_.watch(*this);
   for (const auto& socket : sockets_) {
     addresses_.push_back(socket->local());
@@ -81,6 +83,11 @@ std::string Worker::start(std::size_t index) {
     event.data.u64 = tag(Watched::kSocket, socket);
     is_ok = is_ok && epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sockets_[socket]->fd(), &event) == 0;
   }
+  for (std::uint32_t listener = 0; listener < listeners_.size(); ++listener) {
+    event.data.u64 = tag(Watched::kListener, listener);
+    is_ok = is_ok && epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listeners_[listener]->fd(), &event) == 0;
+  }
+  context_.tcp.watch(epoll_.get(), tag(Watched::kStream, 0));
   if (!is_ok) {
     return std::string("epoll_ctl: ") + std::strerror(errno);
   }
@@ -111,6 +118,8 @@ void Worker::stop() {
 
 void Worker::release() {
   registry_.close_sinks();
+  context_.tcp.close_all();
+  listeners_.clear();
   sockets_.clear();
   epoll_.reset();
 }
@@ -133,6 +142,9 @@ void Worker::run() {
 
 TimeNs Worker::deadline(TimeNs now) const {
   TimeNs earliest = std::min({fanout_.deadline(), departures_.deadline(), feedback_.deadline(), generators_.deadline()});
+  if (context_.tcp.size() > 0) {
+    earliest = std::min(earliest, next_sweep_);
+  }
   if (!commands_.empty()) {
     // More of them than one loop takes; or nobody reads the answers, then they wait for that.
     earliest = std::min(earliest, context_.events.has_room_for_answer() ? now : now + kMillisecond);
@@ -174,12 +186,19 @@ void Worker::loop_once() {
       case Watched::kSink:
         sink_hung_up(id);
         break;
+      case Watched::kListener:
+        accept(id, now);
+        break;
+      case Watched::kStream:
+        receive_stream(id, events[static_cast<std::size_t>(index)].events, now);
+        break;
     }
   }
   if (is_woken) {
     door_.wake.clear();
   }
   links_.receive(now);
+  take_arrivals(now);
   run_commands(now);
   tick(now);
   now = monotonic_now();
@@ -190,6 +209,7 @@ void Worker::loop_once() {
 void Worker::tick(TimeNs now) {
   feedback_.tick(now);
   links_.tick(now);
+  close_strangers(now);
   generators_.tick(now, context_);
   departures_.tick(now);
   // RTCP and generated packets are in the arena, records in the sinks: they leave with the batch, or now.
@@ -215,24 +235,24 @@ void Worker::receive(std::uint32_t socket, TimeNs now) {
 }
 
 void Worker::receive_message(std::uint32_t socket, const ReceiveBatch::Message& message, TimeNs now) {
-  Transport* transport = registry_.transport_at(socket, message.from);
+  const PathId path{.socket = socket, .remote = message.from};
+  Transport* transport = registry_.transport_at(path);
   MutableBytes rest = message.data;
   do {
     const MutableBytes datagram = rest.first(std::min(rest.size(), message.segment_bytes));
     rest = rest.subspan(datagram.size());
-    receive_datagram(socket, message.from, transport, datagram, now);
+    receive_datagram(path, transport, datagram, now);
   } while (!rest.empty());
 }
 
-void Worker::receive_datagram(std::uint32_t socket, const Endpoint& from, Transport* transport, MutableBytes datagram,
-                              TimeNs now) {
+void Worker::receive_datagram(const PathId& path, Transport* transport, MutableBytes datagram, TimeNs now) {
   context_.counters.add(Counter::datagrams_received);
   switch (classify(datagram)) {
     case DatagramKind::kStun:
-      receive_stun(socket, from, transport, datagram, now);
+      receive_stun(path, transport, datagram, now);
       return;
     case DatagramKind::kDtls:
-      receive_dtls(socket, from, transport, datagram, now);
+      receive_dtls(path, transport, datagram, now);
       return;
     case DatagramKind::kRtp:
     case DatagramKind::kRtcp:
@@ -258,7 +278,7 @@ void Worker::receive_datagram(std::uint32_t socket, const Endpoint& from, Transp
   }
 }
 
-void Worker::receive_stun(std::uint32_t socket, const Endpoint& from, Transport* bound, Bytes datagram, TimeNs now) {
+void Worker::receive_stun(const PathId& path, Transport* bound, Bytes datagram, TimeNs now) {
   if (datagram.size() > NetworkEvent::kMaxBytes) {
     context_.counters.add(Counter::drop_stun_malformed);
     return;
@@ -286,16 +306,16 @@ void Worker::receive_stun(std::uint32_t socket, const Endpoint& from, Transport*
   // flood of others nor anything in its name from elsewhere uses up. One that floods uses up its own alone.
   const bool is_from_known_path = bound == transport;
   TokenBucket& share = is_from_known_path ? transport->check_budget : transport->stray_check_budget;
-  if (!share.take(1, now) || (!is_from_known_path && !stun_guard_.admit(from, now))) {
+  if (!share.take(1, now) || (!is_from_known_path && !stun_guard_.admit(path.remote, now))) {
     context_.counters.add(Counter::drop_stun_rate);
     return;
   }
-  if (context_.events.post_datagram(true, transport->id, socket, from, datagram)) {
+  if (context_.events.post_datagram(true, transport->id, path, datagram)) {
     context_.counters.add(Counter::stun_delivered);
   }
 }
 
-void Worker::receive_dtls(std::uint32_t socket, const Endpoint& from, Transport* bound, Bytes datagram, TimeNs now) {
+void Worker::receive_dtls(const PathId& path, Transport* bound, Bytes datagram, TimeNs now) {
   if (bound == nullptr) {
     context_.counters.add(Counter::drop_dtls_unbound);
     return;
@@ -304,7 +324,7 @@ void Worker::receive_dtls(std::uint32_t socket, const Endpoint& from, Transport*
     context_.counters.add(Counter::drop_event_network_full);
     return;
   }
-  if (context_.events.post_datagram(false, bound->id, socket, from, datagram)) {
+  if (context_.events.post_datagram(false, bound->id, path, datagram)) {
     context_.counters.add(Counter::dtls_delivered);
   }
 }

@@ -25,6 +25,7 @@
 #include "rtcp_receiver.h"
 #include "rtp_receiver.h"
 #include "stun_guard.h"
+#include "tcp_listener.h"
 #include "udp_socket.h"
 #include "track_links.h"
 #include "wake.h"
@@ -40,7 +41,8 @@ class Worker : private Registry::Watcher {
   static constexpr std::size_t kBatchesPerLoop = 4;
 
   Worker(const WorkerConfig& config, std::vector<std::unique_ptr<UdpSocket>> sockets, const GatePage& gates,
-         const SrtpTable& srtp, Wake& event_wake, WorkerDoor& door);
+         const SrtpTable& srtp, Wake& event_wake, Neighbours& neighbours,
+         std::vector<std::unique_ptr<TcpListener>> listeners = {});
   ~Worker() override;
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -69,10 +71,17 @@ class Worker : private Registry::Watcher {
   void loop_once();
   void receive(std::uint32_t socket, TimeNs now);
   void receive_message(std::uint32_t socket, const ReceiveBatch::Message& message, TimeNs now);
-  void receive_datagram(std::uint32_t socket, const Endpoint& from, Transport* transport, MutableBytes datagram,
-                        TimeNs now);
-  void receive_stun(std::uint32_t socket, const Endpoint& from, Transport* bound, Bytes datagram, TimeNs now);
-  void receive_dtls(std::uint32_t socket, const Endpoint& from, Transport* bound, Bytes datagram, TimeNs now);
+  void receive_datagram(const PathId& path, Transport* transport, MutableBytes datagram, TimeNs now);
+  void receive_stun(const PathId& path, Transport* bound, Bytes datagram, TimeNs now);
+  void receive_dtls(const PathId& path, Transport* bound, Bytes datagram, TimeNs now);
+  // TCP (worker_tcp.cpp)
+  void accept(std::uint32_t listener, TimeNs now);
+  void take_arrivals(TimeNs now);
+  void receive_stream(std::uint32_t id, std::uint32_t events, TimeNs now);
+  bool receive_frames(TcpConnection& connection, TimeNs now);
+  bool settle(TcpConnection& connection, Bytes first);
+  void close(TcpConnection& connection);
+  void close_strangers(TimeNs now);
   void run_commands(TimeNs now);
   void execute(Command& command, TimeNs now);
   void tick(TimeNs now);
@@ -85,6 +94,7 @@ class Worker : private Registry::Watcher {
   void sink_added(Sink& sink) override;
 
   std::vector<std::unique_ptr<UdpSocket>> sockets_;
+  std::vector<std::unique_ptr<TcpListener>> listeners_;
   std::vector<Endpoint> addresses_;
   WorkerContext context_;
   Registry registry_;
@@ -101,6 +111,7 @@ class Worker : private Registry::Watcher {
 
   CommandQueue<Command> commands_{kMaxCommands};
   WorkerDoor& door_;
+  TimeNs next_sweep_ = 0;
   UniqueFd epoll_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;

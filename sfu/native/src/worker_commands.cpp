@@ -114,13 +114,14 @@ void Worker::execute(Command& command, TimeNs now) {
   };
 
   if (const auto* datagram = std::get_if<SendDatagram>(&command.body)) {
-    if (datagram->socket >= sockets_.size() || datagram->data.size() > SendArena::kMaxDatagram) {
+    const bool is_sendable = datagram->path.kind == PathKind::kTcp || datagram->path.socket < sockets_.size();
+    if (!is_sendable || datagram->data.size() > SendArena::kMaxDatagram) {
       context_.counters.add(Counter::drop_send_refused);
       return;
     }
     const MutableBytes out = context_.arena.claim();
     copy_to(out, 0, datagram->data);
-    context_.arena.commit(datagram->socket, datagram->to, datagram->data.size());
+    context_.arena.commit(datagram->path, datagram->data.size());
     context_.arena.flush();
     return;
   }

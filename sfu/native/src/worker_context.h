@@ -10,8 +10,10 @@
 #include "counters.h"
 #include "event_outbox.h"
 #include "gate_page.h"
+#include "neighbours.h"
 #include "send_arena.h"
 #include "srtp.h"
+#include "tcp_paths.h"
 #include "udp_socket.h"
 #include "units.h"
 
@@ -21,15 +23,18 @@ struct WorkerConfig {
   TimeNs coalesce = kMillisecond;
   TimeNs idle = 10 * kSecond;
   std::uint64_t seed = 0;
+  std::size_t index = 0;  // among the engine's workers
 };
 
 struct WorkerContext {
   WorkerContext(const WorkerConfig& worker_config, const GatePage& gate_page, const SrtpTable& srtp_table, Wake& wake,
-                std::span<const std::unique_ptr<UdpSocket>> sockets)
+                std::span<const std::unique_ptr<UdpSocket>> sockets, Neighbours& others)
       : config(worker_config),
         gates(gate_page),
         srtp(srtp_table),
-        arena(sockets, counters),
+        neighbours(others),
+        tcp(others.connections, counters),
+        arena(sockets, tcp, counters),
         events(wake, counters),
         socket_count(static_cast<std::uint32_t>(sockets.size())),
         random(worker_config.seed) {}
@@ -37,7 +42,9 @@ struct WorkerContext {
   WorkerConfig config;
   const GatePage& gates;
   const SrtpTable& srtp;
+  Neighbours& neighbours;
   Counters counters;
+  TcpPaths tcp;
   SendArena arena;
   EventOutbox events;
   std::uint32_t socket_count;

@@ -189,7 +189,7 @@ class House {
   // A transport with keys and one selected path.
   void join(std::uint32_t transport, Peer& peer, std::size_t worker = 0) {
     run(AddTransport{worker, transport, {"ufrag" + std::to_string(transport)}});
-    run(BindPath{transport, 0, peer.address(), true});
+    run(BindPath{transport, {.socket = 0, .remote = peer.address()}, true});
     run(SetSrtp{transport, &peer.rx(), &peer.rx(), *SrtpProfile::by_name("AEAD_AES_128_GCM")});
   }
   void publish_audio(std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc) {

@@ -244,7 +244,7 @@ TEST(a_generator_drives_a_forward_between_two_engines) {
   const Endpoint client = load.engine->addresses(0)[0];
   const SrtpProfile profile = *SrtpProfile::by_name("AEAD_AES_128_GCM");
   server.run(AddTransport{0, 1, {"ufrag1"}});
-  server.run(BindPath{1, 0, client, true});
+  server.run(BindPath{1, {.socket = 0, .remote = client}, true});
   server.run(SetSrtp{1, &cipher, &cipher, profile});
   server.publish_video(10, 1, 0x22);
   CHECK_EQ(server.forward(20, 10, 1, 0x900), "");

@@ -9,6 +9,7 @@
 #include "builders.h"
 #include "check.h"
 #include "loopback.h"
+#include "neighbours.h"
 #include "send_arena.h"
 
 using namespace parley;
@@ -47,17 +48,19 @@ Data filled(std::size_t size, std::size_t value) { return Data(size, static_cast
 
 struct Rig {
   Counters counters;
+  TcpAdmission admission;
+  TcpPaths tcp{admission, counters};
   std::vector<std::unique_ptr<UdpSocket>> sockets;
   std::unique_ptr<SendArena> arena;
 
   Rig() {
     sockets.push_back(open_socket());
     sockets.push_back(open_socket());
-    arena = std::make_unique<SendArena>(sockets, counters);
+    arena = std::make_unique<SendArena>(sockets, tcp, counters);
   }
   void put(const Endpoint& to, const Data& data, std::uint32_t socket = 0) {
     copy_to(arena->claim(), 0, data);
-    arena->commit(socket, to, data.size());
+    arena->commit({.socket = socket, .remote = to}, data.size());
   }
 };
 

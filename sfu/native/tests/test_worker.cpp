@@ -23,7 +23,7 @@ class Bench {
     std::vector<std::unique_ptr<UdpSocket>> sockets;
     sockets.push_back(UdpSocket::open("127.0.0.1", 0, true, error));
     worker = std::make_unique<Worker>(WorkerConfig{.coalesce = kMillisecond, .idle = kSecond, .seed = 3},
-                                      std::move(sockets), gates, TestCipher::table(), wake, door);
+                                      std::move(sockets), gates, TestCipher::table(), wake, neighbours);
   }
 
   // The refusal of a command, empty when it was done.
@@ -80,7 +80,7 @@ class Bench {
 
   void join(std::uint32_t transport, test::Peer& peer) {
     CHECK_EQ(run(AddTransport{0, transport, {"ufrag" + std::to_string(transport)}}), "");
-    CHECK_EQ(run(BindPath{transport, 0, peer.address(), true}), "");
+    CHECK_EQ(run(BindPath{transport, {.socket = 0, .remote = peer.address()}, true}), "");
     CHECK_EQ(run(SetSrtp{transport, &peer.rx(), &peer.rx(), *SrtpProfile::by_name("AEAD_AES_128_GCM")}), "");
   }
   void audio(std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc) {
@@ -115,7 +115,7 @@ class Bench {
 
   GatePage gates;
   Wake wake;
-  WorkerDoor door;
+  Neighbours neighbours{1};
   std::unique_ptr<Worker> worker;
   TimeNs now = 100 * kSecond;
   std::uint64_t last_ack = 0;
@@ -193,7 +193,7 @@ TEST(media_from_a_stranger_or_before_keys_is_counted_and_dropped) {
   CHECK_EQ(bench.counter(Counter::drop_media_unbound), 1);
   test::Peer early;
   bench.run(AddTransport{0, 1, {"ufrag1"}});
-  bench.run(BindPath{1, 0, early.address(), true});
+  bench.run(BindPath{1, {.socket = 0, .remote = early.address()}, true});
   bench.receive_rtp(early, test::opus_packet(1, 0x11));
   CHECK_EQ(bench.counter(Counter::drop_media_before_keys), 1);
   CHECK(bench.of<ProvenEvent>().empty());
@@ -206,7 +206,7 @@ TEST(stun_is_delivered_for_known_ufrags_only) {
   bench.receive(peer, test::stun_check("goodfrag"));
   CHECK_EQ(bench.network_events(), 1U);
   const NetworkEvent* event = bench.worker->outbox().network().front();
-  CHECK(event->is_stun && event->transport == 1 && event->from == peer.address());
+  CHECK(event->is_stun && event->transport == 1 && event->path.remote == peer.address());
   bench.receive(peer, test::stun_check("otherfrag"));
   Data broken = test::stun_check("goodfrag");
   broken.back() ^= 1;
@@ -225,7 +225,7 @@ TEST(dtls_is_delivered_from_a_bound_path_only_and_at_a_bounded_rate) {
   test::Peer peer;
   test::Peer stranger;
   bench.run(AddTransport{0, 1, {"goodfrag"}});
-  bench.run(BindPath{1, 0, peer.address(), false});
+  bench.run(BindPath{1, {.socket = 0, .remote = peer.address()}, false});
   const Data hello = test::hex("16fefd0000000000000000000400000000");
   bench.receive(stranger, hello);
   CHECK_EQ(bench.network_events(), 0U);
@@ -235,7 +235,7 @@ TEST(dtls_is_delivered_from_a_bound_path_only_and_at_a_bounded_rate) {
     bench.worker->outbox().network().release();
   }
   CHECK(bench.counter(Counter::dtls_delivered) <= Transport::kDtlsPerSecond);
-  bench.run(UnbindPath{1, 0, peer.address()});
+  bench.run(UnbindPath{1, {.socket = 0, .remote = peer.address()}});
   bench.receive(peer, hello);
   CHECK_EQ(bench.counter(Counter::drop_dtls_unbound), 2);
 }
@@ -245,7 +245,7 @@ TEST(a_flood_of_checks_in_one_name_costs_no_other_peer_its_checks) {
   test::Peer peer;
   test::Peer newcomer;
   bench.run(AddTransport{0, 1, {"peerfrag"}});
-  bench.run(BindPath{1, 0, peer.address(), true});
+  bench.run(BindPath{1, {.socket = 0, .remote = peer.address()}, true});
   bench.run(AddTransport{0, 2, {"evilfrag"}});
   bench.run(AddTransport{0, 3, {"newfrag1"}});
   const auto sends = [&bench](const test::Peer& from, const char* ufrag) {
@@ -275,11 +275,11 @@ TEST(an_address_goes_to_whoever_proved_it_last) {
   test::Peer peer;
   bench.run(AddTransport{0, 1, {"frag1"}});
   bench.run(AddTransport{0, 2, {"frag2"}});
-  bench.run(BindPath{1, 0, peer.address(), true});
-  bench.run(BindPath{2, 0, peer.address(), true});
+  bench.run(BindPath{1, {.socket = 0, .remote = peer.address()}, true});
+  bench.run(BindPath{2, {.socket = 0, .remote = peer.address()}, true});
   bench.receive(peer, test::hex("16fefd0000000000000000000400000000"));
   CHECK_EQ(bench.worker->outbox().network().front()->transport, 2U);
-  CHECK_EQ(bench.run(UnbindPath{1, 0, peer.address()}), "unknown path");
+  CHECK_EQ(bench.run(UnbindPath{1, {.socket = 0, .remote = peer.address()}}), "unknown path");
   CHECK_EQ(bench.run(RemoveTransport{1}), "");
   bench.worker->outbox().network().release();
   bench.receive(peer, test::hex("16fefd0000000000000000000400000000"));
@@ -335,8 +335,8 @@ TEST(commands_for_what_is_not_there_or_not_right_are_refused) {
   CHECK_EQ(bench.run(AddTransport{0, 2, {"ufrag1"}}), "ufrag in use");
   CHECK_EQ(bench.run(AddTransport{0, 2, {""}}), "ufrag must have 1 to 256 characters");
   CHECK_EQ(bench.run(AddTransport{0, 2, {"a", "b", "c", "d", "e"}}), "too many ufrags");
-  CHECK_EQ(bench.run(BindPath{1, 9, peer.address(), true}), "unknown socket");
-  CHECK_EQ(bench.run(BindPath{9, 0, peer.address(), true}), "unknown transport");
+  CHECK_EQ(bench.run(BindPath{1, {.socket = 9, .remote = peer.address()}, true}), "unknown socket");
+  CHECK_EQ(bench.run(BindPath{9, {.socket = 0, .remote = peer.address()}, true}), "unknown transport");
   CHECK_EQ(bench.run(AddTrack{10, 1, false, "b", {test::kOpus}, {{"", 0, 0}}, false, false}), "track id in use");
   CHECK_EQ(bench.run(AddTrack{12, 1, false, "b", {test::kOpus}, {{"", 0x11, 0}}, false, false}), "ssrc in use");
   CHECK_EQ(bench.run(AddTrack{12, 1, false, "b", {}, {{"", 0, 0}}, false, false}), "a track needs 1 to 64 codecs");

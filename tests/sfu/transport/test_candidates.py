@@ -46,6 +46,16 @@ def test_host_candidates_keep_the_order_by_falling_priority():
     assert all(grammar.CANDIDATE.fullmatch(line) for line in lines)
 
 
+def test_tcp_candidates_are_passive_and_come_after_every_udp_one():
+    lines = host_candidates([("198.51.100.7", 7882)], [("198.51.100.7", 7881), ("2001:db8::7", 7881)])
+    assert lines[1:] == (
+        "2 1 tcp 1520435199 198.51.100.7 7881 typ host tcptype passive",
+        "3 1 tcp 1520434943 2001:db8::7 7881 typ host tcptype passive",
+    )
+    assert all(grammar.CANDIDATE.fullmatch(line) for line in lines)
+    assert parse_candidate(lines[1]).protocol == "tcp"
+
+
 @pytest.mark.parametrize(
     "address", [("0.0.0.0", 1), ("::", 1), ("192.0.2.1", 0), ("192.0.2.1", 65_536), ("host", 1)]
 )

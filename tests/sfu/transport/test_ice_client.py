@@ -53,7 +53,7 @@ def test_client_and_lite_agent_connect_in_one_round_trip():
     client, server = _client(), _server()
     client.tick(0.0)
     assert _exchange(client, server, 0.01) == [IceConnected()]
-    assert server.selected == (3, "198.51.100.1", 4000)
+    assert server.selected[:3] == (3, "198.51.100.1", 4000)
 
 
 def test_lost_checks_are_repeated_ever_more_slowly_until_it_fails():

@@ -82,7 +82,7 @@ def test_a_nomination_selects_and_connects(check):
         BindPath(*_HOME, selected=True),
         IceConnected(),
     ]
-    assert agent.selected == _HOME
+    assert agent.selected[:3] == _HOME
     assert agent.state is IceState.CONNECTED
     assert len(_receive(agent, check(nominate=True))) == 1, "a repeated nomination only answers"
 
@@ -98,8 +98,10 @@ def test_the_latest_nomination_wins_without_a_new_connection(check):
     _receive(agent, check(nominate=True))
     effects = _receive(agent, check(nominate=True), _AWAY)
     assert effects[1:] == [BindPath(*_AWAY, selected=False), BindPath(*_AWAY, selected=True)]
-    assert agent.selected == _AWAY
-    assert set(agent.paths) == {_HOME, _AWAY}, "the old address stays bound for what is on its way"
+    assert agent.selected[:3] == _AWAY
+    assert {path[:3] for path in agent.paths} == {_HOME, _AWAY}, (
+        "the old address stays bound for what is on its way"
+    )
 
 
 def test_the_same_address_on_another_socket_is_another_path(check):
@@ -121,7 +123,7 @@ def test_an_overheard_nomination_repeated_from_elsewhere_moves_nothing(check):
     nomination = check(nominate=True)
     _receive(agent, nomination)
     assert _receive(agent, nomination, _AWAY) == []
-    assert agent.selected == _HOME
+    assert agent.selected[:3] == _HOME
     assert agent.dropped["replayed"] == 1
 
 
@@ -288,7 +290,7 @@ def test_during_a_restart_both_credentials_serve_until_the_new_ones_are_nominate
     [sent, bound] = _receive(agent, new(), _AWAY)
     assert stun.parse_message(sent.data).check_message_integrity(b"n" * 24)
     assert bound == BindPath(*_AWAY, selected=False)
-    assert agent.selected == _HOME, "media goes on where it went"
+    assert agent.selected[:3] == _HOME, "media goes on where it went"
     effects = _receive(agent, new(nominate=True), _AWAY)
     assert effects[1:] == [UfragsChanged(("newufrag5678",)), BindPath(*_AWAY, selected=True)]
     assert _receive(agent, check(nominate=True)) == [], "the old ones are over"
@@ -331,3 +333,28 @@ def test_memory_stays_bounded(check):
         _receive(agent, check(), (0, "203.0.113.1", number + 1))
     assert len(agent._checks) <= 64
     assert IcePath(0, "203.0.113.1", 1000) in agent.paths
+
+
+def test_a_path_by_tcp_is_bound_answered_and_unbound_as_what_it_is(check):
+    agent = _agent()
+    agent.receive(check(nominate=True), *_HOME, 1.0, "tcp")
+    sent, bound, selected, connected = agent.poll()
+    assert (sent.kind, bound.kind, selected.kind) == ("tcp", "tcp", "tcp")
+    assert connected == IceConnected()
+    assert agent.selected == IcePath(*_HOME, "tcp")
+    agent.receive(check(), *_HOME, 2.0)
+    assert len(agent.paths) == 2, "the same address by UDP is another path"
+
+
+def test_the_end_of_the_connection_in_use_disconnects_until_another_path_is_nominated(check):
+    agent = _agent()
+    agent.receive(check(nominate=True), *_HOME, 1.0, "tcp")
+    list(agent.poll())
+    agent.lose(IcePath(*_AWAY, "tcp"))
+    assert list(agent.poll()) == []
+    agent.lose(IcePath(*_HOME, "tcp"))
+    assert list(agent.poll()) == [IceDisconnected()]
+    assert agent.selected is None
+    assert agent.paths == ()
+    assert _receive(agent, check(nominate=True), _AWAY, 3.0)[-1] == IceConnected()
+    assert agent.selected[:3] == _AWAY
