@@ -1,4 +1,4 @@
-"""HLS of real broadcasts over HTTP: a signed link opens its own broadcast, while it runs, and nothing else."""
+"""HLS of real broadcasts over HTTP: a signed link opens its own broadcast, while it runs, nothing else."""
 
 import asyncio
 import re
