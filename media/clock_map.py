@@ -51,6 +51,11 @@ class _MinimumFilter:
         self.value_ns = min(self.value_ns + leak_ns, sample_ns)
         return False
 
+    def lower(self, sample_ns: int) -> None:
+        """Take a sample that counts only when it is smaller, and no jump."""
+        if self.value_ns is not None and self.value_ns - RESYNC_NS <= sample_ns < self.value_ns:
+            self.value_ns = sample_ns
+
 
 class ParticipantClock:
     """One participant's wall clock against ours, learnt from the sender reports of all their tracks."""
@@ -61,6 +66,13 @@ class ParticipantClock:
     def observe(self, ntp_ns: int, arrival_ns: int) -> None:
         """Take one report's wall time and its arrival."""
         self._offset.observe(arrival_ns - ntp_ns, arrival_ns)
+
+    def observe_media(self, ntp_ns: int, arrival_ns: int) -> None:
+        """Take the wall time of a packet, as the reports map it, and its arrival.
+
+        Media cannot arrive before it happened: reports that say so are ahead, by as much in every track.
+        """
+        self._offset.lower(arrival_ns - ntp_ns)
 
     @property
     def offset_ns(self) -> int | None:
@@ -91,6 +103,9 @@ class TrackClock:
         unwrapped = self._unwrapper.unwrap(rtp_ts)
         if self._arrivals.observe(arrival_ns - self._to_ns(unwrapped), arrival_ns):
             self._report = self._base_ns = self._last_ns = None
+        elif self._report is not None:
+            ntp_ns, rtp_ns = self._report
+            self._participant.observe_media(ntp_ns + self._to_ns(unwrapped) - rtp_ns, arrival_ns)
         return unwrapped
 
     def report(self, ntp: int, rtp_ts: int, arrival_ns: int) -> None:

@@ -75,6 +75,10 @@ class MediaSection:
         7881, "TCP port, for all workers, of peers that no UDP reaches (ICE-TCP); 0: none", low=0, high=65535
     )
     workers: int = option(0, "Native threads; 0: one less than the machine has cores", low=0, high=64)
+    join_s: float = option(
+        15.0, "Seconds that a peer gets to connect, from its description to its keys", low=1, high=120
+    )
+    handshake_s: float = option(10.0, "Seconds that a DTLS handshake may take", low=1, high=60)
     idle_s: float = option(
         10.0, "Seconds without a packet after which a peer counts as idle", low=1, high=300
     )

@@ -213,6 +213,8 @@ class Server:
             workers=self.workers,
             announced=media.announce,
             idle_ms=int(media.idle_s * 1000),
+            join_timeout_s=media.join_s,
+            handshake_timeout_s=media.handshake_s,
         )
 
     def _key_ring(self) -> KeyRing:

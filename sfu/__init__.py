@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sfu.config import MediaConfig
     from sfu.engine.types import ALWAYS_OPEN, Kind, SinkId, TapId, TrackId
     from sfu.errors import (
+        EndToEndEncrypted,
         EngineError,
         NegotiationError,
         QueueFull,
@@ -57,6 +58,7 @@ _HOMES = {
     "ActiveSpeaker": "sfu.route.events",
     "CodecPolicy": "sfu.sdp",
     "CodecUnsupported": "sfu.route.events",
+    "EndToEndEncrypted": "sfu.errors",
     "EngineError": "sfu.errors",
     "EventQueue": "sfu.route.events",
     "EventsLost": "sfu.route.events",
@@ -111,6 +113,7 @@ __all__ = [
     "ActiveSpeaker",
     "CodecPolicy",
     "CodecUnsupported",
+    "EndToEndEncrypted",
     "EngineError",
     "EventQueue",
     "EventsLost",

@@ -39,6 +39,9 @@ class MediaConfig:
     join_timeout_s: float = 15.0
     """A peer that has not finished ICE and DTLS by then fails with `join_timeout`."""
 
+    handshake_timeout_s: float = 10.0
+    """A DTLS handshake that is not done so long after its first datagram fails with `handshake_timeout`."""
+
     answer_timeout_s: float = 15.0
     """A subscriber that has not answered an offer by then fails with `answer_timeout`."""
 

@@ -45,6 +45,12 @@ class UnknownTrack(SfuError):
     code = "not_found"
 
 
+class EndToEndEncrypted(SfuError):
+    """A track that only the room's members can decrypt cannot be recorded, broadcast or shown outside."""
+
+    code = "e2ee"
+
+
 class EngineError(SfuError):
     """A command that the engine refused, or did not acknowledge in time."""
 

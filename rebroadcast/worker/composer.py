@@ -29,11 +29,8 @@ class Composer:
         self._encoded_epoch = -1
         self._heard_epoch = -1
         self._next_key = -1
-
-    @property
-    def slate(self) -> str | None:
-        """None: a composed picture always shows the room, with a placeholder for each who is not granted."""
-        return None
+        self.slate: str | None = None
+        """None always: who is not granted has a placeholder of their own in the picture."""
 
     def apply(self, news: RoomNews, now_ns: int) -> None:
         """Takes one piece of news about the room."""

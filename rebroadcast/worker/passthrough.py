@@ -26,7 +26,7 @@ from media.h264 import (
 )
 from media.layout import Rect
 from media.mixer import SAMPLE_RATE, Mixer
-from media.tap_record import TapRecord
+from media.tap_record import RtpRecord, TapRecord
 from media.tap_stream import MediaFrame, MediaGap, TapStream
 from rebroadcast.worker.encode import (
     VIDEO_CLOCK,
@@ -89,21 +89,10 @@ class Passthrough:
         self._last_pts = -1
         self._last_shown_ns = start_ns
         self._next_wish_ns = 0
+        self._camera_came_ns = 0
         self._heard: tuple[str, int] = ("", 0)
-
-    @property
-    def slate(self) -> str | None:
+        self.slate: str | None = None
         """Why the placeholder stands in; None while there is a picture."""
-        if not self._is_slate:
-            return None
-        camera = self._camera()
-        if camera is None:
-            return "the publisher is not there, has not agreed, or shows no camera"
-        if camera in self._muted:
-            return "the publisher's camera is off"
-        if self._foreign_codec:
-            return f"the publisher sends {self._foreign_codec.upper()}, and passthrough needs H.264"
-        return self._refusal or "no keyframe of the publisher has come yet"
 
     def apply(self, news: RoomNews, now_ns: int) -> None:
         """Takes one piece of news about the room."""
@@ -142,6 +131,8 @@ class Passthrough:
         is_video = tap.kind == "video"
         if is_video and tap.tap != self._camera():
             return None
+        if is_video and isinstance(record, RtpRecord):
+            self._camera_came_ns = now_ns
         is_open = self._page.is_open(tap.slot, tap.version) and record.header.gate_version == tap.version
         wanted = False
         for item in (*stream.receive(record), *stream.tick(now_ns)) if is_open else ():
@@ -173,6 +164,7 @@ class Passthrough:
             self._last_shown_ns = due_ns
         elif due_ns - self._last_shown_ns >= (PLACEHOLDER_EVERY_NS if self._is_slate else FROZEN_MOST_NS):
             items = self._stand_in(due_ns, epoch)
+        self.slate = self._why_slate(due_ns) if self._is_slate else None
         fps = self._config.fps
         samples = self._mixer.pull((index + 1) * SAMPLE_RATE // fps - index * SAMPLE_RATE // fps)
         person, heard_ns = self._heard
@@ -186,6 +178,18 @@ class Passthrough:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _why_slate(self, now_ns: int) -> str:
+        camera = self._camera()
+        if camera is None:
+            return "the publisher is not there, has not agreed, or shows no camera"
+        if camera in self._muted:
+            return "the publisher's camera is off"
+        if self._foreign_codec:
+            return f"the publisher sends {self._foreign_codec.upper()}, and passthrough needs H.264"
+        if now_ns - self._camera_came_ns > FROZEN_MOST_NS:
+            return "nothing comes of the publisher's camera"
+        return self._refusal or "no keyframe of the publisher has come yet"
 
     def _camera(self) -> int | None:
         """The one tap whose picture goes out: a publisher's oldest camera."""

@@ -25,10 +25,8 @@ _DATAGRAMS_AT_ONCE: Final = 64
 class Maker(Protocol):
     """What turns taps into encoded frames; lives on the program's thread."""
 
-    @property
-    def slate(self) -> str | None:
-        """Why a placeholder stands in for the whole picture; None while there is one."""
-        ...
+    slate: str | None
+    """Why a placeholder stands in for the whole picture; None while there is one."""
 
     def apply(self, news: RoomNews, now_ns: int) -> None:
         """Takes one piece of news about the room."""

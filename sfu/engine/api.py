@@ -60,6 +60,13 @@ class Engine(Protocol):
         """Make a transport; STUN whose USERNAME starts with "<ufrag>:" is delivered for it."""
         ...
 
+    def add_injected_transport(self, transport: TransportId, worker: int, sink: SinkId) -> Ack:
+        """Make a transport whose packets a local process writes, as tap records, to its end of a sink.
+
+        Its tracks are added as any other's. Wishes for keyframes come back as records of kind 4.
+        """
+        ...
+
     def set_ufrags(self, transport: TransportId, ufrags: Sequence[str]) -> Ack:
         """Replace the ufrags of a transport (ICE restart: both live for a while)."""
         ...
@@ -124,8 +131,13 @@ class Engine(Protocol):
         *,
         nack: bool,
         twcc: bool,
+        e2ee: bool = False,
     ) -> Ack:
-        """Take one source of a publisher."""
+        """Take one source of a publisher.
+
+        `e2ee`: encrypted end to end. Layers come from header extensions alone; taps, and forwards behind a
+        gate, are refused with "e2ee".
+        """
         ...
 
     def remove_track(self, track: TrackId) -> Ack:

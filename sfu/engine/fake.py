@@ -11,6 +11,7 @@ import socket as sockets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -19,12 +20,14 @@ from pylibsrtp._binding import ffi, lib
 from media.gates import Gate, GatePage
 from media.tap_record import (
     CODEC_NAMES,
+    DATAGRAM_MAX_BYTES,
     FLAG_CODEC_CHANGED,
     RtpRecord,
     SrRecord,
     TapHeader,
     TapRecordError,
     encode_record,
+    read_records,
 )
 from sfu.config import MediaConfig
 from sfu.engine import events
@@ -92,6 +95,7 @@ class _Track:
     mid: str
     codecs: dict[int, str]
     encodings: tuple[EngineEncoding, ...]
+    is_e2ee: bool
     is_enabled: bool = True
     seen: dict[int, tuple[int, str]] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
@@ -151,6 +155,7 @@ class FakeEngine:
         self._forwards: dict[ForwardId, _Forward] = {}
         self._sinks: dict[SinkId, sockets.socket] = {}
         self._ended_sinks: set[SinkId] = set()
+        self._injected: dict[SinkId, TransportId] = {}
         self._taps: dict[TapId, _Tap] = {}
         self._levels: dict[TrackId, tuple[int, bool]] = {}
         self._levels_at = 0.0
@@ -175,7 +180,8 @@ class FakeEngine:
         self._is_closed = True
         if self._idle_timer is not None:
             self._idle_timer.cancel()
-        for end in self._sinks.values():
+        for sink, end in self._sinks.items():
+            self._stop_injection(sink)
             end.close()
         self._sinks.clear()
         waiting, self._waiting = self._waiting, {}
@@ -221,6 +227,30 @@ class FakeEngine:
             return self._command("no such worker")
         self._transports[transport] = _Transport(worker, tuple(ufrags))
         return self._command()
+
+    def add_injected_transport(self, transport: TransportId, worker: int, sink: SinkId) -> Ack:
+        """See `Engine`. The model tells no wishes for keyframes."""
+        if sink not in self._sinks:
+            return self._command("unknown sink")
+        if transport in self._transports:
+            return self._command("transport exists")
+        if sink in self._injected:
+            return self._command("the sink feeds another transport")
+        self._transports[transport] = _Transport(worker, ())
+        self._injected[sink] = transport
+        asyncio.get_running_loop().add_reader(self._sinks[sink], self._inject, sink)
+        return self._command()
+
+    def _inject(self, sink: SinkId) -> None:
+        transport = self._injected[sink]
+        with suppress(BlockingIOError, TapRecordError):
+            for record in read_records(self._sinks[sink].recv(DATAGRAM_MAX_BYTES)):
+                if isinstance(record, RtpRecord):
+                    self._receive_rtp(transport, self._transports[transport], record.packet)
+
+    def _stop_injection(self, sink: SinkId) -> None:
+        if self._injected.pop(sink, None) is not None:
+            asyncio.get_running_loop().remove_reader(self._sinks[sink])
 
     def set_ufrags(self, transport: TransportId, ufrags: Sequence[str]) -> Ack:
         """See `Engine`."""
@@ -311,6 +341,8 @@ class FakeEngine:
         """See `Engine`."""
         if self._transports.pop(transport, None) is None:
             return self._command("unknown transport")
+        for sink in [s for s, fed in self._injected.items() if fed == transport]:
+            self._stop_injection(sink)
         for track in [t for t, state in self._tracks.items() if state.transport == transport]:
             self._drop_track(track)
         for forward in [f for f, state in self._forwards.items() if state.transport == transport]:
@@ -329,6 +361,7 @@ class FakeEngine:
         *,
         nack: bool,  # noqa: ARG002 - the model repairs nothing
         twcc: bool,  # noqa: ARG002
+        e2ee: bool = False,
     ) -> Ack:
         """See `Engine`."""
         if track in self._tracks:
@@ -337,7 +370,7 @@ class FakeEngine:
             return self._command("unknown transport")
         by_pt = {codec.pt: codec.name for codec in (EngineCodec(*c) for c in map(_fields, codecs))}
         layers = tuple(EngineEncoding(*_fields(e)) for e in encodings)
-        self._tracks[track] = _Track(transport, kind, mid, by_pt, layers)
+        self._tracks[track] = _Track(transport, kind, mid, by_pt, layers, e2ee)
         return self._command()
 
     def remove_track(self, track: TrackId) -> Ack:
@@ -395,6 +428,8 @@ class FakeEngine:
             return self._command("unknown track")
         if transport not in self._transports:
             return self._command("unknown transport")
+        if gate.slot and self._tracks[track].is_e2ee:
+            return self._command("e2ee")
         self._forwards[forward] = _Forward(track, transport, ssrc, mid, dict(payload_types), gate, paused)
         return self._command()
 
@@ -415,6 +450,8 @@ class FakeEngine:
             return self._command("unknown track")
         if track and state.track and self._tracks[track].kind != self._tracks[state.track].kind:
             return self._command("kinds differ")
+        if track and gate.slot and self._tracks[track].is_e2ee:
+            return self._command("e2ee")
         state.track, state.gate, state.refused, state.source_ssrc = track, gate, "", 0
         return self._command()
 
@@ -423,6 +460,8 @@ class FakeEngine:
         state = self._forwards.get(forward)
         if state is None:
             return self._command("unknown forward")
+        if gate.slot and state.track and self._tracks[state.track].is_e2ee:
+            return self._command("e2ee")
         state.gate = gate
         return self._command()
 
@@ -451,6 +490,7 @@ class FakeEngine:
         return self._command()
 
     def _drop_sink(self, sink: SinkId) -> None:
+        self._stop_injection(sink)
         self._sinks.pop(sink).close()
         self._ended_sinks.discard(sink)
         for tap in [t for t, state in self._taps.items() if state.sink == sink]:
@@ -464,6 +504,8 @@ class FakeEngine:
             return self._command("unknown track")
         if sink not in self._sinks:
             return self._command("unknown sink")
+        if self._tracks[track].is_e2ee:
+            return self._command("e2ee")
         self._taps[tap] = _Tap(track, sink, gate)
         return self._command()
 

@@ -154,6 +154,10 @@ class NativeEngine:
         """See `Engine`."""
         return self._command(self._core.add_transport, transport, worker, list(ufrags))
 
+    def add_injected_transport(self, transport: TransportId, worker: int, sink: SinkId) -> Ack:
+        """See `Engine`."""
+        return self._command(self._core.add_injected_transport, transport, worker, sink)
+
     def set_ufrags(self, transport: TransportId, ufrags: Sequence[str]) -> Ack:
         """See `Engine`."""
         return self._command(self._core.set_ufrags, transport, list(ufrags))
@@ -216,6 +220,7 @@ class NativeEngine:
         *,
         nack: bool,
         twcc: bool,
+        e2ee: bool = False,
     ) -> Ack:
         """See `Engine`."""
         return self._command(
@@ -228,6 +233,7 @@ class NativeEngine:
             [astuple(encoding) for encoding in encodings],
             nack,
             twcc,
+            e2ee,
         )
 
     def remove_track(self, track: TrackId) -> Ack:

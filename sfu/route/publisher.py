@@ -40,7 +40,9 @@ class Publisher:
         """What the last offer's answer settled; None before the first."""
         return None if self._negotiation is None else self._negotiation.agreed
 
-    def plan(self, offer: str, config: MediaConfig, next_track: Callable[[], TrackId]) -> PublishChange:
+    def plan(
+        self, offer: str, config: MediaConfig, next_track: Callable[[], TrackId], *, e2ee: bool
+    ) -> PublishChange:
         """Answer an offer without doing anything yet.
 
         Raises:
@@ -63,10 +65,10 @@ class Publisher:
         added: list[Track] = []
         for section in negotiation.tracks:
             track = before.get(section.mid)
-            if track is not None and track.continues_as(section):
+            if track is not None and track.is_e2ee == e2ee and track.continues_as(section):
                 kept.append(track)
             else:
-                added.append(Track(next_track(), self.peer.id, self.owner, section))
+                added.append(Track(next_track(), self.peer.id, self.owner, section, e2ee))
         removed = [track for track in self.tracks.values() if track not in kept]
         restarted = restart if negotiation.ice_restart else None
         return PublishChange(negotiation, restarted, tuple(removed), tuple(added))
@@ -101,6 +103,7 @@ class Publisher:
                     section.encodings,
                     nack=section.nack,
                     twcc=section.twcc,
+                    e2ee=track.is_e2ee,
                 )
             )
         self._negotiation = negotiation

@@ -10,6 +10,7 @@ from media.gates import Gate
 from sfu.allocate import Wish
 from sfu.engine.types import ALWAYS_OPEN, Ack, TapId, TrackId
 from sfu.errors import (
+    EndToEndEncrypted,
     NegotiationError,
     RouterClosed,
     TooManyPeers,
@@ -25,6 +26,7 @@ from sfu.route.receiver import outlets_of
 from sfu.route.registry import Registry
 from sfu.route.roster import Roster
 from sfu.route.subscriber import Subscriber
+from sfu.route.track import Track
 from sfu.route.viewer import Viewer
 from sfu.sdp import CodecPolicy, parse_fragment, write_fragment
 from sfu.stats import RouterStats, router_stats
@@ -45,6 +47,7 @@ class Router:
 
     Raises (every method):
         RouterClosed: the router, or its plane, is closed.
+        EndToEndEncrypted: a tap, or a gate to outside, of a track that is encrypted end to end.
         EngineError: the engine refused a command, or did not acknowledge it in time; its peer fails.
     """
 
@@ -85,8 +88,12 @@ class Router:
         self._received = codecs.joined(self._received)
         self._roster.set_codecs(self._received)
 
-    async def publish(self, owner: str, offer: str, *, peer: PeerId | None = None) -> PublishAnswer:
+    async def publish(
+        self, owner: str, offer: str, *, peer: PeerId | None = None, e2ee: bool = False
+    ) -> PublishAnswer:
         """Answer a publisher's offer: a new peer, or a renegotiation (also ICE restart) of `peer`.
+
+        `e2ee`: what it sends is encrypted end to end. It cannot be tapped or lead outside the room.
 
         Raises:
             SdpError: the offer does not parse.
@@ -100,7 +107,7 @@ class Router:
             publisher = Publisher(owner, self._roster.new_peer(), self._codecs, self._engine)
         else:
             publisher = self._roster.publisher(peer, owner)
-        change = publisher.plan(offer, self._host.config, self._registry.next_track)
+        change = publisher.plan(offer, self._host.config, self._registry.next_track, e2ee=e2ee)
         acks: list[Ack] = []
         with self._roster.failing(publisher.peer):
             if is_new:
@@ -171,6 +178,7 @@ class Router:
         self._check_open()
         subscriber = self._roster.subscriber(sub)
         wanted = self._roster.track(track)
+        _check_key(wanted, gate)
         if track in subscriber.wanted:
             return
         if len(subscriber.wanted) >= self._host.config.max_subscriptions:
@@ -264,7 +272,9 @@ class Router:
         """
         self._check_open()
         member = self._roster.receiver(peer)
-        member.feed(track).gate = gate
+        feed = member.feed(track)
+        _check_key(feed.track, gate)
+        feed.gate = gate
         with self._roster.failing(member.peer):
             acks = [
                 ack for outlet in outlets_of(member, track) for ack in outlet.set_gate(self._engine, gate)
@@ -288,6 +298,8 @@ class Router:
         """
         self._check_open()
         wanted = [self._roster.track(track) for track in tracks]
+        for track in wanted:
+            _check_key(track, gates.get(track.id))
         viewer = Viewer(owner, self._roster.new_peer(), self._engine)
         negotiation = viewer.plan(offer, self._received, wanted, self._host.rng)
         with self._roster.failing(viewer.peer):
@@ -297,9 +309,9 @@ class Router:
             for section in negotiation.sections:
                 if section.accepted and section.track is not None:
                     gate = gates.get(section.track, ALWAYS_OPEN)
-                    track = self._roster.track(section.track)
-                    acks += viewer.attach(section.mid, track, gate, self._registry.next_forward())
-                    self._roster.steering.want(viewer, viewer.feed(track.id))
+                    source = self._roster.track(section.track)
+                    acks += viewer.attach(section.mid, source, gate, self._registry.next_forward())
+                    self._roster.steering.want(viewer, viewer.feed(source.id))
         self._roster.remember(viewer)
         await self._roster.settle(viewer.peer, acks, is_new=True)
         return viewer.answer(negotiation)
@@ -314,6 +326,7 @@ class Router:
         self._check_open()
         found = self._roster.viewer(viewer)
         source = self._roster.track(track)
+        _check_key(source, gate)
         before = {outlet.feed.track.id for outlet in found.outlets.values() if outlet.feed is not None}
         with self._roster.failing(found.peer):
             acks = found.attach(mid, source, gate or ALWAYS_OPEN, self._registry.next_forward())
@@ -383,7 +396,8 @@ class Router:
             UnknownTrack: not in this room.
         """
         self._check_open()
-        self._roster.track(track)
+        if self._roster.track(track).is_e2ee:
+            raise EndToEndEncrypted(f"track {track} is encrypted end to end")
         tap = await self._roster.taps.add(sink, track, gate)
         self._roster.steering.weigh(self._roster.track(track))
         self._roster.want_keyframe(track)
@@ -440,3 +454,9 @@ class Router:
     def _check_open(self) -> None:
         if self._is_closed:
             raise RouterClosed(f"room {self.room} is closed")
+
+
+def _check_key(track: Track, gate: Gate | None) -> None:
+    """A gate means that it leads outside the room, where nobody has the key."""
+    if track.is_e2ee and gate is not None and gate.slot:
+        raise EndToEndEncrypted(f"track {track.id} is encrypted end to end")

@@ -19,6 +19,8 @@ class Track:
     peer: PeerId
     owner: str
     negotiated: NegotiatedTrack
+    is_e2ee: bool = False
+    """Encrypted end to end: taps, and forwards to outside the room, are refused."""
     codec: str = ""
     """What it sends now; empty before its first packet."""
     is_announced: bool = False

@@ -287,7 +287,13 @@ class Peer:
         if self._dtls is None:
             role = "server" if self._remote is None else self._remote.dtls_role
             fingerprints = None if self._remote is None else self._remote.fingerprints
-            self._dtls = Dtls(self._host.identity, role, fingerprints, now)
+            self._dtls = Dtls(
+                self._host.identity,
+                role,
+                fingerprints,
+                now,
+                handshake_s=self._host.config.handshake_timeout_s,
+            )
             if role == "client":
                 self._dtls.start(now)
         return self._dtls

@@ -45,6 +45,11 @@ class Line:
         self.before_send: Callable[[bytes], None] = lambda data: None
         self.after_send: Callable[[bytes], None] = lambda data: None
 
+    def aim(self, port: int) -> None:
+        """Send to this port of the address that was found in the answer."""
+        assert self.target is not None
+        self.target = (self.target[0], port)
+
     def send(self, data: bytes) -> None:
         assert self.target is not None
         self.before_send(data)

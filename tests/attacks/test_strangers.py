@@ -1,7 +1,8 @@
-"""What somebody who only knows the media port can do to a call: nothing (rows 1, 2, 4, 5, 11; F1 to F4)."""
+"""What somebody who only knows the media port can do to a call: nothing (rows 1, 2, 4, 5, 11, 12, F1-F4)."""
 
 import asyncio
 import os
+import random
 import struct
 import sys
 from pathlib import Path
@@ -96,6 +97,35 @@ async def test_malformed_datagrams_cost_a_call_no_packet_and_the_log_no_line(
             assert lost == 0
             if line is None:
                 assert unknown.answers() == []
+        before.assert_not_outgrown(Footprint.of(parley), rss_mib=8, log_lines=2)
+
+
+async def test_checks_with_any_bits_flipped_and_any_end_cost_a_call_nothing(parley: Parley) -> None:
+    rng = random.Random(12)
+    async with call(parley) as running:
+        ufrag = running.publisher.remote_ufrag
+        before = Footprint.of(parley)
+
+        def broken() -> bytes:
+            whole = bytearray(
+                binding_request(
+                    rng.randbytes(12), f"{ufrag}:x", "p" * 24, priority=1, tie_breaker=1, use_candidate=True
+                )
+            )
+            for _ in range(rng.randrange(4)):
+                whole[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+            return bytes(whole[: rng.randrange(1, len(whole) + 1)])
+
+        async def attack() -> None:
+            with stranger(running.target) as unknown:
+                for _ in range(1_500):
+                    unknown.send(broken())
+                    running.viewer.line.send(broken())
+                    await asyncio.sleep(0.001)
+                assert unknown.answers() == []
+
+        lost, _ = await asyncio.gather(running.talk(2.5), attack())
+        assert lost == 0
         before.assert_not_outgrown(Footprint.of(parley), rss_mib=8, log_lines=2)
 
 

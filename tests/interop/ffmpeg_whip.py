@@ -1,13 +1,17 @@
 """Publishes a colour and a tone with FFmpeg's WHIP muxer (from the PyAV wheel): `python ffmpeg_whip.py JSON`.
 
+With `dump` in the specification the H.264 goes to that file as well.
+
 A process of its own, since PyAV holds the GIL while a network output connects. It needs a P-256 certificate
 of its own: the one that FFmpeg makes is on another curve, which OpenSSL refuses.
 """
 
 import json
+import os
 import sys
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -18,7 +22,10 @@ FPS, RATE = 15, 48_000
 def main() -> None:
     spec = json.loads(sys.argv[1])
     options = {key: spec[key] for key in ("authorization", "cert_file", "key_file")}
-    with av.open(spec["url"], "w", format="whip", options=options) as output:
+    with (
+        av.open(spec["url"], "w", format="whip", options=options) as output,
+        Path(spec.get("dump", os.devnull)).open("wb", buffering=0) as dump,
+    ):
         video = output.add_stream(
             "libx264",
             rate=FPS,
@@ -33,6 +40,7 @@ def main() -> None:
         while (elapsed := time.monotonic() - start) < spec["seconds"]:
             while frames / FPS <= elapsed:
                 for packet in video.encode(picture(spec["rgb"], frames)):
+                    dump.write(bytes(packet))
                     output.mux(packet)
                 frames += 1
             while packets * 960 / RATE <= elapsed:

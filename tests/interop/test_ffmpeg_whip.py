@@ -67,18 +67,18 @@ def write_certificate(folder):
 
 
 @contextlib.asynccontextmanager
-async def published(parley, room, folder):
-    """FFmpeg publishing into the room for as long as the context lasts."""
+async def published(parley, room, folder, *, dump=None, **claims):
+    """FFmpeg publishing into the room for as long as the context lasts; its H.264 also goes to `dump`."""
     cert_file, key_file = write_certificate(folder)
     spec = {
         "url": f"{parley.url}/whip/{room}",
-        "authorization": parley.token(room, "obs", name="OBS", grants=("publish",)),
+        "authorization": parley.token(room, "obs", name="OBS", grants=("publish",), **claims),
         "cert_file": str(cert_file),
         "key_file": str(key_file),
         "rgb": ORANGE,
         "hz": HZ,
         "seconds": 60,
-    }
+    } | ({"dump": dump} if dump is not None else {})
     process = await asyncio.create_subprocess_exec(sys.executable, str(PUBLISHER), json.dumps(spec))
     try:
         yield process

@@ -82,6 +82,22 @@ def test_a_report_before_the_first_frame_serves_at_once():
     assert video.time_s(0.5) == pytest.approx(audio.time_s(0.5), abs=1e-4)
 
 
+@pytest.mark.parametrize("lead_s", [0.3, 2.5, 4.5])
+def test_media_that_comes_before_the_time_its_reports_give_it_is_not_put_off(lead_s):
+    participant = ParticipantClock()
+    tracks = [Publisher(48_000, participant, first_ts=5), Publisher(90_000, participant, first_ts=7)]
+    for step in range(300):
+        at = step / 50
+        times = []
+        for track in tracks:
+            if step in {50, 200}:
+                # The report maps what is sent now to a wall time that comes in `lead_s`.
+                ntp = ns_to_ntp(int(at * SECOND_NS) + NTP_EPOCH_NS)
+                track.clock.report(ntp, track.rtp_ts(at - lead_s), int((at + 0.01) * SECOND_NS))
+            times.append(track.time_s(at))
+        assert times == [pytest.approx(at + 0.02, abs=0.02)] * 2
+
+
 def test_a_correction_is_a_slew_and_never_runs_backward():
     participant = ParticipantClock()
     video = Publisher(90_000, participant, first_ts=0, delay_ms=200)

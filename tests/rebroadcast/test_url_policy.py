@@ -43,6 +43,8 @@ def test_a_url_outside_the_policy_is_refused_before_any_lookup(url):
         "rtmp://[::1]/a/k",
         "rtmp://[::ffff:127.0.0.1]/a/k",
         "rtmp://[2002:7f00:1::]/a/k",
+        "rtmp://[64:ff9b::7f00:1]/a/k",
+        "rtmp://[64:ff9b::c0a8:101]/a/k",
         "rtmp://0.0.0.0/a/k",
         "rtmp://10.0.0.1/a/k",
         "rtmp://172.16.0.1/a/k",

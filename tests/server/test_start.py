@@ -128,6 +128,7 @@ async def test_a_token_from_the_command_line_has_what_was_asked(tmp_path: Path) 
         (("serve", "--host", "0.0.0.0"), {}, ("needs an API key", "without TLS")),
         (("serve", "--port", "99999"), {}, ("server.port",)),
         (("serve", "--tls", "maybe"), {}, ("self-signed",)),
+        (("serve",), {"PARLEY_KEYS": "app:k4nary-short"}, ("keys", "32 bytes")),
         (("config", "check"), {"PARLEY_SERVER_PROT": "1"}, ("did you mean PARLEY_SERVER_PORT?",)),
         (("config", "check", "--config", "/nowhere.toml"), {}, ("No such file",)),
         (("token", "--room", "../x", "--identity", "a"), {}, ("room",)),

@@ -16,6 +16,7 @@ from sfu import (
     ActiveSpeaker,
     CodecPolicy,
     CodecUnsupported,
+    EndToEndEncrypted,
     EngineError,
     Levels,
     MediaConfig,
@@ -525,6 +526,29 @@ async def test_a_tap_reads_a_track_while_its_gate_holds(room: Room) -> None:
         client.send(audio(seq))
     assert (await room.event(SinkClosed, lambda event: event.sink == second.id)).sink == second.id
     await second.close()
+    await sink.close()
+
+
+async def test_what_is_encrypted_end_to_end_stays_in_the_room(room: Room) -> None:
+    client = room.client()
+    offer = client.offer("chromium-offer-sendonly-av")
+    answer = await room.router.publish("p_alice", offer, e2ee=True)
+    await client.connect(answer.sdp)
+    await room.event(PeerConnected, lambda event: event.peer == answer.peer)
+    track, gate = ids(answer)["audio"], Gate(1, 1)
+    sink = await room.router.sink()
+    listener, sub = await room.subscriber(track)
+    viewer = room.client().offer("chromium-offer-recvonly-av")
+    for refused in (
+        room.router.add_tap(sink, track, gate),
+        room.router.set_gate(sub, track, gate),
+        room.router.subscribe(sub, ids(answer)["video"], gate=gate),
+        room.router.whep("v_1", viewer, [track], gates={track: gate}),
+    ):
+        with pytest.raises(EndToEndEncrypted) as told:
+            await refused
+        assert told.value.code == "e2ee"
+    assert await speak(client, listener, 1)
     await sink.close()
 
 

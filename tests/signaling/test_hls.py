@@ -54,7 +54,34 @@ async def test_a_link_that_is_not_ours_or_not_of_now_does_not_play(store: Hls) -
             "/live/bc_1/seg_7.m4s",
             "/live/bc_1/index.m3u8?expires=1e9&sig=x",
         ):
-            assert (await house.get(link))[0] == 403, link
+            status, problem = await house.get(link)
+            assert (status, problem["code"]) == (403, "forbidden"), link
+            assert ("has expired" in problem["detail"]) == (link == late), link
+
+
+async def test_a_player_on_any_site_may_read_the_answer_and_why_there_is_none(store: Hls) -> None:
+    async with rig(hls=store) as house:
+        good = signed_url(b"h" * 32, "bc_1", now=time.time(), ttl_s=60)
+        query = good.partition("?")[2]
+        for link, status in (
+            (good, 200),
+            (f"/live/bc_1/seg_6.m4s?{query}", 410),
+            (f"/live/bc_1/seg_9.m4s?{query}", 404),
+            ("/live/bc_1/index.m3u8", 403),
+        ):
+            async with house.http.get(house.url + link, headers={"Origin": "https://tv.example"}) as response:
+                assert response.status == status
+                assert response.headers["Access-Control-Allow-Origin"] == "*"
+                assert response.headers["Cache-Control"] == "no-store"
+                if status != 200:
+                    assert response.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize("name", ["chat.vtt", "seg_7.ts", "seg_7.m4s.ts", "seg_7", ".m3u8", "index.m3u8%00"])
+async def test_a_name_of_a_kind_that_is_not_made_is_not_found(store: Hls, name: str) -> None:
+    async with rig(hls=store) as house:
+        query = signed_url(b"h" * 32, "bc_1", now=time.time(), ttl_s=60).partition("?")[2]
+        assert (await house.get(f"/live/bc_1/{name}?{query}"))[0] == 404
 
 
 def test_links_that_have_parameters_keep_them() -> None:

@@ -26,14 +26,19 @@ class H264Camera:
         self._payloads = [packetise.h264_frame(frame.data) for frame in self._frames]
         self._audio = encode_tone(hz)
         self._peer = peer
+        self._is_stopped = False
         self.slices = {s for frame in self._frames for s in slices_of(packetise.annex_b_units(frame.data))}
         self.requested_s = []
         """When keyframes were asked for, seconds since the camera began."""
 
+    def stop(self):
+        """Sends no more; the connection stays."""
+        self._is_stopped = True
+
     async def run(self):
         start_ns = time.monotonic_ns()
         video = audio = reports = at = asked = 0
-        while True:
+        while not self._peer.is_closed and not self._is_stopped:
             elapsed_ns = time.monotonic_ns() - start_ns
             while elapsed_ns >= reports * SECOND_NS:
                 self._report(start_ns, reports * SECOND_NS)

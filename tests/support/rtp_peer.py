@@ -40,7 +40,7 @@ class RtpPeer(asyncio.DatagramProtocol):
         self._rng = SystemRandom()
         self._ufrag, self._pwd = credentials(self._rng)
         self._transport = None
-        self._ice = self._dtls = self._tx = None
+        self._ice = self._dtls = self._tx = self._rx = None
         self._connected = asyncio.Event()
         self._failure = None
         self._seq = {VIDEO_SSRC: secrets.randbelow(30_000), AUDIO_SSRC: secrets.randbelow(30_000)}
@@ -76,6 +76,11 @@ class RtpPeer(asyncio.DatagramProtocol):
             await self._connected.wait()
         if self._failure:
             raise RuntimeError(self._failure)
+
+    @property
+    def is_closed(self):
+        """Whether it can send no more."""
+        return self._transport is None or self._transport.is_closing()
 
     async def close(self, session: aiohttp.ClientSession | None = None):
         if self._timer is not None:
@@ -122,11 +127,21 @@ class RtpPeer(asyncio.DatagramProtocol):
         elif 20 <= data[0] < 64:
             self._dtls.receive(data, now)
         elif len(data) > 1 and 192 <= data[1] <= 223:
-            self.keyframe_requests += data[1] == 206
+            self._receive_rtcp(data)
         self._step()
 
     def error_received(self, exc):
         self._fail(str(exc))
+
+    def _receive_rtcp(self, data):
+        """Counts picture loss indications and full intra requests. Source: RFC 4585 section 6.3, RFC 5104."""
+        if self._rx is None:
+            return
+        compound = self._rx.unprotect_rtcp(data)
+        while len(compound) >= 4:
+            is_feedback, kind = compound[1] == 206, compound[0] & 0x1F
+            self.keyframe_requests += is_feedback and kind in {1, 4}
+            compound = compound[4 * (int.from_bytes(compound[2:4], "big") + 1) :]
 
     def _send_rtp(self, ssrc, pt, rtp_ts, payload, *, marker):
         seq = self._seq[ssrc] & 0xFFFF
@@ -161,7 +176,7 @@ class RtpPeer(asyncio.DatagramProtocol):
                     self._dtls.start(now)
                     self._effects(now)
                 case DtlsConnected(sessions):
-                    self._tx = sessions.tx
+                    self._tx, self._rx = sessions.tx, sessions.rx
                     self._connected.set()
                 case DtlsFailed(code, reason):
                     self._fail(f"{code}: {reason}")

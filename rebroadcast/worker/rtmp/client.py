@@ -28,6 +28,8 @@ _READ_BYTES: Final = 64 * 1024
 _TCP_NOTSENT_LOWAT: Final = 25
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _SEND_ON_CLOSE: Final = struct.pack("ii", 0, 0)
+_SYN_BYTES: Final = 1
+"""The kernel counts the SYN's acknowledgement as a byte (RFC 9293 section 3.4)."""
 _TCPI_BYTES_ACKED: Final = struct.Struct("@120xQ")  # struct tcp_info, linux/tcp.h
 
 
@@ -155,7 +157,7 @@ class RtmpConnection:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCPI_BYTES_ACKED.size)
         if len(info) < _TCPI_BYTES_ACKED.size:
             return 0
-        return int(_TCPI_BYTES_ACKED.unpack(info)[0])
+        return max(int(_TCPI_BYTES_ACKED.unpack(info)[0]) - _SYN_BYTES, 0)
 
     def abort(self) -> None:
         """Resets the connection: nothing that waits is sent any more."""

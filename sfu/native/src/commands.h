@@ -24,6 +24,12 @@ struct AddTransport {
   std::uint32_t transport = 0;
   std::vector<std::string> ufrags;
 };
+// A transport without a path: a local process writes its packets to the sink's other end.
+struct AddInjectedTransport {
+  std::size_t worker = 0;
+  std::uint32_t transport = 0;
+  std::uint32_t sink = 0;
+};
 struct SetUfrags {
   std::uint32_t transport = 0;
   std::vector<std::string> ufrags;
@@ -81,6 +87,7 @@ struct AddTrack {
   std::vector<EncodingEntry> encodings;
   bool nack = false;
   bool twcc = false;
+  bool e2ee = false;  // end-to-end encrypted: nothing may be read of payloads
 };
 struct RemoveTrack {
   std::uint32_t track = 0;
@@ -199,8 +206,9 @@ struct Refused {
 };
 
 using CommandBody =
-    std::variant<std::monostate, AddTransport, SetUfrags, BindPath, UnbindPath, SendDatagram, SetSrtp, SetExtensions,
-                 SetWanted, RemoveTransport, AddTrack, RemoveTrack, ExportTrack, EndExport, ImportTrack, SetTrackEnabled, RequestKeyframe, AddForward, SetForward,
+    std::variant<std::monostate, AddTransport, AddInjectedTransport, SetUfrags, BindPath, UnbindPath, SendDatagram,
+                 SetSrtp, SetExtensions, SetWanted, RemoveTransport, AddTrack, RemoveTrack, ExportTrack, EndExport,
+                 ImportTrack, SetTrackEnabled, RequestKeyframe, AddForward, SetForward,
                  SetForwardSource, SetForwardGate, RemoveForward, AddSink, RemoveSink, AddTap, SetTapGate, RemoveTap,
                  Fence, QueryStats, AddClientTransport, AddGenerator, RemoveGenerator, Refused>;
 

@@ -32,6 +32,7 @@ namespace parley {
   X(stun_delivered)                                                                                            \
   X(dtls_delivered)                                                                                            \
   X(taps_written)                                                                                              \
+  X(injected)                                                                                                  \
   X(link_items_sent)                                                                                           \
   X(link_items_received)                                                                                       \
   X(keyframe_requests_sent)                                                                                    \
@@ -88,6 +89,8 @@ namespace parley {
   X(drop_tcp_unknown)                                                                                          \
   X(drop_tcp_unbound)                                                                                          \
   X(drop_tcp_full)                                                                                             \
+  X(drop_inject_malformed)                                                                                     \
+  X(drop_inject_rate)                                                                                          \
   X(drop_link_full)                                                                                            \
   X(drop_tap_gate_closed)                                                                                      \
   X(drop_tap_full)                                                                                             \

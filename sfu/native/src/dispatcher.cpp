@@ -37,6 +37,10 @@ Parts Dispatcher::plan_add(std::uint64_t number, AddClientTransport body) {
   return plan_transport(number, std::move(body));
 }
 
+Parts Dispatcher::plan_add(std::uint64_t number, AddInjectedTransport body) {
+  return sinks_.contains(body.sink) ? plan_transport(number, body) : refuse("unknown id");
+}
+
 Parts Dispatcher::plan_add(std::uint64_t number, AddTrack body) {
   const TransportRoute* owner = find(transports_, body.transport);
   if (owner == nullptr) {
@@ -125,31 +129,20 @@ Parts Dispatcher::plan_add(std::uint64_t number, AddTap body) {
   return one(worker, std::move(body));
 }
 
-Parts Dispatcher::plan_change(SetForwardSource body) {
+Parts Dispatcher::plan_add(std::uint64_t number, SetForwardSource body) {
   ForwardRoute* forward = find(forwards_, body.forward);
-  if (forward == nullptr) {
+  TrackRoute* source = find(tracks_, body.track);
+  if (forward == nullptr || (source == nullptr && body.track != 0)) {
     return refuse("unknown id");
   }
   Parts parts;
-  const std::uint32_t before = forward->track;
-  if (body.track != 0) {
-    TrackRoute* source = find(tracks_, body.track);
-    const TrackRoute* former = find(tracks_, before);
-    if (source == nullptr) {
-      return refuse("unknown id");
-    }
-    // The worker would refuse it too, but then the link would be there for nothing.
-    if (former != nullptr && former->description != nullptr && source->description != nullptr &&
-        former->description->is_video != source->description->is_video) {
-      return refuse("the new source is of another kind");
-    }
-    if (!link(body.track, *source, forward->worker, parts)) {
-      return refuse("too many tracks of other workers");
-    }
+  if (source != nullptr && !link(body.track, *source, forward->worker, parts)) {
+    return refuse("too many tracks of other workers");
   }
+  source_changes_[number] = {.forward = body.forward, .worker = forward->worker, .before = forward->track};
   forward->track = body.track;
+  forward->change = number;
   parts.push_back({forward->worker, body});
-  unlink(before, forward->worker, parts);
   return parts;
 }
 
@@ -318,8 +311,28 @@ void Dispatcher::forget_forward(std::uint32_t id, Parts& parts) {
   unlink(track, worker, parts);
 }
 
+Parts Dispatcher::accepted(std::uint64_t number) {
+  Parts parts;
+  added_.erase(number);
+  if (const auto at = source_changes_.find(number); at != source_changes_.end()) {
+    unlink(at->second.before, at->second.worker, parts);
+    source_changes_.erase(at);
+  }
+  return parts;
+}
+
 Parts Dispatcher::refused(std::uint64_t number) {
   Parts parts;
+  if (const auto change = source_changes_.find(number); change != source_changes_.end()) {
+    ForwardRoute* forward = find(forwards_, change->second.forward);
+    if (forward != nullptr && forward->change == number) {
+      unlink(std::exchange(forward->track, change->second.before), forward->worker, parts);
+    } else {
+      unlink(change->second.before, change->second.worker, parts);
+    }
+    source_changes_.erase(change);
+    return parts;
+  }
   const auto at = added_.find(number);
   if (at == added_.end()) {
     return parts;

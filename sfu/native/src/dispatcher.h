@@ -40,8 +40,8 @@ class Dispatcher {
   template <typename Body>
   [[nodiscard]] Parts plan(std::uint64_t number, Body body);
 
-  // What an added thing was: known to be here from now on.
-  void accepted(std::uint64_t number) { added_.erase(number); }
+  // A command was done: what it replaced is let go.
+  [[nodiscard]] Parts accepted(std::uint64_t number);
   // A command was refused: what it would have added is forgotten. The parts tidy up where workers had done theirs.
   [[nodiscard]] Parts refused(std::uint64_t number);
 
@@ -73,6 +73,13 @@ class Dispatcher {
     std::uint64_t number = 0;
     std::uint32_t transport = 0;
     std::uint32_t track = 0;  // 0: fed by nothing
+    std::uint64_t change = 0;  // number of the last change of its source
+  };
+  // A forward that is to be fed by another track: it may need either until the worker has answered.
+  struct SourceChange {
+    std::uint32_t forward = 0;
+    std::size_t worker = 0;
+    std::uint32_t before = 0;
   };
   struct SinkRoute {
     std::uint64_t number = 0;
@@ -126,12 +133,13 @@ class Dispatcher {
   Parts plan_transport(std::uint64_t number, Body body);
   Parts plan_add(std::uint64_t number, AddTransport body);
   Parts plan_add(std::uint64_t number, AddClientTransport body);
+  Parts plan_add(std::uint64_t number, AddInjectedTransport body);
   Parts plan_add(std::uint64_t number, AddTrack body);
   Parts plan_add(std::uint64_t number, AddGenerator body);
   Parts plan_add(std::uint64_t number, AddForward body);
   Parts plan_add(std::uint64_t number, AddSink body);
   Parts plan_add(std::uint64_t number, AddTap body);
-  Parts plan_change(SetForwardSource body);
+  Parts plan_add(std::uint64_t number, SetForwardSource body);
   Parts plan_change(SetTrackEnabled body);
   Parts plan_change(RemoveTransport body);
   Parts plan_change(RemoveTrack body);
@@ -157,6 +165,7 @@ class Dispatcher {
   Routes<SinkRoute> sinks_;
   Routes<TapRoute> taps_;
   std::unordered_map<std::uint64_t, std::pair<Kind, std::uint32_t>> added_;  // not answered yet
+  std::unordered_map<std::uint64_t, SourceChange> source_changes_;  // not answered yet
   std::size_t link_count_ = 0;
 };
 

@@ -133,9 +133,7 @@ bool Engine::take_answer(std::uint64_t number, std::string& error) {
     error = std::move(at->second.error);
     joints_.erase(at);
   }
-  if (error.empty()) {
-    dispatcher_->accepted(number);
-  } else if (Parts parts = dispatcher_->refused(number); !closed_) {
+  if (Parts parts = error.empty() ? dispatcher_->accepted(number) : dispatcher_->refused(number); !closed_) {
     submit(0, std::move(parts));
   }
   return true;

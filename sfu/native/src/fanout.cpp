@@ -168,6 +168,9 @@ void Fanout::switch_source(Forward& forward, Gathered& gathered, bool set_marker
   forward.clock_hz = encoding.clock_hz;
   forward.refused_codec = Codec::kUnknown;
   forward.next_report = 0;  // the new clock is told at once
+  if (packet.payload.is_opaque) {
+    keyframes_.request(*track.encodings[packet.encoding], now);  // the decoder needs one to begin with
+  }
   send(forward, gathered, munged, now);
 }
 

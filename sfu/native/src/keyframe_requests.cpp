@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rtcp_sender.h"
+#include "tap.h"
 
 namespace parley {
 
@@ -59,6 +60,13 @@ void KeyframeRequests::send(Encoding& encoding) {
     return;
   }
   Transport& publisher = *encoding.track.publisher;
+  if (publisher.injector != nullptr) {
+    const TapRecord wish{.kind = TapKind::kKeyframeWish, .encoding_index = encoding.index, .ssrc = encoding.ssrc};
+    if (publisher.injector->socket.send_alone(wish)) {
+      context_.counters.add(Counter::keyframe_requests_sent);
+    }
+    return;
+  }
   const bool queued = send_feedback(context_, publisher, [&](Writer& writer) {
     return append_pli(writer, publisher.local_ssrc, encoding.ssrc);
   });

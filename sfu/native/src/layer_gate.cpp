@@ -72,7 +72,10 @@ GateDecision LayerGate::decide(const Packet& packet) {
     return {.verdict = encoding == current_ ? GateVerdict::kDrop : GateVerdict::kIgnore, .set_marker = false};
   }
   if (encoding == wanted_ && encoding != current_) {
-    const bool may_switch = !packet.is_padding_only() && (!is_video_ || packet.payload.keyframe_start);
+    // Of an opaque frame nobody but its decoder can tell whether it is a keyframe.
+    const PayloadInfo& payload = packet.payload;
+    const bool is_start = payload.keyframe_start || (payload.is_opaque && payload.frame_start);
+    const bool may_switch = !packet.is_padding_only() && (!is_video_ || is_start);
     if (may_switch) {
       current_ = encoding;
       highest_spatial_ = 0;

@@ -1,5 +1,5 @@
 // Decides per packet whether a forward sends it: which encoding of a simulcast track, which spatial and temporal layers.
-// Encodings change only at a keyframe; temporal layers come on only at a switch-up point and go off at a frame start.
+// Encodings change only at a keyframe (opaque ones, of which nothing can be read, at any frame); temporal layers come on only at a switch-up point and go off at a frame start.
 // Thread: the worker that owns the forward.
 #pragma once
 

@@ -57,6 +57,32 @@ Refusal Registry::add_transport(const AddTransport& command) {
   return refusal;
 }
 
+Refusal Registry::add_injected_transport(const AddInjectedTransport& command) {
+  Sink* source = sink(command.sink);
+  if (transport(command.transport) != nullptr) {
+    return "transport id in use";
+  }
+  if (source == nullptr) {
+    return "unknown sink";
+  }
+  if (source->injected != nullptr) {
+    return "the sink feeds another transport";
+  }
+  set_injector(make_transport(command.transport), source);
+  return {};
+}
+
+void Registry::set_injector(Transport& transport, Sink* source) {
+  Sink* changed = source == nullptr ? transport.injector : source;
+  if (changed != nullptr) {
+    transport.injector = source;
+    changed->injected = source == nullptr ? nullptr : &transport;
+    if (watcher_ != nullptr) {
+      watcher_->sink_changed(*changed);
+    }
+  }
+}
+
 Refusal Registry::add_client_transport(const AddClientTransport& command) {
   if (transport(command.transport) != nullptr) {
     return "transport id in use";
@@ -237,6 +263,7 @@ Refusal Registry::remove_transport(std::uint32_t id) {
     remove_forward(known->forwards.back()->id);
   }
   release_ufrags(*known);
+  set_injector(*known, nullptr);
   for (std::size_t index = 0; index < Transport::kMaxPaths; ++index) {
     release_path(*known, index);
   }
@@ -280,6 +307,7 @@ std::unique_ptr<Track> Registry::make_track(const AddTrack& command, Transport* 
   auto made = std::make_unique<Track>(command.track, publisher, command.is_video);
   made->nack = command.nack;
   made->twcc = command.twcc;
+  made->e2ee = command.e2ee;
   made->mid = command.mid;
   made->codecs = command.codecs;
   made->pending.reserve(Track::kMaxPending);
@@ -287,6 +315,10 @@ std::unique_ptr<Track> Registry::make_track(const AddTrack& command, Transport* 
     made->encodings.push_back(std::make_unique<Encoding>(*made, static_cast<std::uint8_t>(made->encodings.size()),
                                                          entry, store_config(command), command.codecs[0].clock_hz));
     made->encodings.back()->key = ++last_encoding_key_;
+    if (command.e2ee) {
+      // Keyframes may pass unnoticed: a request is repeated once, not until one is seen.
+      made->encodings.back()->keyframes = KeyframeThrottle(KeyframeConfig{.max_retries = 1});
+    }
   }
   return made;
 }
@@ -399,8 +431,8 @@ Refusal Registry::add_forward(const AddForward& command) {
       (command.rtx_ssrc != 0 && subscriber->forwards_by_ssrc.contains(command.rtx_ssrc))) {
     return "ssrc in use";
   }
-  if (command.gate.slot != 0 && !context_.gates.is_valid(command.gate.slot)) {
-    return "gate slot outside the page";
+  if (const Refusal refusal = check_gate(command.gate, source); !refusal.empty()) {
+    return refusal;
   }
   // RFC 3550 section 5.1: numbering starts at random; in the lower half, so that an early roll-over cannot be taken for
   // a replay (RFC 3711 section 3.3.1).
@@ -426,6 +458,17 @@ Refusal Registry::add_forward(const AddForward& command) {
   attach(*made, *source);
   forwards_.emplace(command.forward, std::move(made));
   return {};
+}
+
+// A gated forward leads outside the room, where nobody has the key.
+Refusal Registry::check_gate(GatePosition gate, const Track* track) const {
+  if (gate.slot == 0) {
+    return {};
+  }
+  if (!context_.gates.is_valid(gate.slot)) {
+    return "gate slot outside the page";
+  }
+  return track != nullptr && track->e2ee ? Refusal("e2ee") : Refusal();
 }
 
 void Registry::attach(Forward& forward, Track& track) {
@@ -463,8 +506,8 @@ Refusal Registry::set_forward_source(const SetForwardSource& command) {
   if (source != nullptr && source->is_video != known->is_video) {
     return "the new source is of another kind";
   }
-  if (command.gate.slot != 0 && !context_.gates.is_valid(command.gate.slot)) {
-    return "gate slot outside the page";
+  if (const Refusal refusal = check_gate(command.gate, source); !refusal.empty()) {
+    return refusal;
   }
   known->gate = command.gate;
   known->begin_gate();
@@ -482,8 +525,8 @@ Refusal Registry::set_forward_gate(const SetForwardGate& command) {
   if (known == nullptr) {
     return "unknown forward";
   }
-  if (command.gate.slot != 0 && !context_.gates.is_valid(command.gate.slot)) {
-    return "gate slot outside the page";
+  if (const Refusal refusal = check_gate(command.gate, known->track); !refusal.empty()) {
+    return refusal;
   }
   if (known->gate != command.gate) {
     known->gate = command.gate;
@@ -535,6 +578,9 @@ Refusal Registry::remove_sink(std::uint32_t id) {
   for (const std::uint32_t tap_id : doomed) {
     remove_tap(tap_id);
   }
+  if (known->injected != nullptr) {
+    set_injector(*known->injected, nullptr);
+  }
   sinks_.erase(id);
   return {};
 }
@@ -556,6 +602,9 @@ Refusal Registry::add_tap(const AddTap& command) {
   }
   if (tap(command.tap) != nullptr) {
     return "tap id in use";
+  }
+  if (source->e2ee) {
+    return "e2ee";
   }
   if (source->taps.size() >= Track::kMaxTaps) {
     return "too many taps";

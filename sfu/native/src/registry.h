@@ -36,6 +36,7 @@ class Registry {
   [[nodiscard]] Transport* transport_of_ufrag(std::string_view ufrag) const;
 
   Refusal add_transport(const AddTransport& command);
+  Refusal add_injected_transport(const AddInjectedTransport& command);
   Refusal add_client_transport(const AddClientTransport& command);
   Refusal set_ufrags(const SetUfrags& command);
   Refusal bind_path(const BindPath& command);
@@ -88,6 +89,8 @@ class Registry {
     virtual void forget(Transport& transport) = 0;
     virtual void forget(const Track& track) = 0;
     virtual void sink_added(Sink& sink) = 0;
+    // What its consumer writes is wanted, or not any more.
+    virtual void sink_changed(Sink& sink) = 0;
   };
   void watch(Watcher& watcher) { watcher_ = &watcher; }
 
@@ -107,8 +110,10 @@ class Registry {
   void keep(std::unique_ptr<Track> track);
   Refusal claim_ufrags(Transport& transport, const std::vector<std::string>& ufrags);
   void release_ufrags(Transport& transport);
+  void set_injector(Transport& transport, Sink* sink);
   void release_path(Transport& transport, std::size_t index);
   Refusal claim_ssrcs(Track& track);
+  [[nodiscard]] Refusal check_gate(GatePosition gate, const Track* track) const;
   void attach(Forward& forward, Track& track);
   void detach(Forward& forward);
 

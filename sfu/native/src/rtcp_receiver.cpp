@@ -79,7 +79,11 @@ void RtcpReceiver::receive_sender_report(Transport& transport, const RtcpMessage
     context_.counters.add(Counter::drop_rtcp_malformed);
     return;
   }
-  const SsrcEntry* entry = transport.ssrcs.find(info->ssrc);
+  take_report(transport, *info, now);
+}
+
+void RtcpReceiver::take_report(Transport& transport, const SenderInfo& report, TimeNs now) {
+  const SsrcEntry* entry = transport.ssrcs.find(report.ssrc);
   if (entry == nullptr || entry->track == nullptr || entry->role != SsrcEntry::Role::kMedia) {
     return;  // before its first packet, or of a retransmission source
   }
@@ -88,10 +92,10 @@ void RtcpReceiver::receive_sender_report(Transport& transport, const RtcpMessage
     return;
   }
   Encoding& encoding = *track.encodings[entry->encoding];
-  encoding.stats.receive_sender_report(info->ntp, now);
-  track.clocks.receive(encoding.index, *info, now);
-  links_.share(track, encoding.index, *info, now);
-  fanout_.tap_report(track, encoding.index, *info, now);
+  encoding.stats.receive_sender_report(report.ntp, now);
+  track.clocks.receive(encoding.index, report, now);
+  links_.share(track, encoding.index, report, now);
+  fanout_.tap_report(track, encoding.index, report, now);
 }
 
 void RtcpReceiver::receive_report_blocks(Transport& transport, const RtcpMessage& message, TimeNs now) {

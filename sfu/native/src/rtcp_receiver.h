@@ -22,6 +22,9 @@ class RtcpReceiver {
   // One SRTCP datagram from a bound path; decrypted in place.
   void receive(Transport& transport, MutableBytes datagram, TimeNs now);
 
+  // A publisher's report, from a compound packet or from a local process.
+  void take_report(Transport& transport, const SenderInfo& report, TimeNs now);
+
  private:
   // Messages read of one compound packet, and sequence numbers answered of it: what a peer may cost us at once.
   static constexpr std::size_t kMaxMessages = 64;

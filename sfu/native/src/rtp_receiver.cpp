@@ -99,16 +99,38 @@ void RtpReceiver::receive(Transport& transport, MutableBytes datagram, TimeNs no
     return;
   }
   const std::uint32_t ssrc = load_u32(datagram, 8);
+  const auto packet = has_room(transport, ssrc) ? decrypt(transport, datagram, now) : std::nullopt;
+  if (packet) {
+    take(transport, ssrc, *packet, now);
+  }
+}
+
+void RtpReceiver::receive_plain(Transport& transport, MutableBytes packet, TimeNs now) {
+  if (packet.size() < 12 || classify(packet) != DatagramKind::kRtp) {
+    context_.counters.add(Counter::drop_rtp_malformed);
+    return;
+  }
+  context_.counters.add(Counter::rtp_received);
+  ++transport.packets_received;
+  transport.bytes_received += packet.size();
+  const std::uint32_t ssrc = load_u32(packet, 8);
+  if (has_room(transport, ssrc)) {
+    note_authentic(context_, transport, now);
+    take(transport, ssrc, packet, now);
+  }
+}
+
+bool RtpReceiver::has_room(Transport& transport, std::uint32_t ssrc) {
   if (transport.ssrcs.find(ssrc) == nullptr && transport.ssrcs.is_full()) {
     context_.counters.add(Counter::drop_ssrc_limit);
-    return;
+    return false;
   }
-  const auto packet = decrypt(transport, datagram, now);
-  if (!packet) {
-    return;
-  }
+  return true;
+}
+
+void RtpReceiver::take(Transport& transport, std::uint32_t ssrc, MutableBytes packet, TimeNs now) {
   SsrcEntry& entry = *transport.ssrcs.claim(ssrc);
-  auto rtp = parse_rtp(*packet);
+  auto rtp = parse_rtp(packet);
   if (!rtp) {
     context_.counters.add(Counter::drop_rtp_malformed);
     return;
@@ -140,7 +162,7 @@ void RtpReceiver::receive(Transport& transport, MutableBytes datagram, TimeNs no
     context_.counters.add(Counter::drop_rtx_empty);  // padding sent to probe the path
     return;
   }
-  const auto original = decapsulate_rtx(*packet, *rtp, codec->pt, source.encoding->ssrc);
+  const auto original = decapsulate_rtx(packet, *rtp, codec->pt, source.encoding->ssrc);
   if (!original) {
     context_.counters.add(Counter::drop_rtx_malformed);
     return;
@@ -219,7 +241,8 @@ void RtpReceiver::receive_media(const Source& source, const RtpView& rtp, const 
                 .codec = codec->codec,
                 .encoding = encoding.index,
                 .repaired = repaired};
-  packet.payload = encoding.peek.peek(codec->codec, rtp, extensions);
+  packet.payload = track.e2ee ? encoding.peek.peek_encrypted(rtp, extensions)
+                              : encoding.peek.peek(codec->codec, rtp, extensions);
   if (!packet.payload.valid) {
     context_.counters.add(Counter::drop_rtp_malformed);
     return;

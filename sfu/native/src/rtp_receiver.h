@@ -25,6 +25,8 @@ class RtpReceiver {
 
   // One SRTP datagram from a bound path; decrypted in place.
   void receive(Transport& transport, MutableBytes datagram, TimeNs now);
+  // One RTP packet of a local process, in the clear.
+  void receive_plain(Transport& transport, MutableBytes packet, TimeNs now);
 
  private:
   // What an SSRC turned out to be.
@@ -34,6 +36,8 @@ class RtpReceiver {
     bool is_rtx = false;
   };
 
+  bool has_room(Transport& transport, std::uint32_t ssrc);
+  void take(Transport& transport, std::uint32_t ssrc, MutableBytes packet, TimeNs now);
   std::optional<MutableBytes> decrypt(Transport& transport, MutableBytes datagram, TimeNs now);
   Source find_source(Transport& transport, SsrcEntry& entry, const RtpView& rtp, const ExtensionTable& extensions);
   Source latch(Transport& transport, SsrcEntry& entry, const RtpView& rtp, const ExtensionTable& extensions);

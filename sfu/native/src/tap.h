@@ -13,6 +13,7 @@ namespace parley {
 
 struct Track;
 struct Sink;
+struct Transport;
 
 struct Tap {
   std::uint32_t id = 0;
@@ -32,6 +33,7 @@ struct Sink {
   std::uint32_t id;
   TapSink socket;
   bool is_dirty = false;  // holds records of the batch at hand
+  Transport* injected = nullptr;  // what the consumer writes is this transport's
   bool is_reported = false;  // its end was told
 };
 

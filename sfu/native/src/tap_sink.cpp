@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -41,9 +42,7 @@ TapSink::TapSink(UniqueFd fd) : fd_(std::move(fd)), buffer_(new std::uint8_t[kMa
   }
 }
 
-void TapSink::append(const TapRecord& record, Bytes body) {
-  std::uint8_t* at = buffer_.get() + used_;
-  const std::size_t size = kHeaderBytes + body.size();
+void TapSink::write_header(std::uint8_t* at, const TapRecord& record, std::size_t size) {
   put<std::uint32_t>(at, static_cast<std::uint32_t>(size));
   put<std::uint8_t>(at, static_cast<std::uint8_t>(record.kind));
   put<std::uint8_t>(at, record.flags);
@@ -54,8 +53,19 @@ void TapSink::append(const TapRecord& record, Bytes body) {
   put<std::uint64_t>(at, record.arrival_ns);
   put<std::uint32_t>(at, record.ssrc);
   put<std::uint32_t>(at, static_cast<std::uint32_t>(record.codec));
-  std::memcpy(at, body.data(), body.size());
+}
+
+void TapSink::append(const TapRecord& record, Bytes body) {
+  const std::size_t size = kHeaderBytes + body.size();
+  write_header(buffer_.get() + used_, record, size);
+  std::memcpy(buffer_.get() + used_ + kHeaderBytes, body.data(), body.size());
   used_ += size;
+}
+
+bool TapSink::send_alone(const TapRecord& record) {
+  std::array<std::uint8_t, kHeaderBytes> bytes{};
+  write_header(bytes.data(), record, bytes.size());
+  return state_ == State::kOpen && send(fd_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
 }
 
 bool TapSink::flush(Loss& loss) {

@@ -13,7 +13,7 @@
 
 namespace parley {
 
-enum class TapKind : std::uint8_t { kRtp = 1, kSenderReport = 2, kLost = 3 };
+enum class TapKind : std::uint8_t { kRtp = 1, kSenderReport = 2, kLost = 3, kKeyframeWish = 4 };
 
 inline constexpr std::uint8_t kTapKeyframe = 1;
 inline constexpr std::uint8_t kTapRepaired = 2;
@@ -51,6 +51,8 @@ class TapSink {
   [[nodiscard]] bool has_room(std::size_t body_bytes) const {
     return used_ + kHeaderBytes + body_bytes <= kMaxDatagram;
   }
+  // Sends a record without a body by itself, ahead of the batch; false when the socket is full.
+  bool send_alone(const TapRecord& record);
   // Appends a record. The caller has checked has_room.
   void append(const TapRecord& record, Bytes body);
 
@@ -73,6 +75,7 @@ class TapSink {
   }
 
  private:
+  static void write_header(std::uint8_t* at, const TapRecord& record, std::size_t size);
   struct RecordOwner {
     std::uint32_t size = 0;
     TapKind kind = TapKind::kRtp;

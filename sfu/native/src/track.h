@@ -97,6 +97,7 @@ struct Track {
   bool is_video;
   bool nack = false;
   bool twcc = false;
+  bool e2ee = false;
   bool enabled = true;
   std::string mid;
   std::vector<CodecEntry> codecs;

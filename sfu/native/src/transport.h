@@ -22,6 +22,7 @@ namespace parley {
 
 struct Track;
 struct Forward;
+struct Sink;
 class ClientReceiver;
 
 // A remote address that proved itself by an authenticated check.
@@ -35,6 +36,7 @@ struct Transport {
   static constexpr std::size_t kMaxTracks = 32;
   static constexpr std::size_t kMaxForwards = 1024;
   static constexpr std::int64_t kDtlsPerSecond = 1000;
+  static constexpr std::int64_t kInjectedPerSecond = 20'000;
   static constexpr std::int64_t kChecksPerSecond = 100;  // browsers send about 20 at most
 
   explicit Transport(std::uint32_t transport_id);
@@ -76,6 +78,8 @@ struct Transport {
   std::unordered_map<std::uint32_t, Forward*> forwards_by_ssrc;  // media and RTX
   std::vector<Forward*> pending_forwards;                        // of the batch at hand
   std::unique_ptr<ClientReceiver> client;                        // client mode only
+  Sink* injector = nullptr;                                      // where its packets come from instead of a path
+  TokenBucket injection_budget{kInjectedPerSecond, kInjectedPerSecond};
 
   std::uint64_t packets_received = 0;
   std::uint64_t bytes_received = 0;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +14,7 @@
 #include <system_error>
 
 #include "demux.h"
+#include "injected_record.h"
 #include "stun_probe.h"
 
 namespace parley {
@@ -184,7 +186,10 @@ void Worker::loop_once() {
         is_woken = true;
         break;
       case Watched::kSink:
-        sink_hung_up(id);
+        receive_injected(id, now);
+        if ((events[static_cast<std::size_t>(index)].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+          sink_hung_up(id);
+        }
         break;
       case Watched::kListener:
         accept(id, now);
@@ -360,6 +365,59 @@ void Worker::sink_added(Sink& sink) {
   event.events = EPOLLRDHUP;  // and EPOLLHUP, EPOLLERR, which always come
   event.data.u64 = tag(Watched::kSink, sink.id);
   (void)epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sink.socket.fd(), &event);
+}
+
+void Worker::sink_changed(Sink& sink) {
+  epoll_event event{};
+  event.events = EPOLLRDHUP;
+  if (sink.injected != nullptr) {
+    event.events |= EPOLLIN;
+    injected_.resize(TapSink::kMaxDatagram);
+  }
+  event.data.u64 = tag(Watched::kSink, sink.id);
+  (void)epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, sink.socket.fd(), &event);
+}
+
+void Worker::receive_injected(std::uint32_t id, TimeNs now) {
+  constexpr int kDatagramsPerLoop = 16;
+  for (int count = 0; count < kDatagramsPerLoop; ++count) {
+    Sink* sink = registry_.sink(id);
+    if (sink == nullptr || sink->injected == nullptr) {
+      return;
+    }
+    const ssize_t got = recv(sink->socket.fd(), injected_.data(), injected_.size(), MSG_DONTWAIT | MSG_TRUNC);
+    if (got <= 0) {
+      return;
+    }
+    if (static_cast<std::size_t>(got) > injected_.size()) {
+      context_.counters.add(Counter::drop_inject_malformed);
+      continue;
+    }
+    take_injected(*sink->injected, MutableBytes(injected_).first(static_cast<std::size_t>(got)), now);
+  }
+}
+
+void Worker::take_injected(Transport& transport, MutableBytes datagram, TimeNs now) {
+  while (!datagram.empty()) {
+    const auto record = take_record(datagram);
+    if (!record) {
+      context_.counters.add(Counter::drop_inject_malformed);
+      return;
+    }
+    if (!transport.injection_budget.take(1, now)) {
+      context_.counters.add(Counter::drop_inject_rate);
+      continue;
+    }
+    context_.counters.add(Counter::injected);
+    const auto report = record->kind == TapKind::kSenderReport ? record->report() : std::nullopt;
+    if (record->kind == TapKind::kRtp) {
+      rtp_.receive_plain(transport, record->body, now);
+    } else if (report) {
+      rtcp_.take_report(transport, *report, now);
+    } else {
+      context_.counters.add(Counter::drop_inject_malformed);
+    }
+  }
 }
 
 void Worker::receive_for_test(std::uint32_t socket, const Endpoint& from, MutableBytes data, TimeNs now) {

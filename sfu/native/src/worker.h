@@ -87,11 +87,14 @@ class Worker : private Registry::Watcher {
   void tick(TimeNs now);
   [[nodiscard]] TimeNs deadline(TimeNs now) const;
   void sink_hung_up(std::uint32_t sink);
+  void receive_injected(std::uint32_t sink, TimeNs now);
+  void take_injected(Transport& transport, MutableBytes datagram, TimeNs now);
   [[nodiscard]] StatsEvent collect_stats(std::uint64_t ack);
 
   void forget(Transport& transport) override;
   void forget(const Track& track) override;
   void sink_added(Sink& sink) override;
+  void sink_changed(Sink& sink) override;
 
   std::vector<std::unique_ptr<UdpSocket>> sockets_;
   std::vector<std::unique_ptr<TcpListener>> listeners_;
@@ -108,6 +111,7 @@ class Worker : private Registry::Watcher {
   StunGuard stun_guard_;
   Generators generators_;
   ReceiveBatch batch_;
+  std::vector<std::uint8_t> injected_;  // one datagram; allocated when somebody injects
 
   CommandQueue<Command> commands_{kMaxCommands};
   WorkerDoor& door_;

@@ -27,6 +27,7 @@ void Worker::execute(Command& command, TimeNs now) {
     Refusal operator()(std::monostate) const { return "empty command"; }
     Refusal operator()(const Refused& body) const { return body.reason; }
     Refusal operator()(const AddTransport& body) const { return worker.registry_.add_transport(body); }
+    Refusal operator()(const AddInjectedTransport& body) const { return worker.registry_.add_injected_transport(body); }
     Refusal operator()(const AddClientTransport& body) const { return worker.registry_.add_client_transport(body); }
     Refusal operator()(const SetUfrags& body) const { return worker.registry_.set_ufrags(body); }
     Refusal operator()(const BindPath& body) const { return worker.registry_.bind_path(body); }

@@ -217,6 +217,7 @@ TEST(a_forward_changes_to_a_source_of_another_worker_and_back) {
   pair.speak(1, 5);
   CHECK(pair.hears(5));
   CHECK_EQ(pair.house.run(SetForwardSource{20, 11, {}}), "");
+  CHECK_EQ(pair.house.run(Fence{0}), "");  // the link's end was queued with the answer
   pair.speak(6, 5);
   CHECK(test::until([&] { return pair.house.counter("rtp_received", 0) == 10; }));
   CHECK_EQ(pair.house.counter("link_items_sent", 0), 5);

@@ -45,6 +45,7 @@ async def test_a_real_server_takes_and_records_what_is_published(server):
         for packet in encoder.encode(frame):
             connection.send_video(flv.avc_frame(bytes(packet), is_keyframe=packet.is_keyframe), index * 66)
     await until(lambda: connection.acknowledged_bytes() >= connection.queued_bytes)
+    assert connection.acknowledged_bytes() == connection.queued_bytes
     assert connection.backlog_bytes() == 0
     await connection.aclose()
     await until(lambda: server.recordings and server.recordings[0].stat().st_size > 500)

@@ -226,6 +226,22 @@ std::optional<DependencyDescriptor> DependencyReader::read(Bytes extension) {
   return descriptor;
 }
 
+std::optional<PayloadInfo> peek_descriptor(bool marker, Bytes dependency_descriptor, DependencyReader& reader) {
+  const auto descriptor = reader.read(dependency_descriptor);
+  if (!descriptor) {
+    return std::nullopt;
+  }
+  PayloadInfo info;
+  info.valid = true;
+  info.keyframe_start = descriptor->start_of_frame && descriptor->spatial == 0 && descriptor->has_structure;
+  apply_descriptor(*descriptor, *reader.structure(), info);
+  info.picture.has_frame_number = true;
+  info.picture.picture_id = descriptor->frame_number;
+  info.picture.keeps_holes = true;
+  info.frame_end = info.frame_end || marker;
+  return info;
+}
+
 PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, DependencyReader& reader) {
   if (payload.size() < 2) {
     return {};  // an aggregation header without an OBU

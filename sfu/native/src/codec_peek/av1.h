@@ -58,6 +58,10 @@ class DependencyReader {
   bool has_structure_ = false;
 };
 
+// What the dependency descriptor tells by itself, of any codec; nothing without one that can be read.
+[[nodiscard]] std::optional<PayloadInfo> peek_descriptor(bool marker, Bytes dependency_descriptor,
+                                                         DependencyReader& reader);
+
 // `dependency_descriptor`: the extension's bytes, empty when the packet has none.
 [[nodiscard]] PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, DependencyReader& reader);
 

@@ -38,12 +38,32 @@ PayloadInfo CodecPeek::peek_h264_frame(const RtpView& rtp) {
     return info;
   }
   // H.264 marks no frame start in the packet: the first packet with a new timestamp is one.
-  info.frame_start = !has_timestamp_ || rtp.timestamp != last_timestamp_;
-  last_timestamp_ = rtp.timestamp;
-  has_timestamp_ = true;
+  info.frame_start = starts_picture(rtp);
   // Where parameter sets come in band, an IDR slice without them is no place to start decoding.
   sends_sps_ = sends_sps_ || info.has_sps;
   info.keyframe_start = info.has_sps || (info.keyframe_start && !sends_sps_);
+  return info;
+}
+
+bool CodecPeek::starts_picture(const RtpView& rtp) {
+  const bool is_new = !has_timestamp_ || rtp.timestamp != last_timestamp_;
+  last_timestamp_ = rtp.timestamp;
+  has_timestamp_ = true;
+  return is_new;
+}
+
+PayloadInfo CodecPeek::peek_encrypted(const RtpView& rtp, const ExtensionTable& extensions) {
+  PayloadInfo info;
+  info.valid = true;
+  if (rtp.payload_size == 0) {
+    return info;
+  }
+  if (const auto told = peek_descriptor(rtp.marker, extensions.get(rtp, Extension::kDependencyDescriptor), av1_)) {
+    return *told;
+  }
+  info.is_opaque = true;
+  info.frame_start = starts_picture(rtp);
+  info.frame_end = rtp.marker;
   return info;
 }
 

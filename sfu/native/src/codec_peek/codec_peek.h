@@ -14,10 +14,14 @@ class CodecPeek {
  public:
   // A padding-only packet is `valid` with nothing else set. Codec::kUnknown is not valid.
   [[nodiscard]] PayloadInfo peek(Codec codec, const RtpView& rtp, const ExtensionTable& extensions);
+  // The same for a payload that is encrypted end to end: header and extensions alone.
+  [[nodiscard]] PayloadInfo peek_encrypted(const RtpView& rtp, const ExtensionTable& extensions);
   void reset() { *this = CodecPeek{}; }
 
  private:
   PayloadInfo peek_h264_frame(const RtpView& rtp);
+  // No packet of this timestamp came before.
+  bool starts_picture(const RtpView& rtp);
 
   DependencyReader av1_;
   std::uint32_t last_timestamp_ = 0;

@@ -31,6 +31,7 @@ struct PayloadInfo {
   bool switch_up = false;       // later frames of higher temporal layers need no earlier ones of those layers
   bool temporal_sync = false;   // this frame's temporal layer may be switched on at this packet
   bool spatial_sync = false;    // with SVC: this frame's spatial layer may be switched on at this packet
+  bool is_opaque = false;       // end-to-end encrypted, and no header extension tells of layers or keyframes
   bool has_sps = false;         // H.264: carries a sequence parameter set
   std::uint8_t spatial = 0;     // SVC layer inside this encoding; 0 without SVC
   std::uint8_t temporal = 0;

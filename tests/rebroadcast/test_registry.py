@@ -1,0 +1,161 @@
+"""Partner sites and destinations: what is taken, what is kept of it, and what is ever told again."""
+
+import pytest
+import structlog
+
+from rebroadcast import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
+from rebroadcast.registry import Registry
+from rebroadcast.url_policy import UrlPolicy
+from store import Store, StoreConfig
+
+KEY = "canary-4f1c-key-of-the-stream-9b2e"
+PARTNER = {
+    "name": "Partner TV",
+    "site": "partner.example",
+    "policy_url": "https://partner.example/privacy",
+    "uses": ["live"],
+    "terms_version": "2026-11",
+}
+HERE = "rtmp://127.0.0.1/live"
+
+
+@pytest.fixture
+async def store(tmp_path):
+    store = await Store.open(StoreConfig(data_dir=tmp_path))
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def registry(store):
+    return Registry(store, UrlPolicy(allow_private=True))
+
+
+@pytest.fixture
+async def partner(registry):
+    return (await registry.add_partner(**PARTNER)).id
+
+
+def destination(partner_id, **more):
+    made = {"name": "Main", "partner": partner_id, "kind": "rtmp", "url": HERE, "key": KEY, "rooms": ()}
+    return made | more
+
+
+async def test_a_stream_key_is_sealed_on_disk_and_masked_everywhere_else(registry, store, partner, tmp_path):
+    with structlog.testing.capture_logs() as logs:
+        added = await registry.add_destination(**destination(partner))
+        at_the_end = await registry.add_destination(**destination(partner, url=f"{HERE}/{KEY}", key=None))
+        listed = await registry.destinations()
+        for wrong in ({"url": "rtmp://h:22/live"}, {"partner": "pt_none"}, {"name": ""}, {"kind": "srt"}):
+            with pytest.raises((BroadcastInvalid, BroadcastNotFound)) as refusal:
+                await registry.add_destination(**destination(partner, **wrong))
+            assert KEY not in str(refusal.value)
+    assert (
+        (added.shown_url, added.key_hint) == (at_the_end.shown_url, at_the_end.key_hint) == (HERE, KEY[-4:])
+    )
+    assert listed == [added, at_the_end]
+    assert KEY not in f"{listed!r} {logs!r}"
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"partner.example" in kept, "the control: what is not secret can be found"
+    assert KEY.encode() not in kept
+    (row, _), *_ = await registry.chosen([added.id], "any")
+    assert row.key.reveal() == KEY
+    assert KEY not in f"{row!r}"
+
+
+async def test_a_destination_lasts_until_it_is_removed_and_its_partner_longer(registry, partner):
+    added = await registry.add_destination(**destination(partner))
+    with pytest.raises(BroadcastConflict):
+        await registry.remove_partner(partner)
+    await registry.remove_destination(added.id)
+    with pytest.raises(BroadcastNotFound):
+        await registry.remove_destination(added.id)
+    await registry.remove_partner(partner)
+    with pytest.raises(BroadcastNotFound):
+        await registry.remove_partner(partner)
+    assert (await registry.partners(), await registry.destinations()) == ([], [])
+
+
+async def test_a_site_is_registered_once(registry, partner):
+    with pytest.raises(BroadcastConflict):
+        await registry.add_partner(**PARTNER)
+    other = await registry.add_partner(**PARTNER | {"site": " Other.Example "})
+    assert other.site == "other.example"
+    assert [one.id for one in await registry.partners()] == [partner, other.id]
+
+
+async def test_a_room_sees_what_is_for_it_or_for_all(registry, partner):
+    for rooms in ((), ("stage",), ("other",)):
+        await registry.add_destination(**destination(partner, name=f"for {rooms}", rooms=rooms))
+    assert [info.rooms for info in await registry.destinations(room="stage")] == [(), ("stage",)]
+    everywhere = [info.id for info in await registry.destinations()]
+    assert len(await registry.chosen(everywhere[:2], "stage")) == 2
+    with pytest.raises(BroadcastNotFound):
+        await registry.chosen(everywhere, "stage")
+    for ids in ([], everywhere[:1] * 2):
+        with pytest.raises(BroadcastInvalid):
+            await registry.chosen(ids, "stage")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"uses": []},
+        {"uses": ["live", "sale"]},
+        {"policy_url": "ftp://partner.example"},
+        {"policy_url": "http://[::1"},
+        {"policy_url": ""},
+        {"terms_version": "  "},
+        {"name": ""},
+        {"name": "a\u0000b"},
+        {"name": "x" * 101},
+        {"site": ""},
+        {"site": "a b"},
+        {"site": "https://partner.example"},
+        {"site": "x" * 254},
+    ],
+)
+async def test_a_partner_that_is_not_as_described_is_refused(registry, change):
+    with pytest.raises(BroadcastInvalid):
+        await registry.add_partner(**PARTNER | change)
+    assert await registry.partners() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"url": None},
+        {"url": ""},
+        {"url": "rtmp://127.0.0.1/"},
+        {"url": "rtmp://127.0.0.1", "key": None},
+        {"url": "rtmp://127.0.0.1/live", "key": None},
+        {"url": "rtmp://[::1/live"},
+        {"url": "rtmp://127.0.0.1:port/live"},
+        {"url": "rtmp://127.0.0.1:0/live"},
+        {"url": "rtmp://user:secret@127.0.0.1/live"},
+        {"url": "rtmp://127.0.0.1/live?token=1"},
+        {"url": "rtmp://127.0.0.1/live#part"},
+        {"url": "http://127.0.0.1/live"},
+        {"url": "live"},
+        {"url": "rtmp://127.0.0.1/li ve"},
+        {"key": "with space"},
+        {"key": "line\nbreak"},
+        {"key": "x" * 501},
+        {"kind": "hls"},
+        {"kind": "hls", "url": None},
+        {"kind": "srt"},
+        {"name": "\u202e"},
+    ],
+)
+async def test_a_destination_that_cannot_be_served_is_refused(registry, partner, change):
+    with pytest.raises(BroadcastInvalid):
+        await registry.add_destination(**destination(partner, **change))
+    assert await registry.destinations() == []
+
+
+async def test_what_follows_the_question_mark_is_part_of_a_key_that_ends_the_url(registry, partner):
+    added = await registry.add_destination(
+        **destination(partner, url="rtmp://127.0.0.1/live/key?token=secret&x=1", key=None)
+    )
+    (row, _), *_ = await registry.chosen([added.id], "any")
+    assert (row.url, row.key.reveal()) == (HERE, "key?token=secret&x=1")

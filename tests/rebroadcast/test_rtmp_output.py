@@ -1,0 +1,250 @@
+"""One RTMP destination against a real server: what it reports, what it survives, how it ends."""
+
+import asyncio
+import time
+from random import Random
+
+import av
+import pytest
+
+from media.canvas import Canvas
+from media.gates import GatePage
+from rebroadcast.worker.encode import AudioEncoder, EncodedVideo, VideoEncoder, VideoFormat
+from rebroadcast.worker.feed import Epoch, FeedItem
+from rebroadcast.worker.messages import OutputConfig
+from rebroadcast.worker.rtmp import amf0
+from rebroadcast.worker.rtmp.chunk import ChunkReader, MessageType
+from rebroadcast.worker.rtmp.session import HANDSHAKE_BYTES
+from rebroadcast.worker.rtmp_output import RtmpOutput
+from tests.support.rtmp_server import RtmpServer, free_port
+
+FPS, EPOCH = 15, 1
+
+
+class Stage:
+    """A running output that is fed with pictures in real time."""
+
+    def __init__(self, page, audio, video, port, url):
+        self.page, self.video = page, video
+        self.said = []
+        self.index = 0
+        self.output = RtmpOutput(
+            OutputConfig("site", "rtmp", url, (("127.0.0.1", port),)),
+            audio,
+            Epoch(page, EPOCH),
+            self.said.append,
+            metadata={"encoder": "Parley"},
+            rng=Random(1),
+            clock=time.monotonic,
+        )
+        self.task = asyncio.create_task(self.output.run())
+
+    @property
+    def states(self):
+        return [message.state for message in self.said]
+
+    def frames(self, encoder=None):
+        encoder = encoder or self.video
+        width, height = encoder.format.size
+        picture = Canvas(width, height).to_frame()
+        self.index += 1
+        return encoder.encode(picture, self.index, is_keyframe=self.index % 5 == 1)
+
+    async def feed_until(self, condition, what, *, encoder=None, patience_s=15.0):
+        deadline = time.monotonic() + patience_s
+        while not condition():
+            assert time.monotonic() < deadline, f"never: {what}, only {self.said[-3:]}"
+            for frame in self.frames(encoder):
+                self.output.feed(FeedItem(frame, self.page.read(EPOCH), frozenset()))
+            await asyncio.sleep(1 / FPS)
+
+    async def flood(self):
+        """More than the kernels of both sides hold."""
+        connection = self.output._connection
+        data = b"\0\0\0\1\x41" + bytes([0x9A]) * 200_000
+        for index in range(200):
+            at = EncodedVideo(data, 10**6 + index, 6000, False, self.video.format)
+            self.output.feed(FeedItem(at, 1, frozenset()))
+            await asyncio.sleep(0.002)
+            if connection.backlog_bytes() > 500_000:
+                return
+        raise AssertionError("the site took it all")
+
+
+class Wiretap:
+    """A listener that hands everything on to the site, and keeps what the publisher said."""
+
+    def __init__(self, port):
+        self._port = port
+        self._heard = bytearray()
+        self._tasks = []
+
+    async def start(self):
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        return self._server.sockets[0].getsockname()[1]
+
+    async def stop(self):
+        self._server.close()
+        await asyncio.gather(*self._tasks)
+
+    def messages(self):
+        return ChunkReader().receive(bytes(self._heard[1 + 2 * HANDSHAKE_BYTES :]))
+
+    async def _take(self, reader, writer):
+        there_reader, there = await asyncio.open_connection("127.0.0.1", self._port)
+        self._tasks += [
+            asyncio.create_task(self._copy(reader, there, self._heard)),
+            asyncio.create_task(self._copy(there_reader, writer, bytearray())),
+        ]
+
+    async def _copy(self, source, sink, kept):
+        while data := await source.read(65_536):
+            kept += data
+            sink.write(data)
+        sink.close()
+        await sink.wait_closed()
+
+
+@pytest.fixture
+async def stage(tmp_path):
+    made = []
+    page, audio = GatePage.create(4), AudioEncoder(bps=64_000)
+    page.store_open(EPOCH, 1)
+    video = VideoEncoder(width=320, height=180, fps=FPS, bps=300_000)
+
+    def make(port, url=None):
+        made.append(Stage(page, audio, video, port, url or f"rtmp://127.0.0.1:{port}/live/key"))
+        return made[-1]
+
+    yield make
+    for stage in made:
+        await stage.output.close()
+        async with asyncio.timeout(2):
+            await stage.task
+    video.close()
+    audio.close()
+    page.close()
+
+
+@pytest.fixture
+async def server(tmp_path):
+    server = RtmpServer(tmp_path)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+async def test_the_bytes_that_a_live_site_takes_are_reported_while_it_takes_them(stage, server):
+    site = stage(server.port)
+    await site.feed_until(lambda: "live" in site.states, "live")
+    known = site.said[-1].bytes_acknowledged
+    await site.feed_until(lambda: site.said[-1].bytes_acknowledged > known + 1000, "more bytes")
+    assert site.states == sorted(site.states, key=["connecting", "live"].index)
+
+
+async def test_a_site_that_took_no_media_yet_is_not_live(stage, server):
+    site = stage(server.port)
+    async with asyncio.timeout(5):
+        while site.output._connection is None:  # noqa: ASYNC110 (the state of another task)
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.6)
+    assert site.states == ["connecting"]
+    await site.feed_until(lambda: "live" in site.states, "live")
+    assert site.output._format is not None
+
+
+async def test_a_polite_end_stops_the_task_by_itself(stage, server):
+    site = stage(server.port)
+    await site.feed_until(lambda: "live" in site.states, "live")
+    await site.output.close()
+    async with asyncio.timeout(1):
+        await site.task
+    assert site.states[-1] == "stopped"
+
+
+async def test_a_site_is_told_the_size_of_each_format_before_its_pictures(stage, server):
+    wiretap = Wiretap(server.port)
+    site = stage(await wiretap.start(), server.url("key"))
+    await site.feed_until(lambda: site.index > 20 and "live" in site.states, "pictures")
+    other = VideoEncoder(width=160, height=90, fps=FPS, bps=300_000)
+    mark = site.index
+    await site.feed_until(lambda: site.index > mark + 30, "smaller pictures", encoder=other)
+    await site.output.close()
+    await wiretap.stop()
+    await server.stop()
+    told = [
+        amf0.decode(message.payload)[2]
+        for message in wiretap.messages()
+        if message.type_id == MessageType.DATA_AMF0
+    ]
+    assert [(values["width"], values["height"]) for values in told] == [(320.0, 180.0), (160.0, 90.0)]
+    assert all(values["encoder"] == "Parley" for values in told)
+    with av.open(str(server.recordings[0])) as recording:
+        sizes = [(frame.width, frame.height) for frame in recording.decode(video=0)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert set(sizes) == {(320, 180), (160, 90)}
+    other.close()
+
+
+async def test_parameters_that_flv_cannot_carry_end_the_connection_and_say_why(stage, server):
+    site = stage(server.port)
+    await site.feed_until(lambda: "live" in site.states, "live")
+    (key,) = site.video.encode(Canvas(320, 180).to_frame(), 10_000, is_keyframe=True)
+    without_pps = VideoFormat(b"\0\0\0\1\x67\x42\xc0\x0d\xff", key.format.stream, key.format.owner)
+    site.output.feed(FeedItem(EncodedVideo(key.data, key.pts, 6000, True, without_pps), 1, frozenset()))
+    await site.feed_until(lambda: "backing_off" in site.states, "the truth")
+    reason = next(message.reason for message in site.said if message.state == "backing_off")
+    assert "PPS" in reason
+    await site.feed_until(lambda: site.states[-1] == "live", "live again")
+
+
+async def test_frames_that_come_while_a_connection_ends_are_dropped_without_an_error(stage, server):
+    site = stage(server.port)
+    await site.feed_until(lambda: "live" in site.states, "live")
+    stopping = asyncio.create_task(server.stop())
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline and site.states[-1] == "live":
+        for frame in site.frames():
+            site.output.feed(FeedItem(frame, 1, frozenset()))
+        await asyncio.sleep(0)
+    await stopping
+    await site.feed_until(lambda: "backing_off" in site.states, "the end")
+    assert not site.task.done()
+
+
+async def test_what_was_sent_before_a_cut_is_taken_back_when_the_site_does_not_take_it(stage, server):
+    site = stage(server.port)
+    await site.feed_until(lambda: "live" in site.states, "live")
+    server.freeze()
+    try:
+        await site.flood()
+        site.page.store_open(EPOCH, 2)
+        began = time.monotonic()
+        await site.output.cut(2)
+        assert 0.05 < time.monotonic() - began < 0.4
+        assert site.output._connection is None
+    finally:
+        server.thaw()
+    await site.feed_until(lambda: "backing_off" in site.states, "the truth")
+    assert "revocation" in next(m.reason for m in site.said if m.state == "backing_off")
+    await site.feed_until(lambda: site.states[-1] == "live", "live again")
+
+
+async def test_a_site_that_takes_nothing_is_shown_as_degraded(stage, server):
+    site = stage(server.port)
+    await site.feed_until(lambda: "live" in site.states, "live")
+    server.freeze()
+    try:
+        await site.flood()
+        await site.feed_until(lambda: site.states[-1] == "degraded", "degraded")
+    finally:
+        server.thaw()
+    await site.feed_until(lambda: site.states[-1] == "live", "live again")
+
+
+async def test_a_host_that_moves_is_followed(stage, server):
+    closed = free_port()
+    site = stage(closed)
+    await site.feed_until(lambda: "backing_off" in site.states, "no connection")
+    site.output.move((("127.0.0.1", server.port),))
+    await site.feed_until(lambda: site.states[-1] == "live", "live")
