@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fit_grid, order_tiles } from "../../web/room/layout.js";
+import { fit_grid, order_tiles, picture_height } from "../../web/room/layout.js";
 
 const GAP = 10;
 
@@ -29,4 +29,14 @@ test("when not all fit, those who spoke last are shown, in their old order", () 
   const spoke_at = new Map([["d", 5], ["b", 9]]);
   assert.deepEqual(order_tiles(["a", "b", "c", "d"], { spoke_at, fitting: 2 }).slice(0, 2), ["b", "d"]);
   assert.deepEqual(order_tiles(["a", "b"], { spoke_at, fitting: 2 }), ["a", "b"]);
+});
+
+test("a picture is asked for in few steps, and no smaller than it is shown", () => {
+  assert.equal(picture_height(100), 180);
+  assert.equal(picture_height(360), 360);
+  assert.equal(picture_height(361), 540);
+  assert.equal(picture_height(200, 2), 540);
+  assert.equal(picture_height(9000, 3), 2160);
+  assert.equal(picture_height(0), null);
+  assert.equal(picture_height(undefined), null);
 });

@@ -32,3 +32,12 @@ export function order_tiles(ids, { spoke_at, fitting }) {
   const visible = new Set(shown);
   return [...ids.filter((id) => visible.has(id)), ...ids.filter((id) => !visible.has(id))];
 }
+
+const HEIGHTS = [90, 180, 360, 540, 720, 1080, 2160];
+
+/** The pixels that a picture shown at `css_height` needs, in few steps so that small changes of a page ask for nothing; null when it is not laid out. */
+export function picture_height(css_height, pixel_ratio = 1) {
+  if (!css_height) return null;
+  const needed = css_height * Math.min(pixel_ratio, 2);
+  return HEIGHTS.find((height) => height >= needed) ?? HEIGHTS.at(-1);
+}

@@ -3,6 +3,7 @@ import { LevelMeter, list_devices, open_camera, open_microphone, open_screen } f
 import { recall, remember } from "../ui/storage.js";
 
 const PREFERENCES = "parley.devices";
+const LAYERED_HEIGHT = 360;
 
 /**
  * This person's microphone, camera and screen: what is open, what is on, and its way into the room.
@@ -154,7 +155,12 @@ export class LocalMedia extends Emitter {
   // Publish whatever is open and is not published yet.
   async #publish_open() {
     if (!this.#room.may("publish")) return;
-    const open = [{ media: this.mic, source: "mic", muted: !this.mic_on }, { media: this.camera, source: "camera" }];
+    // A small picture is not worth several encodings.
+    const simulcast = (this.camera?.getSettings().height ?? 0) >= LAYERED_HEIGHT;
+    const open = [
+      { media: this.mic, source: "mic", muted: !this.mic_on },
+      { media: this.camera, source: "camera", options: { simulcast } },
+    ];
     const wanted = open.filter(({ media, source }) => media && !this.#is_published(source));
     if (wanted.length) await this.#room.publish_all(wanted);
   }

@@ -1,7 +1,7 @@
 import { by_id, el, fill } from "../ui/dom.js";
 import { icon } from "../ui/icons.js";
 import { use_words } from "../ui/text.js";
-import { fit_grid, order_tiles } from "./layout.js";
+import { fit_grid, order_tiles, picture_height } from "./layout.js";
 import { Tile } from "./tile.js";
 
 const GAP = 10;
@@ -16,7 +16,7 @@ export class Stage {
   #tiles = new Map();
   #screens = new Map();
   #spoke_at = new Map();
-  #paused = new Set();
+  #asked = new Map();
   #pinned = null;
   #more = el("li", { class: "tile tile-more", hidden: true });
   #grid = by_id("grid");
@@ -200,7 +200,7 @@ export class Stage {
     this.#grid.style.setProperty("--tile-height", `${fit.height}px`);
     this.#grid.classList.toggle("grid-large", fit.height > 300);
     by_id("alone").hidden = this.#tiles.size > 1 || strip;
-    this.#pause_hidden(visible);
+    this.#ask_for_pictures(visible);
   }
 
   #show_spotlight() {
@@ -235,15 +235,17 @@ export class Stage {
       el("figcaption", {}, icon("pin"), tile.name, el("button", { class: "link-button", type: "button", on_click: () => this.pin(id) }, "Unpin")));
   }
 
-  // Cameras of tiles that are not on the page are paused at the server.
-  #pause_hidden(visible) {
+  // What is not on the page is paused at the server; of the rest no larger picture comes than the tile shows.
+  #ask_for_pictures(visible) {
     for (const { track, participant, source } of this.#room.received) {
       if (source !== "camera") continue;
-      const wanted = visible.has(participant) || participant === this.#pinned;
-      if (wanted === !this.#paused.has(track)) continue;
-      if (wanted) this.#paused.delete(track);
-      else this.#paused.add(track);
-      this.#room.set_subscription(track, { enabled: wanted }).catch(() => {});
+      const is_pinned = participant === this.#pinned;
+      const enabled = is_pinned || visible.has(participant);
+      const height = is_pinned ? null : picture_height(this.#tiles.get(participant)?.element.clientHeight, devicePixelRatio);
+      const wish = `${enabled} ${height}`;
+      if ((this.#asked.get(track) ?? "true null") === wish) continue;
+      this.#asked.set(track, wish);
+      this.#room.set_subscription(track, { enabled, height }).catch(() => {});
     }
   }
 }

@@ -61,6 +61,11 @@ export class OwnMedia extends Emitter {
     if (media && source === "mic") media.enabled = !this.#mute_of(source).muted;
   }
 
+  /** Let only these encodings of an own track send. */
+  async want_layers(track, rids) {
+    await this.#publisher.want_layers(track, rids);
+  }
+
   /** End a published source. */
   async unpublish(source) {
     this.#mutes.delete(source);

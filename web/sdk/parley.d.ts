@@ -190,6 +190,7 @@ export interface RoomEvents {
   /** The server took a newer token. */
   token_renewed: { token_expires_at: number };
   codec_unsupported: { track: number; codec: string };
+  layer: { track: number; state: "active" | "paused" | "starved"; spatial: number | null; temporal: number | null };
   goaway: { reason: string };
   media_state: { direction: "send" | "receive"; state: RTCPeerConnectionState };
   /** Every 3 s while connected. */
@@ -241,7 +242,10 @@ export class Room {
   replace(source: Source, media: MediaStreamTrack | null): Promise<void>;
   unpublish(source: Source): Promise<void>;
   set_muted(source: Source, muted: boolean): Promise<void>;
-  set_subscription(track: number, wanted: { enabled?: boolean; spatial?: number | null; temporal?: number | null }): Promise<void>;
+  set_subscription(
+    track: number,
+    wanted: { enabled?: boolean; spatial?: number | null; temporal?: number | null; height?: number | null; priority?: number | null },
+  ): Promise<void>;
 
   chat(text: string): Promise<{ id: string; at_ms: number }>;
 

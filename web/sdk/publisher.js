@@ -82,6 +82,20 @@ export class Publisher extends Emitter {
     await sending.transceiver?.sender.replaceTrack(media);
   }
 
+  /** Let only these encodings of a simulcast track send; the others rest until they are named again. */
+  want_layers(track, rids) {
+    return this.#steps.run(async () => {
+      const sending = this.sendings().find((one) => one.track === track);
+      const sender = sending?.transceiver?.sender;
+      if (!sender) return;
+      const parameters = sender.getParameters();
+      const layered = parameters.encodings.filter(({ rid }) => rid);
+      if (layered.every((encoding) => encoding.active === rids.includes(encoding.rid))) return;
+      for (const encoding of layered) encoding.active = rids.includes(encoding.rid);
+      await sender.setParameters(parameters);
+    });
+  }
+
   /** End a source. */
   remove(source) {
     return this.#steps.run(async () => {

@@ -141,8 +141,8 @@ export class Room extends Emitter {
   // --- others' media ---
 
   /** Pause or resume a received track, and ask for a layer (0 is the lowest; null the best). */
-  async set_subscription(track, { enabled = true, spatial = null, temporal = null } = {}) {
-    await this.#call("subscription", { track, enabled, spatial, temporal });
+  async set_subscription(track, { enabled = true, spatial = null, temporal = null, height = null, priority = null } = {}) {
+    await this.#call("subscription", { track, enabled, spatial, temporal, height, priority });
   }
 
   // --- words ---
@@ -307,6 +307,8 @@ export class Room extends Emitter {
     speakers: (params) => this.emit("speakers", params),
     token_expiring: () => this.#renewal.remind(),
     codec_unsupported: (params) => this.emit("codec_unsupported", params),
+    layer: (params) => this.emit("layer", params),
+    layers_wanted: ({ track, rids }) => this.#connections.own.want_layers(track, rids).catch((error) => this.emit("error", error)),
     goaway: ({ reason, reconnect_after_s }) => {
       this.#signalling.hold_off(reconnect_after_s ?? 0);
       this.emit("goaway", { reason });
