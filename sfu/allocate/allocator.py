@@ -146,8 +146,11 @@ class Allocator:
         video = self._videos.get(track)
         if video is None or video.wish.is_paused:
             return None
-        is_bounded = video.wish.spatial is not None or video.wish.height is not None
-        return video.ladder[-1].spatial if video.ladder and is_bounded else BEST
+        top = video.ladder[-1] if video.ladder else None
+        if top is not None and video.wish.height is not None and top.height >= video.wish.height:
+            return top.spatial
+        # No layer that is there covers the wish: one that rests, or is not sent yet, may.
+        return BEST if video.wish.spatial is None else video.wish.spatial
 
     def _climbable(self, wish: Wish) -> tuple[Layer, ...]:
         return ladder_of(self._layers.get(wish.track, ()), wish)

@@ -48,7 +48,7 @@ class Received:
 
 _LIVELY = """
 (() => {
-  const [width, height, fps] = %s;
+  const [width, height, fps] = SIZE;
   navigator.mediaDevices.getUserMedia = async (wanted) => {
     const stream = new MediaStream();
     if (wanted.video) {
@@ -59,10 +59,12 @@ _LIVELY = """
       setInterval(() => {
         // A moving picture that takes bits: bands of fresh noise over a drifting ramp.
         const data = new Uint32Array(noise.data.buffer);
-        for (let at = 0; at < data.length; at += 2) data[at] = data[at + 1] = 0xff000000 | (Math.random() * 0x1000000);
+        for (let at = 0; at < data.length; at += 2) {
+          data[at] = data[at + 1] = 0xff000000 | (Math.random() * 0x1000000);
+        }
         context.fillStyle = `hsl(${frame * 3} 80% 50%)`;
         context.fillRect(0, 0, width, height);
-        context.putImageData(noise, 0, (frame * 7) %% (height - 64));
+        context.putImageData(noise, 0, (frame * 7) % (height - 64));
         frame += 1;
       }, 1000 / fps);
       stream.addTrack(canvas.captureStream(fps).getVideoTracks()[0]);
@@ -81,7 +83,7 @@ _LIVELY = """
 """
 _GAPS = """() => {
   const gaps = (window.gaps = { longest: 0 });
-  const video = [...document.querySelectorAll("video")].find((one) => one.srcObject && one.closest(".tile:not(.tile-self)"));
+  const video = [...document.querySelectorAll(".tile:not(.tile-self) video")].find((one) => one.srcObject);
   let last = performance.now();
   const seen = (now) => {
     gaps.longest = Math.max(gaps.longest, now - last);
@@ -99,7 +101,7 @@ async def watch(page: ChromiumPage) -> None:
 
 async def film(page: ChromiumPage, width: int, height: int, fps: int) -> None:
     """Let the page's camera show a picture that takes bits, and its microphone a tone."""
-    await page.page.add_init_script(_LIVELY % [width, height, fps])
+    await page.page.add_init_script(_LIVELY.replace("SIZE", str([width, height, fps])))
 
 
 async def count_gaps(page: ChromiumPage) -> None:

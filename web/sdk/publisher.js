@@ -4,11 +4,13 @@ import { Serial } from "./serial.js";
 
 const DISCONNECTED_GRACE_MS = 4000;
 const RESTART_GRACE_MS = 8000;
-const SIMULCAST = [
+const LAYERS = [
   { rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
   { rid: "m", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
   { rid: "h", maxBitrate: 1_700_000 },
 ];
+// Browsers send no third encoding of a picture smaller than this.
+const THREE_LAYERS_HEIGHT = 540;
 const BITRATE_BPS = { mic: 64_000, camera: 1_700_000, screen: 2_500_000, screen_audio: 128_000 };
 
 /**
@@ -153,7 +155,8 @@ export class Publisher extends Emitter {
       return;
     }
     const maxBitrate = options.max_bitrate_bps ?? BITRATE_BPS[source];
-    const sendEncodings = options.simulcast && kind === "video" ? SIMULCAST : [{ maxBitrate }];
+    const layers = (media?.getSettings().height ?? 0) >= THREE_LAYERS_HEIGHT ? LAYERS : LAYERS.slice(1);
+    const sendEncodings = options.simulcast && kind === "video" ? layers.map((layer) => ({ ...layer })) : [{ maxBitrate }];
     sending.transceiver = this.#connection.addTransceiver(media ?? kind, { direction: "sendonly", sendEncodings });
     sending.transceiver.parley_source = source;
   }

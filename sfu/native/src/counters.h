@@ -38,6 +38,8 @@ namespace parley {
   X(keyframe_requests_sent)                                                                                    \
   X(keyframe_requests_absorbed)                                                                                \
   X(nacks_sent)                                                                                                \
+  X(twcc_received)                                                                                             \
+  X(twcc_unknown)                                                                                              \
   X(nacks_received)                                                                                            \
   X(twcc_sent)                                                                                                 \
   X(rtx_received)                                                                                              \

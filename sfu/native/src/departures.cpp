@@ -18,6 +18,15 @@ void stamp(MutableBytes packet, StampOffsets at, std::uint16_t twcc_seq, TimeNs 
   }
 }
 
+// The retransmission payload type to pad with: that of the codec sent last, else any; -1: the peer takes none.
+int padding_type(const Forward& forward) {
+  if (forward.last_rtx_pt >= 0) {
+    return forward.last_rtx_pt;
+  }
+  const auto found = std::ranges::find_if(forward.payload_types, [](const auto& type) { return type.rtx_pt >= 0; });
+  return found == forward.payload_types.end() ? -1 : found->rtx_pt;
+}
+
 }  // namespace
 
 bool Departures::send(Forward& forward, MutableBytes claimed, std::size_t size, StampOffsets stamps, TimeNs now) {
@@ -121,7 +130,8 @@ void Departures::feedback(Transport& transport, const TransportFeedbackReader& r
   if (downlink == nullptr) {
     return;
   }
-  downlink->estimator.feedback(reader, now);
+  const bool is_known = downlink->estimator.feedback(reader, now);
+  context_.counters.add(is_known ? Counter::twcc_received : Counter::twcc_unknown);
   if (transport.rtt == 0) {
     transport.rtt = downlink->estimator.rtt();
   }
@@ -188,7 +198,7 @@ void Departures::send_probe(Transport& transport, TimeNs now) {
 // A packet of padding alone on a retransmission source: it repairs nothing and is decoded by nobody.
 bool Departures::send_padding(Transport& transport, TimeNs now) {
   const auto usable = [](const Forward* forward) {
-    return forward->is_video && forward->rtx_ssrc != 0 && forward->last_rtx_pt >= 0 && forward->header.has_twcc();
+    return forward->is_video && forward->rtx_ssrc != 0 && padding_type(*forward) >= 0 && forward->header.has_twcc();
   };
   const auto found = std::ranges::find_if(transport.forwards, usable);
   if (found == transport.forwards.end()) {
@@ -198,7 +208,7 @@ bool Departures::send_padding(Transport& transport, TimeNs now) {
   const RtpRewrite rewrite{.ssrc = forward.rtx_ssrc,
                            .timestamp = forward.munger.last_timestamp(),
                            .seq = forward.rtx_seq,
-                           .pt = static_cast<std::uint8_t>(forward.last_rtx_pt)};
+                           .pt = static_cast<std::uint8_t>(padding_type(forward))};
   const MutableBytes claimed = context_.arena.claim();
   const std::size_t header_size = write_rtp(Packet{}, forward.header, blank_plan_, rewrite, {}, claimed);
   if (header_size == 0) {

@@ -65,9 +65,9 @@ std::optional<RtcpMessage> RtcpReader::next() {
     return std::nullopt;
   }
   if ((first & 0x20U) != 0) {
-    // Only the last message of a compound may be padded (RFC 3550 section 6.4.1); the count is a multiple of four.
+    // Browsers pad transport-wide feedback by one to three bytes, wherever it stands: laxer than RFC 3550 section 6.4.1.
     const std::uint8_t padding = body.empty() ? std::uint8_t{0} : body.back();
-    if (padding == 0 || padding % 4 != 0 || padding > body.size() || !reader_.empty()) {
+    if (padding == 0 || padding > body.size()) {
       malformed_ = true;
       return std::nullopt;
     }

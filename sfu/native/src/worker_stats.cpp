@@ -19,6 +19,15 @@ StatsMap transport_stats(const Transport& transport) {
                {"rtt_us", transport.rtt / kMicrosecond},
                {"proven", transport.is_proven ? 1 : 0},
                {"idle", transport.is_idle ? 1 : 0}};
+  if (const Downlink* downlink = transport.downlink.get(); downlink != nullptr && downlink->estimator.has_feedback()) {
+    map.emplace_back("estimate_bps", static_cast<std::int64_t>(downlink->estimator.bps()));
+    map.emplace_back("acked_bps", static_cast<std::int64_t>(downlink->estimator.acked_bps().value_or(0)));
+    map.emplace_back("loss_permille", static_cast<std::int64_t>(downlink->estimator.loss() * 1000));
+    map.emplace_back("feedback_rtt_us", downlink->estimator.rtt() / kMicrosecond);
+    map.emplace_back("path_use", static_cast<std::int64_t>(downlink->estimator.use()));
+    map.emplace_back("paced_bytes", downlink->pacer.queued_bytes());
+    map.emplace_back("probing", downlink->probe.cluster);
+  }
   if (transport.client != nullptr) {
     map.emplace_back("client_received", whole(transport.client->received()));
     map.emplace_back("client_checked", whole(transport.client->checked()));

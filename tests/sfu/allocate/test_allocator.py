@@ -182,3 +182,22 @@ def test_what_is_forwarded_never_costs_more_than_the_path_carries(
             if not choice.is_paused
         )
         assert used <= estimate
+
+
+@pytest.mark.parametrize(
+    ("wish", "useful"),
+    [
+        (video(A), -1),
+        (video(A, height=360), 1),
+        (video(A, height=1080), -1),
+        (video(A, spatial=1), 1),
+        (video(A, spatial=1, height=1080), 1),
+        (video(A, is_paused=True), None),
+    ],
+)
+def test_a_layer_that_is_not_there_may_be_of_use(wish: Wish, useful: int | None) -> None:
+    assert allocator_with(wish).useful_spatial(A) == useful
+
+
+def test_nothing_is_of_use_of_a_track_that_nobody_wants() -> None:
+    assert Allocator().useful_spatial(A) is None

@@ -29,7 +29,6 @@ class AckedRate {
   TimeNs last_ = 0;
   std::uint64_t bytes_ = 0;
   double rate_ = 0;
-  double variance_ = 50.0 * 50.0;  // kbps squared
   bool is_started_ = false;
   bool has_rate_ = false;
 };

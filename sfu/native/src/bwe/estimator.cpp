@@ -4,20 +4,36 @@
 
 namespace parley {
 
+namespace {
+
+constexpr TimeNs kSentWindow = 200 * kMillisecond;
+constexpr double kSentWeight = 0.5;
+
+}  // namespace
+
 void BandwidthEstimator::sent(std::uint16_t seq, std::uint32_t bytes, std::uint16_t cluster, TimeNs now) {
   if (history_.bytes_in_flight() == 0) {
     silent_from_ = now;
   }
   history_.sent(seq, bytes, cluster, now);
+  ++unanswered_;
+  sent_bytes_ += bytes;
+  if (now - sent_window_ >= kSentWindow) {
+    const double seconds = static_cast<double>(now - sent_window_) / static_cast<double>(kSecond);
+    sent_bps_ += kSentWeight * (static_cast<double>(sent_bytes_) * 8 / seconds - sent_bps_);
+    sent_bytes_ = 0;
+    sent_window_ = now;
+  }
 }
 
-void BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs now) {
+bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs now) {
   results_.clear();
   history_.feedback(reader, results_);
   if (results_.empty()) {
-    return;
+    return false;
   }
   last_feedback_ = silent_from_ = now;
+  unanswered_ = 0;
   std::uint32_t received = 0;
   std::uint32_t lost = 0;
   TimeNs newest_sent = 0;
@@ -32,6 +48,7 @@ void BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
     ++received;
     newest_sent = std::max(newest_sent, result.sent);
     acked_.receive(result.bytes, result.arrived);
+    floor_.receive(result.arrived - result.sent, now);
     if (const auto delta = groups_.receive(result.sent, result.arrived)) {
       trend_.receive(*delta);
       has_delta = true;
@@ -46,18 +63,20 @@ void BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
     rtt_ = rtt_ == 0 ? sample : (7 * rtt_ + sample) / 8;
   }
   if (has_delta) {
-    control_.update(was_over ? PathUse::kOver : trend_.use(), acked_.bps(), rtt_, now);
+    const bool is_over = was_over || floor_.above() > kStandingQueue;
+    control_.update(is_over ? PathUse::kOver : trend_.use(), acked_.bps(), sent_bps_, rtt_, now);
   }
   if (shown && trend_.use() != PathUse::kOver) {
     control_.raise_to(*shown, now);
     loss_.raise_to(*shown);
   }
   loss_.receive(received, lost, control_.bps(), rtt_, now);
+  return true;
 }
 
 void BandwidthEstimator::tick(TimeNs now) {
   // A path that carries nothing back is taken for one that carries nothing.
-  const bool is_silent = last_feedback_ != 0 && history_.bytes_in_flight() != 0 && now - silent_from_ >= kSilence;
+  const bool is_silent = last_feedback_ != 0 && unanswered_ >= kSilentPackets && now - silent_from_ >= kSilence;
   if (is_silent) {
     control_.halve(now);
     silent_from_ = now;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bwe/acked_rate.h"
+#include "bwe/delay_floor.h"
 #include "bwe/inter_arrival.h"
 #include "bwe/limits.h"
 #include "bwe/loss_control.h"
@@ -25,12 +26,16 @@ class BandwidthEstimator {
  public:
   // Without any feedback for so long while packets are in flight the rate is halved, again and again.
   static constexpr TimeNs kSilence = kSecond;
+  static constexpr std::uint32_t kSilentPackets = 20;  // so many at least must have gone unanswered
+  // A queue that stands so high above the shortest delay seen counts as overuse, whatever its trend.
+  static constexpr TimeNs kStandingQueue = 200 * kMillisecond;
 
   explicit BandwidthEstimator(double start_bps = kStartBps) : control_(start_bps) {}
 
   // Packet `seq` of `bytes` on the wire leaves at `now`, as part of probe `cluster` or 0.
   void sent(std::uint16_t seq, std::uint32_t bytes, std::uint16_t cluster, TimeNs now);
-  void feedback(const TransportFeedbackReader& reader, TimeNs now);
+  // False when it names nothing that was sent and not yet told of.
+  bool feedback(const TransportFeedbackReader& reader, TimeNs now);
   // Several times a second.
   void tick(TimeNs now);
   // Bits a second that the viewer's tracks could use in all.
@@ -60,6 +65,11 @@ class BandwidthEstimator {
   TimeNs rtt_ = 0;
   TimeNs last_feedback_ = 0;
   TimeNs silent_from_ = 0;
+  std::uint32_t unanswered_ = 0;  // packets sent since the last feedback
+  double sent_bps_ = 0;
+  std::uint64_t sent_bytes_ = 0;
+  TimeNs sent_window_ = 0;
+  DelayFloor floor_;
 };
 
 }  // namespace parley

@@ -7,7 +7,7 @@ namespace parley {
 namespace {
 
 constexpr double kStep = 2.0;           // each probe doubles what is known
-constexpr double kWantedMargin = 1.1;   // the allocator needs some headroom to take a layer
+constexpr double kWantedMargin = 1.4;   // the allocator needs headroom to take a layer, and layers vary
 constexpr double kRecovery = 0.85;      // of the rate before a drop
 constexpr double kLargeDrop = 0.66;
 constexpr TimeNs kRecoveryWait = 500 * kMillisecond;

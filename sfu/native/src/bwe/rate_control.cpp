@@ -10,6 +10,7 @@ namespace parley {
 namespace {
 
 constexpr double kBeta = 0.85;
+constexpr double kFilled = 0.7;  // of the rate: so much at least is sent when the path is used
 constexpr double kGrowthPerSecond = 1.08;
 constexpr double kMaxOverAcked = 1.5;       // what nobody sends proves nothing about the path
 constexpr double kSlackBps = 10'000;
@@ -24,13 +25,13 @@ double seconds(TimeNs time) { return static_cast<double>(time) / static_cast<dou
 
 }  // namespace
 
-void RateControl::update(PathUse use, std::optional<double> acked_bps, TimeNs rtt, TimeNs now) {
+void RateControl::update(PathUse use, std::optional<double> acked_bps, double sent_bps, TimeNs rtt, TimeNs now) {
   switch (use) {
     case PathUse::kOver: {
       // One cut per reaction time: the queue needs it to show the last one's effect.
       const TimeNs wait = std::clamp<TimeNs>(rtt == 0 ? kUnknownRtt : rtt, 10 * kMillisecond, kUnknownRtt);
       if (decreased_at_ == 0 || now - decreased_at_ >= wait) {
-        decrease(acked_bps.value_or(rate_), now);
+        decrease(acked_bps.value_or(rate_), sent_bps, now);
       }
       state_ = State::kHold;
       return;
@@ -86,9 +87,10 @@ void RateControl::halve(TimeNs now) {
   state_ = State::kHold;
 }
 
-void RateControl::decrease(double acked_bps, TimeNs now) {
+void RateControl::decrease(double acked_bps, double sent_bps, TimeNs now) {
   note_decrease(now);
-  double next = kBeta * acked_bps;
+  // Where less is sent than may be, it was not this sender who filled the queue: fall by steps.
+  double next = sent_bps >= kFilled * rate_ ? kBeta * acked_bps : std::max(kBeta * acked_bps, kBeta * rate_);
   if (next > rate_ && capacity_ > 0) {
     next = kBeta * capacity_;  // what arrives is a queue that drains
   }
