@@ -36,6 +36,7 @@ _PREFERENCES: dict[str, object] = {
     "media.gmp-manager.url": "",
     "services.settings.server": "data:,",
     "ui.systemUsesDarkTheme": 1,
+    "layout.frame_rate": 20,  # enough for test cameras of 15 fps; there is no screen to refresh
 }
 _KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "Tab": "\ue004"}
 _PR_SET_PDEATHSIG = 1

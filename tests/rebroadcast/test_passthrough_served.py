@@ -7,14 +7,14 @@ import time
 
 import aiohttp
 import pytest
+from tests.main_job.witnesses import HlsViewer
 
 from tests.browser.parley import serve
-from tests.main_job.witnesses import HlsViewer
 from tests.support.decoded import colours, samples, tone_level
 from tests.support.h264_camera import H264Camera
 from tests.support.h264_witness import RtmpWitness, slices_in, video_tags
 from tests.support.rtmp_server import RtmpServer
-from tests.support.rtp_peer import FlashAndBeep, RtpPeer
+from tests.support.rtp_peer import RtpPeer, RtpPlayer
 from tests.support.taps import encode_colour, encode_tone
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -73,7 +73,7 @@ class Stage:
             player = H264Camera(peer, luma=luma, hz=hz)
         else:
             frames = encode_colour((200, 40, 40))
-            player = FlashAndBeep(peer, frames, encode_tone(hz))
+            player = RtpPlayer(peer, frames, encode_tone(hz))
         task = asyncio.create_task(player.run())
         player.peer = peer
         try:
