@@ -24,14 +24,14 @@ dev: .venv/test.stamp ## a developer's checkout: everything installed, the git h
 test-native: .venv/test.stamp ## the core's own unit tests
 	tools/native plain
 
-sanitize: .venv/test.stamp ## the core under ASan+UBSan and TSan
+sanitize: .venv/test.stamp ## the core under ASan+UBSan (with its fuzz corpora) and TSan
 	tools/native asan && tools/native tsan
 
 fuzz: .venv/test.stamp ## every fuzz target, FUZZ_SECONDS each (default 60)
 	tools/system-packages fuzz && tools/fuzz
 
 bench: .venv/run.stamp ## what forwarding costs on this machine
-	$(BIN)/python -m bench.forward
+	$(BIN)/python -m bench.forward --runs 3 $(ARGS)
 
 clean:
 	rm -rf .venv build
@@ -46,7 +46,7 @@ clean:
 	$(BIN)/python -m pip install -q -e .
 	touch $@
 
-.venv/test.stamp: .venv/python.stamp pyproject.toml $(NATIVE)
+.venv/test.stamp: .venv/python.stamp pyproject.toml tools/system-packages $(NATIVE)
 	tools/system-packages test
 	$(BIN)/python -m pip install -q -e '.[test,dev]'
 	touch $@ .venv/run.stamp

@@ -1,25 +1,38 @@
 """Cluster: node registry, room placement and message bus.
 
-In this process, with the interface of a shared one.
-
-Floor 2; stands on `store` and `policy` alone.
+In this process, or by Redis for many, with the same promises. Floor 2; stands on `media` alone.
+`RedisCluster` is loaded when first asked for: a node that is alone carries no client of Redis.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from cluster.api import MESSAGE_BYTES, Bus, Cluster, Node, NodeRegistry, Placement, Subscription
-from cluster.errors import ClusterError, InvalidTopic, MessageTooLarge
-from cluster.local import LocalCluster, LocalSubscription
+from cluster.errors import ClusterError, ClusterUnavailable, InvalidTopic, MessageTooLarge
+from cluster.local import LocalCluster
+
+if TYPE_CHECKING:
+    from cluster.shared import RedisCluster
 
 __all__ = [
     "MESSAGE_BYTES",
     "Bus",
     "Cluster",
     "ClusterError",
+    "ClusterUnavailable",
     "InvalidTopic",
     "LocalCluster",
-    "LocalSubscription",
     "MessageTooLarge",
     "Node",
     "NodeRegistry",
     "Placement",
+    "RedisCluster",
     "Subscription",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RedisCluster":
+        from cluster.shared import RedisCluster  # noqa: PLC0415 - see the docstring
+
+        return RedisCluster
+    raise AttributeError(f"module 'cluster' has no attribute {name!r}")

@@ -46,16 +46,27 @@ class Subscription(Protocol):
 class NodeRegistry(Protocol):
     """Which nodes are alive."""
 
-    async def announce(self, node: Node) -> None:
-        """Be alive, with this state, until the time to live has passed; repeated as a heartbeat."""
+    async def announce(self, node: Node) -> frozenset[str]:
+        """Be alive, with this state, until the time to live has passed; repeated as a heartbeat.
+
+        Returns the node's rooms that others have taken because it was away for too long: it is to close them.
+
+        Raises: InvalidTopic, ClusterUnavailable.
+        """
         ...
 
     async def withdraw(self, node_id: str) -> None:
-        """Be gone; the node's rooms are free for others. An unknown node is fine."""
+        """Be gone; the node's rooms are free for others. An unknown node is fine.
+
+        Raises: ClusterUnavailable.
+        """
         ...
 
     async def nodes(self) -> tuple[Node, ...]:
-        """The nodes that are alive, by id."""
+        """The nodes that are alive, by id.
+
+        Raises: ClusterUnavailable.
+        """
         ...
 
 
@@ -63,21 +74,32 @@ class Placement(Protocol):
     """Which node is home to a room."""
 
     async def claim(self, room: str, node_id: str) -> str:
-        """Make the node the room's home unless a living node is that already; the home's id."""
+        """Make the node the room's home unless a living node is that already; the home's id.
+
+        Raises: InvalidTopic, ClusterUnavailable.
+        """
         ...
 
     async def release(self, room: str, node_id: str) -> None:
-        """Give the room up; only its home's word counts."""
+        """Give the room up; only its home's word counts.
+
+        Raises: ClusterUnavailable; others have to wait for the time to live then.
+        """
         ...
 
     async def home(self, room: str) -> str | None:
-        """The living node that is home to the room, or None."""
+        """The living node that is home to the room, or None.
+
+        Raises: ClusterUnavailable.
+        """
         ...
 
     async def choose(self) -> Node | None:
         """The living node that should take a new room: the least loaded that does not drain.
 
         None when there is none.
+
+        Raises: ClusterUnavailable.
         """
         ...
 
@@ -85,17 +107,17 @@ class Placement(Protocol):
 class Bus(Protocol):
     """Messages between nodes: at most once, in order from each publisher."""
 
-    async def publish(self, topic: str, message: bytes) -> int:
-        """Send to every present subscriber; how many got it.
+    async def publish(self, topic: str, message: bytes) -> None:
+        """Send to every present subscriber.
 
-        Raises: InvalidTopic, MessageTooLarge.
+        Raises: InvalidTopic, MessageTooLarge; ClusterUnavailable when only those of this process got it.
         """
         ...
 
     def subscribe(self, topic: str, *, limit: int = 256) -> Subscription:
-        """Receive what is published from now on. Overflow rule.
+        """Receive what is published from now on.
 
-        The oldest waiting message is dropped and counted.
+        Overflow rule: the oldest waiting message is dropped and counted.
 
         Raises: InvalidTopic.
         """

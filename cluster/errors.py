@@ -13,6 +13,12 @@ class InvalidTopic(ClusterError):
     code = "invalid_topic"
 
 
+class ClusterUnavailable(ClusterError):
+    """What the nodes share cannot be reached now."""
+
+    code = "unavailable"
+
+
 class MessageTooLarge(ClusterError):
     """A message above the bus's limit."""
 

@@ -282,6 +282,7 @@ class Broadcast:
     async def _listen(self, worker: WorkerProcess) -> None:
         """Takes what the process says until it goes away."""
         decoder = msgspec.msgpack.Decoder(FromWorker)
+        late = 0
         while (message := await worker.control.receive(decoder)) is not None:
             match message:
                 case CutDone(cut_id):
@@ -296,8 +297,9 @@ class Broadcast:
                     self.hls.take(message)
                 case KeyframeWanted(tap):
                     await self.activity.request_keyframe(TapId(tap))
-                case Progress(skipped=skipped) if skipped:
-                    log.debug("program_late", broadcast=self.activity.id, count=skipped)
+                case Progress(skipped=skipped) if skipped > late:
+                    log.debug("program_late", broadcast=self.activity.id, count=skipped - late)
+                    late = skipped
                 case _:
                     pass  # progress without lateness needs no word
 
@@ -321,7 +323,8 @@ class Broadcast:
         try:
             self._worker.control.send(message)
         except ControlError as error:
-            log.warning("program_unreachable", broadcast=self.activity.id, reason=str(error))
+            if not self._is_stopping:
+                log.warning("program_unreachable", broadcast=self.activity.id, reason=str(error))
             self._worker.kill()  # its end acknowledges what waits
         return True
 

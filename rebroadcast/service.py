@@ -251,7 +251,7 @@ class RebroadcastService:
         Only signed links come here, and one is signed for a broadcast that ran: what runs no more is gone.
         """
         running = self._running.get(broadcast)
-        if running is None:
+        if running is None or running.ended_ms is not None:
             return "gone"
         found = Missing.UNKNOWN if running.hls is None else running.hls.get(name)
         if isinstance(found, bytes):
@@ -272,14 +272,15 @@ class RebroadcastService:
     async def _finish(self, broadcast: Broadcast, reason: str | None) -> None:
         broadcast_id = broadcast.activity.id
         await broadcast.stop(reason)
-        if self._running.pop(broadcast_id, None) is None:
-            return
-        await self._store.broadcasts.change(
-            broadcast_id,
-            state=BroadcastState.FAILED if reason else BroadcastState.STOPPED,
-            reason=reason or "",
-            stopped_at_ms=broadcast.ended_ms,
-        )
+        try:
+            await self._store.broadcasts.change(
+                broadcast_id,
+                state=BroadcastState(broadcast.state),
+                reason=broadcast.reason or "",
+                stopped_at_ms=broadcast.ended_ms,
+            )
+        finally:
+            self._running.pop(broadcast_id, None)
 
     async def _past(self, row: BroadcastRow) -> BroadcastInfo:
         known = {info.id: info for info in await self._registry.destinations()}

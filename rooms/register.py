@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from cluster import ClusterError
 from policy import NameRefused, RoomSettings, normalize_room
 from rooms.clock import wait_all
 from rooms.errors import Code, Refused
@@ -121,6 +122,12 @@ class Register:
         if room is not None:
             await self._close_room(room, reason)
 
+    def give_up(self, rooms: frozenset[str]) -> None:
+        """Close rooms (by id) that others took while this node was away: no room is in two halves."""
+        for room in [room for room in self._rooms.values() if room.id in rooms]:
+            _log.error("room_taken", room=room.id)
+            self._house.scope.start(self._close_room(room, "moved"), "moved")
+
     def opened(self, name: str) -> Room:
         """The open room of that name.
 
@@ -166,13 +173,19 @@ class Register:
             ) from error
         settings = row.settings if row is not None else house.config.defaults
         room_id = known.id if known is not None else await self._new_room_id(name, settings)
-        home = await house.cluster.claim(room_id, house.config.node)
+        try:
+            home = await house.cluster.claim(room_id, house.config.node)
+        except ClusterError as error:
+            # Another node may have it open: a room is nowhere rather than twice.
+            raise Refused(
+                Code.UNAVAILABLE, "the other servers cannot be asked now: try again", retry_after_s=2.0
+            ) from error
         if home != house.config.node:
             raise Refused(Code.CONFLICT, "the room is open on another node", retry_after_s=1.0)
         try:
             router = house.plane.router(room_id, _codecs(settings))
         except SfuError as error:
-            await house.cluster.release(room_id, house.config.node)
+            await self._release(room_id)
             raise Refused(Code.UNAVAILABLE, "the media plane is closed") from error
         room = Room(
             house,
@@ -218,8 +231,15 @@ class Register:
         except SfuError as error:
             _log.warning("router_close_failed", room=room.id, code=error.code)
         self._consent.leave(room)
-        await self._house.cluster.release(room.id, self._house.config.node)
+        await self._release(room.id)
         _log.info("room_closed", room=room.id, reason=reason)
+
+    async def _release(self, room_id: str) -> None:
+        try:
+            await self._house.cluster.release(room_id, self._house.config.node)
+        except ClusterError as error:
+            # The claim ends by itself, when its time to live has passed.
+            _log.warning("room_not_released", room=room_id, code=error.code)
 
     def watch_empty(self, room: Room) -> None:
         """An empty room that nobody made through the API closes after a while."""

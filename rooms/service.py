@@ -2,11 +2,12 @@
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Self
 
 import structlog
 
-from cluster import Cluster, LocalCluster, Node
+from cluster import Cluster, ClusterError, LocalCluster, Node
 from media.tasks import TaskScope
 from policy import Permission, RoomSettings, Site, Use
 from rooms.activities import Activities
@@ -124,7 +125,8 @@ class RoomService:
         await self._house.scope.settle(_CLOSE_S)
         self._house.keeper.close()
         await self._house.scope.close()
-        await self._house.cluster.withdraw(self._house.config.node)
+        with suppress(ClusterError):
+            await self._house.cluster.withdraw(self._house.config.node)
         await self._house.cluster.close()
 
     def drain(self) -> None:
@@ -242,7 +244,10 @@ class RoomService:
         if self._is_closed:
             return
         node = Node(id=self._house.config.node, is_draining=self._joining.is_draining)
-        await self._house.cluster.announce(node)
+        try:
+            self._register.give_up(await self._house.cluster.announce(node))
+        except ClusterError as error:
+            _log.debug("heartbeat_failed", code=error.code)
         self._heartbeat = self._house.clock.call_later(_HEARTBEAT_S, self._beat_again)
 
     def _beat_again(self) -> None:

@@ -14,6 +14,7 @@ from policy import PolicyError
 from server.options import Text, convert, nearest, shown
 from server.sections import (
     BroadcastSection,
+    ClusterSection,
     IceSection,
     LimitsSection,
     LogSection,
@@ -52,6 +53,7 @@ class Config:
     limits: LimitsSection = field(default_factory=LimitsSection)
     recorder: RecorderSection = field(default_factory=RecorderSection)
     broadcast: BroadcastSection = field(default_factory=BroadcastSection)
+    cluster: ClusterSection = field(default_factory=ClusterSection)
     log: LogSection = field(default_factory=LogSection)
     keys: tuple[ApiKey, ...] = ()
     """API keys: `[[keys]]` tables with `id`, `secret` or `secret_file`, `alg`."""

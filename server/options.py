@@ -20,9 +20,11 @@ def option(
     low: float | None = None,
     high: float | None = None,
     check: Callable[[T], str | None] | None = None,
+    is_secret: bool = False,
 ) -> T:
-    """One option: its default, what it is for (unit included), and its bounds."""
-    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "check": check})
+    """One option: its default, what it is for (unit included), its bounds, and whether it is ever shown."""
+    about = {"doc": doc, "low": low, "high": high, "check": check, "is_secret": is_secret}
+    return field(default=default, metadata=about)
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ PURE: no I/O.
 """
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,6 +35,18 @@ def _origins(values: tuple[str, ...]) -> str | None:
     for value in values:
         if not value.startswith(("http://", "https://")) or value.count("/") > 2 or "*" in value:
             return f"{value!r} is not an origin like https://app.example"
+    return None
+
+
+def _redis(value: str) -> str | None:
+    if value and not value.startswith(("redis://", "rediss://", "unix://")):
+        return f"{value.partition('@')[2] or value!r} is not an address like redis://127.0.0.1:6379"
+    return None
+
+
+def _node(value: str) -> str | None:
+    if value and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value) is None:
+        return "a node's name has 1 to 64 letters, digits, dots, dashes and underscores"
     return None
 
 
@@ -109,10 +122,11 @@ class IceSection:
 
     urls: tuple[str, ...] = option((), "STUN and TURN URLs")
     username: str = option("", "TURN user name, the same for everybody")
-    credential: str = option("", "TURN password, the same for everybody")
+    credential: str = option("", "TURN password, the same for everybody", is_secret=True)
     secret: str = option(
         "",
         "Shared with the TURN server (coturn: `static-auth-secret`): credentials for each that expire",
+        is_secret=True,
     )
     ttl_s: int = option(86_400, "Seconds that such credentials serve", low=300, high=604_800)
 
@@ -186,6 +200,22 @@ class BroadcastSection:
     video_kbps: int = option(2_500, "Kilobits a second of a program's picture", low=100, high=50_000)
     audio_kbps: int = option(128, "Kilobits a second of a program's sound", low=32, high=512)
     segment_s: float = option(2.0, "Seconds of an HLS segment", low=1, high=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSection:
+    """Other nodes: who is alive, and who has a room open (one at a time). A server alone needs none."""
+
+    redis: str = option(
+        "",
+        "Redis that the nodes share (`redis://`, `rediss://`, `unix://`); empty: alone",
+        check=_redis,
+        is_secret=True,
+    )
+    node: str = option("", "This node's name among them; empty: another one at each start", check=_node)
+    ttl_s: float = option(
+        10.0, "Seconds without a heartbeat (every 3) after which a node counts as gone", low=6, high=300
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import os
+import secrets
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from cluster import Cluster
 from media.tasks import TaskScope
 from policy import Permission
 from rebroadcast import RebroadcastConfig, RebroadcastService
@@ -69,7 +71,7 @@ class Server:
 
         Raises:
             OSError: an address or port cannot be bound.
-            StoreError, DevKeyError, TlsError, EngineError: each says what to do.
+            StoreError, DevKeyError, TlsError, EngineError, ClusterUnavailable: each says what to do.
         """
         async with AsyncExitStack() as stack:
             await self._build(stack)
@@ -90,7 +92,10 @@ class Server:
         plane = await MediaPlane.start(self.media_config())
         stack.push_async_callback(plane.close)
         clock = ServerClock()
-        rooms = await RoomService.start(plane, store, self._rooms_config(), clock=clock)
+        cluster = await self._cluster()
+        if cluster is not None:
+            stack.push_async_callback(cluster.close)
+        rooms = await RoomService.start(plane, store, self._rooms_config(), clock=clock, cluster=cluster)
         stack.push_async_callback(rooms.close)
         recorder = RecorderService(rooms, store, supervisor, self._recorder_config(), clock)
         await recorder.open()
@@ -234,7 +239,21 @@ class Server:
 
     def _rooms_config(self) -> RoomsConfig:
         section = self.config.rooms
-        return RoomsConfig(defaults=section.settings(), creates_on_join=section.create_on_join)
+        node = self.config.cluster.node or f"node-{secrets.token_hex(4)}"
+        return RoomsConfig(defaults=section.settings(), creates_on_join=section.create_on_join, node=node)
+
+    async def _cluster(self) -> Cluster | None:
+        """The cluster that nodes share, or None for a node that is alone.
+
+        Raises: ClusterUnavailable.
+        """
+        section = self.config.cluster
+        if not section.redis:
+            return None
+        # Loaded here: a node that is alone carries no client of Redis.
+        from cluster import RedisCluster  # noqa: PLC0415
+
+        return await RedisCluster.open(section.redis, ttl_s=section.ttl_s)
 
     def _recorder_config(self) -> RecorderConfig:
         section = self.config.recorder

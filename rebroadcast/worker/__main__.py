@@ -91,7 +91,7 @@ class Worker:
                 case OutputConfig():
                     self._add(message)
                 case RemoveOutput(output_id):
-                    await self._remove(output_id)
+                    await self._remove(output_id, is_polite=False)
                 case _:
                     self._program.tell(message)
 
@@ -141,11 +141,11 @@ class Worker:
             values["videodatarate"] = self._config.video_bps / 1000
         return values
 
-    async def _remove(self, output_id: str) -> None:
+    async def _remove(self, output_id: str, *, is_polite: bool = True) -> None:
         output = self._outputs.pop(output_id, None)
         task = self._tasks.pop(output_id, None)
         if output is not None:
-            await output.close()
+            await output.close(is_polite=is_polite)
         if task is not None:
             task.cancel()
 

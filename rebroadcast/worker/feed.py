@@ -1,11 +1,15 @@
 """What the program hands to its outputs, and the check that each output makes just before it writes. PURE."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
+from media.clock_map import SECOND_NS
 from media.gates import GatePage
 from rebroadcast.worker.encode import EncodedAudio, EncodedVideo
 from rebroadcast.worker.messages import ChatShown, CloseTap, MuteTap, OpenTap, Person, Speaking
+
+SOUND_LINGERS_NS: Final = 3 * SECOND_NS
+"""How long somebody's sound may lie in the mixer before it goes out: so long they count as in it."""
 
 RoomNews = Person | OpenTap | CloseTap | MuteTap | ChatShown | Speaking
 """What a maker is told of the room; a cut is not news but an order."""
@@ -43,6 +47,6 @@ class Output(Protocol):
         """Returns once nothing older than `epoch` can leave by this output any more."""
         ...
 
-    async def close(self) -> None:
-        """Ends politely, within a second."""
+    async def close(self, *, is_polite: bool = True) -> None:
+        """Ends within a second; at once, and without what still waits, when it need not be polite."""
         ...

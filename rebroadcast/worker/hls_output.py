@@ -100,8 +100,9 @@ class HlsOutput:
         if self._part_epoch < epoch:
             self._drop_part()
 
-    async def close(self) -> None:
+    async def close(self, *, is_polite: bool = True) -> None:
         """Forgets what is open: a segment is whole or it is not."""
+        del is_polite
         self._drop_part()
 
     def _start_part(self, frame: EncodedVideo, epoch: int) -> Fmp4Part:

@@ -13,12 +13,12 @@ from media.layout import Rect
 from media.mixer import SAMPLE_RATE, Mixer
 from media.tap_record import TapRecord
 from media.tap_stream import MediaFrame, MediaGap, TapStream
+from rebroadcast.worker.feed import SOUND_LINGERS_NS
 from rebroadcast.worker.messages import OpenTap
 
 PICTURES_WAITING: Final = 16
 STALE_NS: Final = 3 * SECOND_NS
 """A picture that has not changed for so long is no longer shown: the camera is gone."""
-_SPOKE_NS: Final = SECOND_NS
 
 
 class VideoInput:
@@ -88,7 +88,7 @@ class AudioInput:
         self._page = page
         self._stream = TapStream("audio", clock, wait_ns=wait_ns)
         self._decoder = OpusDecoder()
-        self._spoke_ns = -_SPOKE_NS
+        self._spoke_ns = -SOUND_LINGERS_NS
 
     def is_open(self) -> bool:
         """Whether the person's consent holds at this moment."""
@@ -106,7 +106,7 @@ class AudioInput:
 
     def is_heard(self, now_ns: int) -> bool:
         """Whether sound of this tap may be in what is mixed now."""
-        return now_ns - self._spoke_ns < _SPOKE_NS
+        return now_ns - self._spoke_ns < SOUND_LINGERS_NS
 
     def discard(self) -> None:
         """Forgets every byte."""

@@ -4,7 +4,6 @@ While there is nothing granted to send, a still placeholder of the same size and
 the partner's session lives on. Each side begins with its own parameter sets and an IDR.
 """
 
-import time
 from collections import deque
 from typing import Final, NamedTuple
 
@@ -36,7 +35,7 @@ from rebroadcast.worker.encode import (
     VideoEncoder,
     VideoFormat,
 )
-from rebroadcast.worker.feed import Epoch, FeedItem, RoomNews
+from rebroadcast.worker.feed import SOUND_LINGERS_NS, Epoch, FeedItem, RoomNews
 from rebroadcast.worker.flv import FlvError, avc_configuration
 from rebroadcast.worker.messages import CloseTap, MuteTap, OpenTap, Person, ProgramConfig
 
@@ -157,7 +156,6 @@ class Passthrough:
         for tap, _ in self._taps.values():
             if tap.kind == "audio" and not self._page.is_open(tap.slot, tap.version):
                 self._mixer.remove(tap.tap)
-        now_ns = time.monotonic_ns()
         items = self._video_due(due_ns, epoch)
         if items:
             self._is_slate = False
@@ -168,7 +166,7 @@ class Passthrough:
         fps = self._config.fps
         samples = self._mixer.pull((index + 1) * SAMPLE_RATE // fps - index * SAMPLE_RATE // fps)
         person, heard_ns = self._heard
-        persons = frozenset({person}) if person and now_ns - heard_ns < SECOND_NS else frozenset[str]()
+        persons = frozenset({person}) if person and due_ns - heard_ns < SOUND_LINGERS_NS else frozenset[str]()
         items += [FeedItem(frame, epoch, persons) for frame in self._audio.encode(samples)]
         if self._epoch.now() != epoch:
             self._audio.forget()

@@ -144,13 +144,15 @@ class RtmpOutput:
                 return
             await asyncio.sleep(_CUT_POLL_S)
 
-    async def close(self) -> None:
-        """Ends the publish politely."""
+    async def close(self, *, is_polite: bool = True) -> None:
+        """Ends the publish, or just the connection when it need not be polite."""
         connection, self._connection = self._connection, None
         self._machine.stop()
         self._tell()
-        if connection is not None:
+        if connection is not None and is_polite:
             await connection.aclose()
+        elif connection is not None:
+            connection.abort()
 
     def _wants_connection(self) -> bool:
         return any(isinstance(effect, Connect) for effect in self._tell())

@@ -1,6 +1,7 @@
 """`parley config`: check, show, reference."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import typer
@@ -29,9 +30,9 @@ def config_show(*, config: ConfigPath = None) -> None:
     for section in sections_of():
         print(f"[{section.name}]")
         values = getattr(settings, section.name)
-        for name in values.__dataclass_fields__:
-            value = getattr(values, name)
-            if name == "credential" and value:
+        for item in fields(values):
+            value = getattr(values, item.name)
+            if item.metadata["is_secret"] and value:
                 value = "[masked]"
             if value is not None:
                 shown = (
@@ -41,7 +42,7 @@ def config_show(*, config: ConfigPath = None) -> None:
                     if isinstance(value, Path)
                     else value
                 )
-                print(f"{name} = {json.dumps(shown)}")
+                print(f"{item.name} = {json.dumps(shown)}")
         print()
     for key in settings.keys:
         print(f"[[keys]]\nid = {json.dumps(key.id)}\nalg = {json.dumps(key.alg)}\n")

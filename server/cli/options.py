@@ -10,6 +10,7 @@ import uvloop
 from rich.console import Console
 from rich.text import Text
 
+from cluster import ClusterError
 from server.client import ApiError
 from server.config import CONFIG_VARIABLE, Config, ConfigError, load
 from server.devkey import DevKeyError, load_or_create
@@ -48,7 +49,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine, telling the errors that people can mend in one line."""
     try:
         return uvloop.run(work)
-    except (StoreError, DevKeyError, TlsError, SfuError, SignalingError, ApiError) as error:
+    except (StoreError, DevKeyError, TlsError, SfuError, SignalingError, ClusterError, ApiError) as error:
         fail(str(error), code=1)
     except OSError as error:
         fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", code=1)

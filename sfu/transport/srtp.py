@@ -85,5 +85,5 @@ def _session(profile: SRTPProtectionProfile, key: bytes, ssrc_type: int) -> Sess
 
 
 def _address(session: Session) -> int:
-    # pylibsrtp keeps its pointer to itself; the core needs it (AIORTC.md), and pyproject pins the package.
+    # pylibsrtp keeps its pointer to itself; the core needs it, and pyproject pins the package.
     return int(ffi.cast("uintptr_t", session._srtp[0]))  # noqa: SLF001

@@ -44,6 +44,18 @@ class ChromiumPage:
         """Replace a field's text."""
         await self.page.locator(f"{selector} >> visible=true").first.fill(text, timeout=10_000)
 
+    async def choose(self, selector: str, label: str) -> None:
+        """Choose an option of a select by its label."""
+        await self.page.select_option(selector, label=label, timeout=10_000)
+
+    async def reload(self) -> None:
+        """Load the page again, as a person does."""
+        await self.page.reload()
+
+    async def close(self) -> None:
+        """Close the tab and its profile."""
+        await self.page.context.close()
+
     async def press(self, key: str) -> None:
         """Press one key."""
         await self.page.keyboard.press(key)

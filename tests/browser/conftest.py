@@ -1,4 +1,4 @@
-"""One server and one Chromium per test module; people in tabs of their own, gone after each test."""
+"""A server, a Chromium and, if asked for, a Firefox per module; people in tabs that end with each test."""
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import pytest_asyncio
 
-from tests.browser import chromium
-from tests.browser.page import Capture
+from tests.browser import chromium, firefox
+from tests.browser.page import BrowserPage, Capture, Colour
 from tests.browser.parley import Parley, serve
 from tests.browser.people import Person, enter
 
 Join = Callable[..., Awaitable[Person]]
 
 _LOOKS = [((200, 40, 40), 440), ((40, 150, 60), 620), ((50, 70, 210), 860), ((210, 180, 40), 1180)]
+_FOX: tuple[Colour, int] = ((30, 140, 160), 700)
 _numbers = itertools.count(1)
 
 
@@ -37,6 +38,42 @@ async def browser() -> AsyncIterator[chromium.Chromium]:
         yield running
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def fox() -> AsyncIterator[firefox.Firefox]:
+    """A running Firefox; its one microphone plays one tone, so one person at a time uses it."""
+    async with firefox.launch(tone_hz=_FOX[1]) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def join_fox(parley: Parley, fox: firefox.Firefox, room: str) -> AsyncIterator[Join]:
+    """`await join_fox("fox", ...)`: a person with Firefox joins the test's room in a window of their own."""
+    pages: list[firefox.FirefoxPage] = []
+
+    async def joining(
+        identity: str = "fox", *, size: tuple[int, int] = (1000, 700), **options: object
+    ) -> Person:
+        colour, tone_hz = _FOX
+        page = await fox.page(
+            Capture(colour, tone_hz, screen=(26, 28, 32), second_colour=(240, 240, 240)), size=size
+        )
+        pages.append(page)
+        return await enter(parley, page, room, identity, colour, tone_hz, **options)  # type: ignore[arg-type]
+
+    yield joining
+    for page in pages:
+        # Windows of one Firefox share what pages remember: the next person has a browser of their own.
+        await page.evaluate("() => localStorage.clear()")
+        await check_and_close(page)
+
+
+async def check_and_close(page: BrowserPage) -> None:
+    """Close a page that broke no security policy and opened no dialog of the browser."""
+    assert await page.evaluate("() => globalThis.violations ?? []") == []
+    assert await page.evaluate("() => globalThis.dialogs ?? []") == []
+    await page.close()
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def join(parley: Parley, browser: chromium.Chromium, room: str) -> AsyncIterator[Join]:
     """`await join("ada", ...)`: a person with a look of their own joins the test's room in a new tab."""
@@ -51,6 +88,4 @@ async def join(parley: Parley, browser: chromium.Chromium, room: str) -> AsyncIt
 
     yield joining
     for page in pages:
-        assert await page.evaluate("() => globalThis.violations ?? []") == []
-        assert await page.evaluate("() => globalThis.dialogs ?? []") == []
-        await page.page.context.close()
+        await check_and_close(page)

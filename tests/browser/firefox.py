@@ -23,6 +23,7 @@ _PREFERENCES: dict[str, object] = {
     "media.navigator.permission.disabled": True,
     "media.autoplay.default": 0,
     "media.autoplay.blocking_policy": 0,
+    "media.getusermedia.browser.enabled": True,
     "media.peerconnection.ice.loopback": True,
     "media.peerconnection.ice.obfuscate_host_addresses": False,
     "browser.shell.checkDefaultBrowser": False,
@@ -35,8 +36,9 @@ _PREFERENCES: dict[str, object] = {
     "media.gmp-manager.url": "",
     "services.settings.server": "data:,",
     "ui.systemUsesDarkTheme": 1,
+    "layout.frame_rate": 20,  # enough for test cameras of 15 fps; there is no screen to refresh
 }
-_KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "Tab": "\ue004", "Backspace": "\ue003"}
+_KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "Tab": "\ue004"}
 _PR_SET_PDEATHSIG = 1
 
 
@@ -129,9 +131,22 @@ class FirefoxPage:
         await self.evaluate("(selector) => document.querySelector(selector).select()", selector)
         await self._type(["\ue003", *text])
 
+    async def choose(self, selector: str, label: str) -> None:
+        """Choose an option of a select by typing its label."""
+        await self.evaluate("(selector) => document.querySelector(selector).focus()", selector)
+        await self._type([*label])
+
     async def press(self, key: str) -> None:
         """Press one key."""
         await self._type([_KEYS.get(key, key)])
+
+    async def reload(self) -> None:
+        """Load the page again, as a person does."""
+        await self._connection.command("browsingContext.reload", context=self._context, wait="complete")
+
+    async def close(self) -> None:
+        """Close the window."""
+        await self._connection.command("browsingContext.close", context=self._context)
 
     async def _type(self, keys: list[str]) -> None:
         presses = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
@@ -173,7 +188,7 @@ class Firefox:
         """A window; `capture` stands in for its devices. Windows share cookies and storage of the profile."""
         answer = await self._connection.command("browsingContext.create", type="window")
         context = answer["context"]
-        scripts = [probe_script(), *([capture.script(own_microphone=True)] if capture else [])]
+        scripts = [probe_script(), *([capture.script(own_sources=True)] if capture else [])]
         for script in scripts:
             await self._connection.command(
                 "script.addPreloadScript", functionDeclaration=f"() => {{ {script} }}", contexts=[context]
@@ -236,7 +251,9 @@ async def launch(tone_hz: int = 1000) -> AsyncIterator[Firefox]:
             connection = _Connection(socket)
             running = [asyncio.create_task(connection.read()), asyncio.create_task(_drain(process.stderr))]
             try:
-                session = await connection.command("session.new", capabilities={})
+                session = await connection.command(
+                    "session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": True}}
+                )
                 await connection.command("session.subscribe", events=["log.entryAdded"])
                 yield Firefox(connection, session["capabilities"]["browserVersion"])
             finally:

@@ -27,17 +27,21 @@ class Capture:
     second_colour: Colour | None = None
     second_tone_hz: int | None = None
 
-    def script(self, *, own_microphone: bool = False) -> str:
-        """The preload script of this source; `own_microphone`: keep the browser's fake one."""
+    def script(self, *, own_sources: bool = False) -> str:
+        """The preload script of this source.
+
+        `own_sources`: keep Firefox's fake microphone, and let it capture one of its own tabs as the screen.
+        """
         cameras = [{"label": "Test camera", "colour": self.colour}]
         microphones = [{"label": "Test microphone", "tone_hz": self.tone_hz}]
         if self.second_colour:
             cameras.append({"label": "Second camera", "colour": self.second_colour})
         if self.second_tone_hz:
             microphones.append({"label": "Second microphone", "tone_hz": self.second_tone_hz})
-        if own_microphone:
+        if own_sources:
             microphones = [{"label": "Test microphone"}]
-        spec = {"cameras": cameras, "microphones": microphones, "screen": self.screen}
+        screen = "tab" if own_sources and self.screen else self.screen
+        spec = {"cameras": cameras, "microphones": microphones, "screen": screen}
         return f"{(_JS / 'capture.js').read_text()}\ninstallCapture({json.dumps(spec)});"
 
 
@@ -63,6 +67,15 @@ class BrowserPage(Protocol):
 
     async def fill(self, selector: str, text: str) -> None:
         """Replace a field's text by typing."""
+
+    async def choose(self, selector: str, label: str) -> None:
+        """Choose an option of a select."""
+
+    async def reload(self) -> None:
+        """Load the page again, as a person does."""
+
+    async def close(self) -> None:
+        """Close the tab."""
 
     async def press(self, key: str) -> None:
         """Press one key: `Enter`, `Escape`, `Tab` or a character."""

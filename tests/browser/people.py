@@ -48,6 +48,23 @@ def tile(person: Person, inside: str = "") -> str:
     return f'.tile[data-identity="{person.identity}"] {inside}'.strip()
 
 
+async def act(person: Person, other: Person, action: str) -> None:
+    """Choose an action from the menu of the other's tile."""
+    await person.page.click(tile(other, ".tile-menu"))
+    await choose_item(person.page, action)
+
+
+async def choose_item(page: BrowserPage, text: str) -> None:
+    """Click an item of the open menu."""
+    position = await until(
+        page,
+        """(text) => [...document.querySelectorAll('.menu-item')]
+             .findIndex((item) => item.textContent.trim() === text) + 1""",
+        text,
+    )
+    await page.click(f".menu-item:nth-child({position})")
+
+
 async def show_room(page: BrowserPage, within_s: float = 15.0) -> None:
     """Wait until the page is in the room."""
     await until(

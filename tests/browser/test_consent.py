@@ -1,11 +1,19 @@
 """What a person is told, asked and shown about recording and broadcasting, in the room's page."""
 
-import re
-
 import pytest
 
-from tests.browser.page import BrowserPage, hears, sees, until
-from tests.browser.people import Person, tile
+from tests.browser.consent_steps import (
+    add_channel,
+    answer,
+    end_broadcast,
+    go_live,
+    indicator,
+    left_out,
+    no_indicator,
+    take_back,
+)
+from tests.browser.page import hears, sees, until
+from tests.browser.people import tile
 
 pytestmark = [
     pytest.mark.browser,
@@ -25,57 +33,25 @@ async def explicit(parley, room) -> str:
     return room
 
 
-async def answer(person: Person, choice: str) -> None:
-    """Answer the notice: `yes` or `no`."""
-    await person.page.click(f"#notice-{choice}")
-    await until(person.page, "() => !document.querySelector('dialog.notice')")
-
-
-async def indicator(person: Person, kind: str, own: str) -> None:
-    """Assert that the indicator shows an activity, its site and one's own part in it."""
-    await until(
-        person.page,
-        """([kind, own]) => {
-             const pill = document.querySelector(`#indicator:not([hidden]) .pill-${kind}`);
-             return pill && pill.querySelector('.pill-sites').textContent && pill.textContent.includes(own);
-           }""",
-        [kind, own],
-    )
-
-
-async def left_out(page: BrowserPage, person: Person, *, is_out: bool) -> None:
-    """Assert what a page shows of a person's part in what goes out."""
-    await until(
-        page, "([s, out]) => document.querySelector(s).hidden !== out", [tile(person, ".tile-out"), is_out]
-    )
-
-
 async def test_a_recording_is_announced_asked_shown_and_taken_back(join, explicit):
     ada = await join("ada", uses=YES_TO_ALL, grants=HOST)
     bo = await join("bo", uses={"record": True, "live": False})
     await ada.meets(bo)
     await ada.page.click("#control-record")
     for person in (ada, bo):
-        await indicator(person, "record", "you are")
         await until(
             person.page, "() => document.querySelector('dialog.notice')?.textContent.includes('this server')"
         )
+        await indicator(person, "record", "you are out")
         await answer(person, "yes")
         await indicator(person, "record", "you are in")
     await left_out(ada.page, bo, is_out=False)
-    await bo.page.click("#control-consent")
-    await bo.page.click("#revoke")
-    await until(bo.page, "() => document.querySelector('.measured')")
-    measured = re.fullmatch(
-        r"Done in (\d+) ms\. Nothing of you goes out any more\.", await bo.text(".measured")
-    )
-    assert measured is not None
-    assert int(measured[1]) < 250
+    assert await take_back(bo) < 250
     await indicator(bo, "record", "you are out")
     await left_out(ada.page, bo, is_out=True)
     await ada.meets(bo)
     await ada.page.click("#control-record")
-    await until(bo.page, "() => document.getElementById('indicator').hidden")
+    await no_indicator(bo)
 
 
 async def test_who_comes_during_a_recording_answers_first_and_may_stay_out_of_it(join, explicit):
@@ -157,7 +133,7 @@ async def test_an_embedded_player_shows_who_agreed_and_goes_dark_when_they_take_
         ada.page, "() => document.getElementById('ended-title').textContent === 'The room was closed'"
     )
     assert await outside.evaluate("() => violations") == []
-    await outside.page.context.close()
+    await outside.close()
 
 
 async def test_new_terms_are_asked_of_who_is_in_the_room(parley, join):
@@ -190,31 +166,9 @@ async def test_new_terms_are_asked_of_who_is_in_the_room(parley, join):
 
 
 async def test_going_live_is_started_at_a_chosen_site_and_ended_in_the_page(parley, join, explicit):
-    terms_version = (await parley.api("GET", "/terms"))[1]["version"]
-    partner = {
-        "name": "Partner TV",
-        "site": "partner.example",
-        "policy_url": "https://partner.example/privacy",
-        "uses": ["live"],
-        "terms_version": terms_version,
-    }
-    status, made = await parley.api("POST", "/partners", partner)
-    assert status == 201, made
-    status, made = await parley.api(
-        "POST", "/destinations", {"name": "Main channel", "partner": made["id"], "kind": "hls"}
-    )
-    assert status == 201, made
+    await add_channel(parley, "Main channel")
     ada = await join("ada", uses=YES_TO_ALL, grants=(*HOST, "broadcast"))
-    await ada.page.click("#control-live")
-    await until(
-        ada.page, "() => document.querySelector('.destination')?.textContent.includes('Main channel')"
-    )
-    assert await ada.page.evaluate("() => document.querySelector('dialog .button-primary').disabled")
-    await ada.page.click(".destination input")
-    await ada.page.click("dialog .button-primary")
+    await go_live(ada, "Main channel")
     await answer(ada, "yes")
-    await indicator(ada, "live", "you are in")
-    assert "Partner TV" in await ada.text(".pill-live") or "Main channel" in await ada.text(".pill-live")
-    await ada.page.click("#control-live")
-    await ada.page.click(".running-now .button-alarm")
-    await until(ada.page, "() => document.getElementById('indicator').hidden")
+    await indicator(ada, "live", "you are in", site="Partner TV")
+    await end_broadcast(ada)

@@ -43,4 +43,4 @@ async def test_chromium_and_firefox_see_and_hear_each_other(parley, room, browse
         await bo.says_is_shown("Hello from Firefox")
         await ada.says_is_shown("Hello from Firefox")
         assert ada.page.messages == bo.page.messages == []
-        await chrome_page.page.context.close()
+        await chrome_page.close()

@@ -54,7 +54,7 @@ async def test_start_and_terms_pages(parley, browser, size, scheme):
     await page.goto(f"{parley.url}/terms")
     await until(page, "() => document.getElementById('text').children.length > 0")
     await check(page, f"terms-{size}-{scheme}")
-    await page.page.context.close()
+    await page.close()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -102,7 +102,7 @@ async def test_room_from_door_to_end(parley, browser, join, room, size):
     await page.click("#control-leave")
     await until(page, "() => !document.getElementById('ended').hidden")
     await check(page, f"ended-{size}")
-    await page.page.context.close()
+    await page.close()
 
 
 async def test_twelve_people_fit_on_a_phone_and_on_a_desktop(parley, browser, room):
@@ -121,9 +121,9 @@ async def test_twelve_people_fit_on_a_phone_and_on_a_desktop(parley, browser, ro
         shown = "() => document.querySelectorAll('.tile[data-identity]:not([hidden])').length"
         assert await page.evaluate(shown) >= (9 if name == "phone" else 12)
         await check(page, f"twelve-{name}")
-        await page.page.context.close()
+        await page.close()
     for page in crowd:
-        await page.page.context.close()
+        await page.close()
 
 
 async def test_the_door_and_the_room_work_without_a_pointer_and_without_motion(parley, browser, room):
@@ -148,7 +148,7 @@ async def test_the_door_and_the_room_work_without_a_pointer_and_without_motion(p
     await until(page, "() => document.getElementById('tab-people').getAttribute('aria-selected') === 'true'")
     moving = "() => document.getAnimations().filter((one) => one.playState === 'running').length"
     assert await page.evaluate(moving) == 0
-    await page.page.context.close()
+    await page.close()
 
 
 async def tab_to(page, element_id):

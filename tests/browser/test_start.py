@@ -33,7 +33,7 @@ async def test_a_room_is_opened_from_the_start_page_and_shared_by_its_address(pa
     await people[0].meets(people[1])
     for person in people:
         assert person.page.messages == []
-        await person.page.page.context.close()
+        await person.page.close()
 
 
 async def test_a_link_of_another_room_is_refused_with_a_reason(parley, browser, room):
@@ -44,7 +44,7 @@ async def test_a_link_of_another_room_is_refused_with_a_reason(parley, browser, 
         "This room does not open"
     )
     assert await page.evaluate("() => document.getElementById('ended-text').textContent.length") > 10
-    await page.page.context.close()
+    await page.close()
 
 
 async def test_the_sdk_renews_a_token_before_it_ends(parley, browser, room):
@@ -64,7 +64,7 @@ async def test_the_sdk_renews_a_token_before_it_ends(parley, browser, room):
     assert await page.evaluate("() => [room.state, renewals]") == ["connected", 1]
     await page.evaluate("() => room.leave()")
     assert await page.evaluate("() => room.state") == "closed"
-    await page.page.context.close()
+    await page.close()
 
 
 async def test_the_sdk_says_why_it_is_refused(parley, browser, room):
@@ -82,4 +82,4 @@ async def test_the_sdk_says_why_it_is_refused(parley, browser, room):
     assert await page.evaluate(refusal, "not a token") == [True, "unauthorized", True]
     watcher = parley.token(room, "watcher", grants=("subscribe",))
     assert await page.evaluate(refusal, watcher) == [True, "forbidden", True]
-    await page.page.context.close()
+    await page.close()

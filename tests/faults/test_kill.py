@@ -17,7 +17,7 @@ from tests.attacks.call import call, terms_of
 from tests.browser.parley import Parley, serve
 from tests.recorder.rig import frame_times
 from tests.support.flash import flash_and_beep
-from tests.support.rtp_peer import FlashAndBeep, RtpPeer
+from tests.support.rtp_peer import RtpPeer, RtpPlayer
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ async def publishing(parley: Parley, http: aiohttp.ClientSession, media: Any) ->
     token = parley.token(ROOM, "dora", name="Dora", grants=("publish",), terms=terms)
     peer = RtpPeer(f"{parley.url}/whip/{ROOM}", token)
     await peer.connect(http)
-    playing = asyncio.create_task(FlashAndBeep(peer, *media).run())
+    playing = asyncio.create_task(RtpPlayer(peer, *media).run())
     try:
         yield
     finally:

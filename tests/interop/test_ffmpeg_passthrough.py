@@ -6,10 +6,11 @@ import pytest
 
 from tests.interop.test_ffmpeg_whip import HZ, ORANGE, published
 from tests.media.packetise import annex_b_units
-from tests.rebroadcast.test_passthrough_served import stage, until
+from tests.rebroadcast.test_passthrough_served import stage
 from tests.support.decoded import colours, samples, share_of_colour, tone_level
 from tests.support.h264_camera import slices_of
 from tests.support.h264_witness import slices_in, video_tags
+from tests.support.waiting import until
 
 __all__ = ["stage"]
 
@@ -43,11 +44,7 @@ async def test_ffmpegs_picture_and_sound_reach_rtmp_and_hls_untouched(stage, tmp
 
         await until(is_in, "FFmpeg's first packets")
         await stage.start(publisher="obs")
-
-        async def has_segments():
-            return len(stage.hls.segments) >= 4
-
-        await until(has_segments, "segments")
+        await until(lambda: len(stage.hls.segments) >= 4, "segments")
         assert process.returncode is None
     await stage.api("POST", f"/broadcasts/{stage.broadcast['id']}/stop")
     await stage.site.stop()

@@ -102,6 +102,20 @@ def test_a_stream_that_somebody_else_encoded_is_muxed_as_it_is(encoders):
         assert sum(1 for _ in file.decode(video=0)) == pytest.approx(FPS, abs=1)
 
 
+def test_parts_of_every_origin_have_one_clock(encoders):
+    (key,) = encoders.video(Canvas(320, 180).to_frame(), 0, is_keyframe=True)
+    somebodys = VideoFormat.of_keyframe(encoders.format.parameters, key.data)
+    clocks = [
+        [int.from_bytes(part.init[at + 16 : at + 20], "big") for at in positions(part.init, b"mdhd")]
+        for part in (Fmp4Part(video, encoders.sound) for video in (encoders.format, somebodys))
+    ]
+    assert clocks == [[VIDEO_CLOCK, 48_000]] * 2
+
+
+def positions(data, name):
+    return [at for at in range(len(data)) if data.startswith(name, at)]
+
+
 @pytest.mark.parametrize("data", [b"", b"\x00\x00\x00\x01\x67\x00", b"junk" * 100])
 def test_what_is_no_h264_gives_no_format(data):
     with pytest.raises(EncodeError):

@@ -267,6 +267,25 @@ def test_of_two_cameras_the_older_goes_out_and_then_the_other(stage):
     assert last_picture(items).mean() == pytest.approx(DARK, abs=15)
 
 
+def test_sound_that_waits_in_the_mixer_still_counts_as_the_publishers(stage):
+    stage.open()
+    stage.maker.apply(OpenTap(9, "ada", "p_ada", "audio", "mic", GATE, 1), START_NS)
+    writer = TapWriter(9, "opus", slot=GATE, start_ns=START_NS, ssrc=0x3000)
+    for number, packet in enumerate(encoded.opus((0.5,) * 60)):
+        for record in writer.audio(packet, number * 20_000_000):
+            stage.maker.receive(record, START_NS + number)
+    heard = []
+    for _ in range(2 * FPS):
+        items = stage.maker.make(stage.index, stage.now_ns, is_skipped=False)
+        heard += [item for item in items if not isinstance(item.frame, EncodedVideo)]
+        stage.index += 1
+    decoder = av.CodecContext.create("aac", "r")
+    decoder.extradata = stage.maker._audio.parameters
+    for item in heard:
+        for frame in decoder.decode(av.Packet(item.frame.data)):
+            assert np.abs(frame.to_ndarray()).max() < 0.01 or item.persons == {"ada"}
+
+
 def test_a_codec_that_cannot_be_passed_is_named(stage):
     stage.open()
     vp8 = TapWriter(TAP, "vp8", slot=GATE, start_ns=START_NS)

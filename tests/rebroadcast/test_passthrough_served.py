@@ -3,19 +3,22 @@
 import asyncio
 import contextlib
 import io
+import itertools
+import statistics
 import time
 
 import aiohttp
 import pytest
 
 from tests.browser.parley import serve
-from tests.main_job.witnesses import HlsViewer
 from tests.support.decoded import colours, samples, tone_level
 from tests.support.h264_camera import H264Camera
 from tests.support.h264_witness import RtmpWitness, slices_in, video_tags
+from tests.support.hls_player import HlsPlayer
 from tests.support.rtmp_server import RtmpServer
-from tests.support.rtp_peer import FlashAndBeep, RtpPeer
+from tests.support.rtp_peer import RtpPeer, RtpPlayer
 from tests.support.taps import encode_colour, encode_tone
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -73,7 +76,7 @@ class Stage:
             player = H264Camera(peer, luma=luma, hz=hz)
         else:
             frames = encode_colour((200, 40, 40))
-            player = FlashAndBeep(peer, frames, encode_tone(hz))
+            player = RtpPlayer(peer, frames, encode_tone(hz))
         task = asyncio.create_task(player.run())
         player.peer = peer
         try:
@@ -89,8 +92,8 @@ class Stage:
         await self.reaches("live")
         self.rtmp = RtmpWitness(self.site.url(KEY))
         self.stack.callback(self.rtmp.stop)
-        self.hls = HlsViewer(self.http, self.parley.url + (await self.status())["hls_url"])
-        task = asyncio.create_task(self.hls.run())
+        self.hls = HlsPlayer(self.http, self.parley.url + (await self.status())["hls_url"])
+        task = asyncio.create_task(self.hls.follow())
         self.stack.push_async_callback(asyncio.wait, {task})
         self.stack.callback(task.cancel)
 
@@ -107,48 +110,48 @@ class Stage:
         return await until(is_there, f"every destination is {state}")
 
     async def shows(self, camera):
-        """RTMP and HLS carry this camera, slice for slice, and nothing but it."""
+        """RTMP and HLS carry this camera, slice for slice, and nothing beside it but the placeholder."""
 
-        async def is_everywhere():
-            newest = list(self.hls.segments.values())[-1:]
+        def is_everywhere():
+            newest = self.hls.newest
             return (
                 self.rtmp.seen
                 and self.rtmp.seen[-1][1] in camera.slices
-                and newest
-                and set(slices_in(newest[0].data)) <= camera.slices
-                and len(self.rtmp.seen)
+                and newest is not None
+                and set(slices_in(newest.data)) <= camera.slices
+                and time.monotonic()
             )
 
-        mark = await until(is_everywhere, "the camera everywhere")
-        count = len(self.hls.segments)
+        since = await until(is_everywhere, "the camera everywhere")
 
-        async def is_more():
-            return len(self.rtmp.seen) > mark + 20 and len(self.hls.segments) > count + 1
+        def is_more():
+            hls = [segment for segment in self.hls.since(since) if camera.shows_in(slices_in(segment.data))]
+            return len(hls) >= 2 and sum(one in camera.slices for one in self.rtmp.since(since)) > 20
 
         await until(is_more, "more of it")
-        assert {one for _, one in self.rtmp.seen[mark:]} <= camera.slices
-        for segment in list(self.hls.segments.values())[count:]:
-            assert set(slices_in(segment.data)) <= camera.slices
+        seen = {one for segment in self.hls.since(since) for one in slices_in(segment.data)}
+        # A starved publisher is stood in for: by one and the same picture.
+        assert len((seen | set(self.rtmp.since(since))) - camera.slices) <= 1
 
     async def ends(self, camera, call, what):
         """After `call` nothing of the camera goes out, and the placeholder stands in."""
         listed = list(self.hls.listed)
-        inits = set(self.hls._inits)
+        inits = {segment.init for segment in self.hls.segments.values()}
         called = time.monotonic()
         await call()
         done = time.monotonic()
         reason = await self.reaches("slate")
         mark = len(self.hls.segments)
 
-        async def is_replaced():
+        def is_replaced():
             return len(self.hls.segments) >= mark + 2 and len(self.rtmp.since(done)) >= 3
 
         await until(is_replaced, "the placeholder everywhere")
         last_rtmp = self.rtmp.last_of(camera.slices)
-        after = [segment for segment in self.hls.segments.values() if segment.at_s > done]
+        after = self.hls.since(done)
         assert all(not set(slices_in(segment.data)) & camera.slices for segment in after)
         assert {await self.hls.status(name) for name in listed} == {410}
-        assert set(self.hls._inits) - inits, "a new initialisation segment"
+        assert not {segment.init for segment in after} & inits, "a new initialisation segment"
         assert self.hls.discontinuities >= 1
         size = colours(io.BytesIO(after[-1].data), at=-1).shape
         assert size == (180, 320, 3), "the placeholder has the publisher's size"
@@ -162,14 +165,6 @@ class Stage:
         )
         assert late_ms <= 4 * PROMISE_MS
         return reason
-
-
-async def until(condition, what, within_s=20.0):
-    deadline = time.monotonic() + within_s
-    while not (found := await condition()):
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
-        await asyncio.sleep(0.05)
-    return found
 
 
 @pytest.fixture
@@ -193,7 +188,7 @@ async def test_the_publishers_picture_and_sound_go_out_untouched_until_they_may_
     async with stage.publisher() as ada:
         await stage.start()
         await stage.shows(ada)
-        newest = list(stage.hls.segments.values())[-1]
+        newest = stage.hls.newest
         assert colours(io.BytesIO(newest.data), at=-1).mean() == pytest.approx(190, abs=25)
         assert tone_level(samples(io.BytesIO(newest.data)), 440) > 0.1
 
@@ -215,7 +210,9 @@ async def test_the_publishers_picture_and_sound_go_out_untouched_until_they_may_
     assert len(stage.site.recordings) == 1, "one session of the partner's, for all that happened"
     tags = video_tags(stage.site.recordings[0])
     headers = [tag.header for tag in tags if tag.header is not None]
-    assert len(headers) == 4, "a sequence header at each change: ada, placeholder, ada, placeholder"
+    assert len(headers) >= 4, "a sequence header at each change: ada, placeholder, ada, placeholder"
+    assert all(one != other for one, other in itertools.pairwise(headers))
+    assert len(set(headers)) == 2
     assert headers[0][1:3] == headers[1][1:3], "the placeholder has the publisher's profile"
     assert [tag.at_ms for tag in tags] == sorted(tag.at_ms for tag in tags)
 
@@ -253,8 +250,8 @@ async def test_others_may_come_and_go_without_touching_it(stage):
         await stage.shows(ada)
         await bob.peer.close(stage.http)
         await stage.shows(ada)
-        gaps = [b - a for a, b in zip(ada.requested_s, ada.requested_s[1:], strict=False)][-3:]
-        assert gaps == [pytest.approx(SEGMENT_S, abs=0.3)] * 3, "keyframes on the segment clock"
+        gaps = [after - before for before, after in itertools.pairwise(ada.requested_s)][-5:]
+        assert statistics.median(gaps) == pytest.approx(SEGMENT_S, abs=0.3), "keyframes on the segment clock"
     assert not {one for _, one in stage.rtmp.seen} & (bob.slices - ada.slices)
     assert stage.hls.discontinuities == 0
 

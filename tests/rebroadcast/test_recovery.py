@@ -96,11 +96,14 @@ async def test_an_address_that_stops_being_allowed_fails_and_the_others_go_on(tm
         assert [status.state for status in stopped.destinations] == ["failed", "stopped"]
 
 
-async def test_a_killed_program_is_started_again_and_everything_comes_back(tmp_path):
+@pytest.mark.parametrize("mode", ["program", "passthrough"])
+async def test_a_killed_program_is_started_again_and_everything_comes_back(tmp_path, mode):
     async with house(tmp_path) as home:
         ada = await home.enter("ada", luma=200)
         site = await home.site()
-        info = await home.broadcasts.start(ROOM, [await home.destination(site), await home.destination()])
+        chosen = [await home.destination(site), await home.destination()]
+        publisher = "ada" if mode == "passthrough" else None
+        info = await home.broadcasts.start(ROOM, chosen, mode=mode, publisher=publisher)
         await ada.acknowledge()
         await home.live(info)
         await until(lambda: len(home.segments(info)) >= 2, "segments")

@@ -162,6 +162,21 @@ async def test_a_polite_end_stops_the_task_by_itself(stage, server):
     assert site.states[-1] == "stopped"
 
 
+async def test_an_end_that_need_not_be_polite_takes_no_time_even_at_a_silent_site(stage, server):
+    site = stage(server.port)
+    await site.feed_until(lambda: "live" in site.states, "live")
+    server.freeze()
+    try:
+        await site.flood()
+        began = time.monotonic()
+        await site.output.close(is_polite=False)
+        assert time.monotonic() - began < 0.1
+        async with asyncio.timeout(1):
+            await site.task
+    finally:
+        server.thaw()
+
+
 async def test_a_site_is_told_the_size_of_each_format_before_its_pictures(stage, server):
     wiretap = Wiretap(server.port)
     site = stage(await wiretap.start(), server.url("key"))

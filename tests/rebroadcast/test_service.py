@@ -7,10 +7,11 @@ import signal
 
 import pytest
 
+from policy import LIVE, NameRefused
 from rebroadcast import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
-from rooms import Refused
+from rooms import JoinRequest, Refused
 from store import BroadcastRow, BroadcastState, NotFound
-from tests.rebroadcast.house import ROOM, house, until
+from tests.rebroadcast.house import ACCEPTED, PERSON, ROOM, house, until
 from tests.support.decoded import colours, samples, tone_level
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
@@ -55,6 +56,9 @@ async def test_a_broadcast_goes_live_tells_the_truth_and_stops(tmp_path):
 async def test_a_start_that_is_refused_leaves_nothing(tmp_path):
     async with house(tmp_path) as home:
         ada = await home.enter("ada")
+        await home.rooms.join(
+            JoinRequest(room=ROOM, identity="dark", permissions=PERSON, accept=ACCEPTED, choices={LIVE: True})
+        )
         hls = await home.destination()
         for refusal, room, destinations, options in (
             (BroadcastNotFound, "nowhere", [hls], {}),
@@ -65,6 +69,9 @@ async def test_a_start_that_is_refused_leaves_nothing(tmp_path):
             (BroadcastInvalid, ROOM, [hls], {"mode": "copy"}),
             (BroadcastInvalid, ROOM, [hls], {"mode": "passthrough"}),
             (BroadcastInvalid, ROOM, [hls], {"publisher": "ada"}),
+            (BroadcastNotFound, ROOM, [hls], {"mode": "passthrough", "publisher": "nobody"}),
+            (BroadcastConflict, ROOM, [hls], {"mode": "passthrough", "publisher": "dark"}),
+            (NameRefused, ROOM, [hls], {"mode": "passthrough", "publisher": "\u202e"}),
             (Refused, ROOM, [hls], {"started_by": ada.participant.id}),
         ):
             with pytest.raises(refusal):

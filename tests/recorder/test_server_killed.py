@@ -11,7 +11,7 @@ import pytest
 from tests.browser.parley import serve
 from tests.recorder.rig import frame_times
 from tests.support.flash import av_offset_ms, beep_times, flash_and_beep, flash_times
-from tests.support.rtp_peer import FlashAndBeep, RtpPeer
+from tests.support.rtp_peer import RtpPeer, RtpPlayer
 
 ROOM = "killed"
 
@@ -49,7 +49,7 @@ async def test_kill_9_of_the_server_costs_less_than_a_second_and_the_next_start_
         async with serve(data_dir) as parley:
             await parley.api("POST", "/rooms", {"name": ROOM, "mode": "explicit"})
             peer = await publish(parley, session)
-            playing = asyncio.create_task(FlashAndBeep(peer, *media).run())
+            playing = asyncio.create_task(RtpPlayer(peer, *media).run())
             status, info = await parley.api("POST", "/recordings", {"room": ROOM})
             assert status == 201, info
 

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cluster import Cluster
 from policy import DEFAULT_TERMS, LIVE, RECORD, Acceptance, Permission, RoomSettings, Site
 from rooms import (
     Activity,
@@ -222,13 +223,14 @@ async def rig(
     settings: RoomSettings | None = None,
     data_dir: Path | None = None,
     config: RoomsConfig | None = None,
+    cluster: Cluster | None = None,
 ) -> AsyncIterator[Rig]:
     """A running service; everything is closed at the end."""
     clock = FakeClock()
     plane = await MediaPlane.start(MEDIA, engine=FakeEngine)
     store = await Store.open(StoreConfig(data_dir=data_dir), wall_ms=clock.wall_ms)
     config = config or RoomsConfig(defaults=settings or RoomSettings())
-    service = await RoomService.start(plane, store, config, clock=clock)
+    service = await RoomService.start(plane, store, config, clock=clock, cluster=cluster)
     made = Rig(clock, plane, store, service)
     try:
         yield made

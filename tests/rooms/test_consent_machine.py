@@ -1,8 +1,7 @@
-"""Any order of joining, agreeing, revoking, leaving, suspending, starting and stopping keeps the invariant:
+"""Any order of joining, agreeing, taking back, leaving, starting and stopping keeps the invariant:
 
 a gate is open in the shared page if and only if `policy.decide` allows it, judged by a model that knows
-only what was done; and once a revocation is through, no gate position that it revoked is ever open again
-(RELIABILITY row 41).
+only what was done; and once a revocation is through, no gate position that it revoked is ever open again.
 """
 
 import asyncio
@@ -20,6 +19,7 @@ from policy import (
     DEFAULT_TERMS,
     LIVE,
     RECORD,
+    REPLAY,
     Acceptance,
     ActivityFacts,
     Allow,
@@ -197,6 +197,18 @@ class ConsentMachine(RuleBasedStateMachine):
         self.model.revoked |= before
         for use in self.house.service.consent.uses_of(person.participant.room):
             person.facts = person.facts.choosing({use: False})
+
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        """What was recorded is to be removed: the person is out of what records them, not of the rest."""
+        name = self.draw_active(data)
+        if name is None:
+            return
+        person = self.model.people[name]
+        before = self.open_slots(name, RECORD)
+        self.run(self.house.service.withdrawals.withdraw(person.participant.person))
+        self.model.revoked |= before
+        person.facts = person.facts.choosing({RECORD: False, REPLAY: False})
 
     @rule(data=st.data())
     def acknowledge(self, data: st.DataObject) -> None:

@@ -27,7 +27,7 @@ from sfu.engine.fake import FakeEngine
 from store import Store, StoreConfig
 from tests.rooms.rig import EVERYTHING, HERE, MEDIA, Consumer, Rig, until
 from tests.sfu.client import MediaClient
-from tests.sfu.test_plane import audio, video
+from tests.sfu.room import audio, video
 from tests.sfu.wires import FakeWire, UdpWire
 
 

@@ -1,4 +1,4 @@
-"""What people send and receive, and what ends when a permission does (RELIABILITY row 29)."""
+"""What people send and receive, and what ends when a permission does (threat model, row 29)."""
 
 import asyncio
 

@@ -16,7 +16,7 @@ from tests.recorder.rig import frame_times
 from tests.server.command import parley as command
 from tests.server.test_consent_command import chain_of
 from tests.support.flash import flash_and_beep
-from tests.support.rtp_peer import FlashAndBeep, RtpPeer
+from tests.support.rtp_peer import RtpPeer, RtpPlayer
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ async def publishing(parley: Parley, identity: str, media: Any) -> AsyncIterator
         token = parley.token(ROOM, identity, grants=("join", "publish", "chat"), terms=terms)
         peer = RtpPeer(f"{parley.url}/whip/{ROOM}", token)
         await peer.connect(http)
-        playing = asyncio.create_task(FlashAndBeep(peer, *media).run())
+        playing = asyncio.create_task(RtpPlayer(peer, *media).run())
         try:
             yield token
         finally:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 
 PERIOD_MS = 10
@@ -82,4 +83,5 @@ async def unless_starved(scenario: Callable[[int, ControlLoop], Awaitable[None]]
             return
         if not control.misses:
             raise failure
+        traceback.print_exception(failure)
     raise Starved(f"the control loop missed its schedule twice; this time: {control}") from failure

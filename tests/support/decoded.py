@@ -3,11 +3,20 @@
 import av
 import numpy as np
 
+RATE = 48_000
+
+
+def pictures(path_or_file, *, size=None):
+    """(seconds, RGB array) of each picture of a file; `size`: (width, height) to scale it to."""
+    width, height = size or (None, None)
+    with av.open(path_or_file) as container:
+        for frame in container.decode(video=0):
+            yield frame.time, frame.reformat(width, height, format="rgb24").to_ndarray()
+
 
 def colours(path_or_file, *, at=None):
     """RGB pictures of a file's video, as arrays; only the last one when `at` is -1."""
-    with av.open(path_or_file) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    frames = [picture for _, picture in pictures(path_or_file)]
     return frames if at is None else frames[at]
 
 
@@ -17,20 +26,45 @@ def share_of_colour(picture, rgb, tolerance=40):
     return float((distance < tolerance).mean())
 
 
-def samples(path_or_file):
-    """A file's sound as mono float at 48 kHz."""
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=48_000)
-    parts = []
+class Mono:
+    """Turns decoded audio frames into mono float at RATE."""
+
+    def __init__(self):
+        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+
+    def samples(self, frame):
+        return np.concatenate(
+            [out.to_ndarray().reshape(-1) for out in self._resampler.resample(frame)] or [_NONE]
+        )
+
+
+def sounds(path_or_file):
+    """(seconds, samples as mono float at RATE) of each piece of a file's sound."""
     with av.open(path_or_file) as container:
+        mono = Mono()
         for frame in container.decode(audio=0):
-            parts += [out.to_ndarray().reshape(-1) for out in resampler.resample(frame)]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+            yield frame.time, mono.samples(frame)
 
 
-def tone_level(sound, hz, *, rate=48_000):
+def samples(path_or_file):
+    """A file's sound as mono float at RATE, without regard to its times."""
+    return np.concatenate([_NONE, *(piece for _, piece in sounds(path_or_file))])
+
+
+def tone_level(sound, hz, *, rate=RATE):
     """Amplitude of one tone in a sound, by correlation over the whole of it."""
     if not len(sound):
         return 0.0
     t = np.arange(len(sound)) / rate
     window = np.hanning(len(sound))
     return float(2 * np.abs(np.sum(sound * window * np.exp(-2j * np.pi * hz * t))) / np.sum(window))
+
+
+def loudest(sound, hz, window_s):
+    """The largest amplitude that a tone has in any window of a sound; windows overlap by half."""
+    size = int(window_s * RATE)
+    starts = range(0, max(len(sound) - size, 0) + 1, size // 2)
+    return max(tone_level(sound[start : start + size], hz) for start in starts)
+
+
+_NONE = np.zeros(0, dtype=np.float32)

@@ -31,6 +31,10 @@ class H264Camera:
         self.requested_s = []
         """When keyframes were asked for, seconds since the camera began."""
 
+    def shows_in(self, slices):
+        """Whether any of these is of this camera."""
+        return not self.slices.isdisjoint(slices)
+
     def stop(self):
         """Sends no more; the connection stays."""
         self._is_stopped = True

@@ -228,8 +228,8 @@ class RtpPeer(asyncio.DatagramProtocol):
         return re.search(rf"^a={name}:(.+?)\r?$", sdp, re.MULTILINE)[1]
 
 
-class FlashAndBeep:
-    """Plays pre-encoded VP8 and Opus on a peer: a white flash and a beep each second, exactly together."""
+class RtpPlayer:
+    """Plays pre-encoded VP8 and Opus on a peer, over and over; both start at the same instant."""
 
     def __init__(self, peer: RtpPeer, video, audio, *, fps=15):
         """`video`: (frame, is_keyframe) of whole seconds; `audio`: 20 ms packets of as many seconds."""

@@ -30,7 +30,7 @@ export class Chat {
     this.#text.addEventListener("input", () => this.#grow());
     room.on("chat", (line) => this.#add(line));
     room.on("state", ({ state }) => state === "connected" && this.#catch_up());
-    for (const name of ["activities", "consent", "permissions"]) room.on(name, () => this.#show_reach());
+    for (const name of ["activities", "consent", "notice", "permissions"]) room.on(name, () => this.#show_reach());
     this.#catch_up();
     this.#show_reach();
   }

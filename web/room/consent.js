@@ -20,7 +20,7 @@ export class Consent {
 
   constructor(room) {
     this.#room = room;
-    for (const name of ["consent", "activities", "terms"]) room.on(name, () => this.#show());
+    for (const name of ["consent", "activities", "notice", "terms"]) room.on(name, () => this.#show());
   }
 
   /** Open the panel. */

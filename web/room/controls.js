@@ -19,7 +19,7 @@ export class Controls {
     this.#studio = studio;
     this.#actions = actions;
     this.#build();
-    for (const name of ["activities", "permissions", "consent"]) room.on(name, () => this.show());
+    for (const name of ["activities", "permissions", "consent", "notice"]) room.on(name, () => this.show());
     media.on("changed", () => this.show());
     this.show();
   }

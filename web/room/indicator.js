@@ -14,8 +14,7 @@ export class Indicator {
   constructor({ room, on_open }) {
     this.#room = room;
     this.#on_open = on_open;
-    room.on("activities", () => this.show());
-    room.on("consent", () => this.show());
+    for (const name of ["activities", "consent", "notice"]) room.on(name, () => this.show());
     room.on("state", ({ state }) => state === "connected" && this.show());
     this.show();
   }

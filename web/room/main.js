@@ -3,6 +3,7 @@ import { ParleyError, Room } from "../sdk/parley.js";
 import { fetch_door, fetch_site, fetch_terms } from "../ui/api.js";
 import { by_id, el, fill } from "../ui/dom.js";
 import { Door } from "./door.js";
+import { Invite } from "./invite.js";
 import { LocalMedia } from "./local_media.js";
 import { Pass } from "./pass.js";
 import { Place } from "./place.js";
@@ -41,11 +42,12 @@ function options(answer) {
   return { token: pass.token, name: name || null, accept, uses, renew: pass.renew };
 }
 
-async function enter(room, title, publish) {
+async function enter(room, { site, door: { title } }, publish) {
   session_room = room;
   by_id("loading").hidden = true;
-  new Session({ room, media, title, on_ended: ended });
+  new Session({ room, media, title: title || room_name, invite: new Invite({ room, pass, site }), on_ended: ended });
   room.on("state", ({ state }) => state === "connected" && place.keep(room, media));
+  room.on("token_renewed", ({ token }) => pass.replace(token));
   place.keep(room, media);
   if (publish) {
     await media.attach(room).catch((error) => room.emit("error", error));
@@ -84,7 +86,7 @@ async function resume(facts) {
       return false;
     }
     if (kept.publishing) await media.open();
-    await enter(room, facts.door.title || room_name, kept.publishing);
+    await enter(room, facts, kept.publishing);
     return true;
   } catch {
     return false;
@@ -100,7 +102,7 @@ async function visit(facts) {
       const room = await Room.connect(options(answer));
       door.hide();
       if (!answer.publish) media.close();
-      await enter(room, facts.door.title || room_name, answer.publish);
+      await enter(room, facts, answer.publish);
       return;
     } catch (error) {
       if (!(error instanceof ParleyError)) throw error;

@@ -1,5 +1,5 @@
 import { claims_of } from "../sdk/token.js";
-import { fetch_dev_token } from "../ui/api.js";
+import { fetch_dev_token, fetch_guest_token } from "../ui/api.js";
 import { recall, remember } from "../ui/storage.js";
 
 /**
@@ -34,28 +34,23 @@ export class Pass {
     return this.token ? claims_of(this.token) : null;
   }
 
-  /** Mint a token when there is none; throws ParleyError where the server is not in development mode. */
-  async ensure(name = null) {
-    if (this.token) return this.token;
-    const { token } = await fetch_dev_token({ room: this.#room, moderator: this.is_host, ...(name ? { name } : {}) });
-    this.token = token;
-    this.#minted = true;
-    this.#keep();
-    return token;
+  /** A token of one's own: an invitation becomes a guest's, and without any the server mints one. Throws ParleyError where it does not. */
+  async ensure() {
+    if (this.claims?.guests) this.replace((await fetch_guest_token(this.#room, this.token)).token);
+    if (!this.token) {
+      this.#minted = true;
+      this.replace((await fetch_dev_token({ room: this.#room, moderator: this.is_host })).token);
+    }
+    return this.token;
   }
 
   /** What fetches the next token of the same identity: a function, the link's URL, or null where only the link's sender can. */
   get renew() {
     if (!this.#minted) return this.#renew_url;
-    return async () => {
-      const { token } = await fetch_dev_token({ room: this.#room, moderator: this.is_host, identity: this.claims.sub });
-      this.token = token;
-      this.#keep();
-      return token;
-    };
+    return async () => (await fetch_dev_token({ room: this.#room, moderator: this.is_host, identity: this.claims.sub })).token;
   }
 
-  /** The server took a newer token. */
+  /** Use this token from now on. */
   replace(token) {
     this.token = token;
     this.#keep();

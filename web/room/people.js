@@ -51,6 +51,6 @@ export class People {
 }
 
 /** Whether a participant's microphone is heard. */
-export function is_mic_on({ tracks }) {
+function is_mic_on({ tracks }) {
   return [...tracks.values()].some(({ source, muted, enforced }) => source === "mic" && !muted && !enforced);
 }

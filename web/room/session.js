@@ -1,4 +1,4 @@
-import { by_id, el, fill } from "../ui/dom.js";
+import { by_id, fill } from "../ui/dom.js";
 import { icon } from "../ui/icons.js";
 import { clock_time } from "../ui/text.js";
 import { toast } from "../ui/toast.js";
@@ -25,15 +25,17 @@ const QUALITY = {
 export class Session {
   #room;
   #media;
+  #invite;
   #banners = new Banners();
   #parts = {};
   #side = null;
   #keys = (event) => this.#key(event);
 
-  /** `title` is the room's; `on_ended({reason, error})` runs once. */
-  constructor({ room, media, title, on_ended }) {
+  /** `title` is the room's, `invite` an Invite; `on_ended({reason, error})` runs once. */
+  constructor({ room, media, title, invite, on_ended }) {
     this.#room = room;
     this.#media = media;
+    this.#invite = invite;
     by_id("room-name").textContent = title;
     by_id("room").hidden = false;
     this.#build();
@@ -66,11 +68,11 @@ export class Session {
   }
 
   #dress() {
-    const copy = by_id("copy-link");
-    fill(copy, icon("link"));
+    fill(by_id("copy-link"), icon("link"));
+    for (const id of ["copy-link", "alone-copy"]) by_id(id).onclick = () => this.#invite.copy();
+    this.#show_invite();
+    this.#room.on("permissions", () => this.#show_invite());
     fill(by_id("side-close"), icon("close"));
-    copy.onclick = () => copy_address();
-    by_id("alone-copy").onclick = () => copy_address();
     by_id("side-close").onclick = () => this.#open_side(null);
     for (const panel of ["chat", "people"]) {
       const tab = by_id(`tab-${panel}`);
@@ -80,6 +82,14 @@ export class Session {
       };
     }
     this.#show_quality("good");
+  }
+
+  #show_invite() {
+    const { words } = this.#invite;
+    for (const id of ["copy-link", "alone-copy"]) by_id(id).hidden = words === null;
+    by_id("copy-link").setAttribute("aria-label", words ?? "");
+    by_id("copy-link").title = words ?? "";
+    by_id("alone-copy").textContent = words ?? "";
   }
 
   #listen(on_ended) {
@@ -180,15 +190,5 @@ export class Session {
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     by_id("room").hidden = true;
     on_ended(ended);
-  }
-}
-
-async function copy_address() {
-  const address = `${location.origin}${location.pathname}`;
-  try {
-    await navigator.clipboard.writeText(address);
-    toast("The room's address is copied.");
-  } catch {
-    toast(address);
   }
 }

@@ -79,7 +79,7 @@ export class Stage {
     room.on("track_subscribed", (received) => this.#then_arrange(() => this.#subscribed(received)));
     room.on("track_unsubscribed", (received) => this.#then_arrange(() => this.#unsubscribed(received)));
     room.on("speakers", ({ speakers }) => this.#speakers(speakers));
-    for (const name of ["activities", "consent"]) room.on(name, () => this.#show_all());
+    for (const name of ["activities", "consent", "notice"]) room.on(name, () => this.#show_all());
     this.#media.on("changed", () => this.#then_arrange(() => this.#show_self()));
   }
 

@@ -188,7 +188,7 @@ export interface RoomEvents {
   /** The token ends soon: there is no `renew`, or its first try failed with `error` (it is tried again until the token ends). */
   token_expiring: { token_expires_at: number; error?: ParleyError };
   /** The server took a newer token. */
-  token_renewed: { token_expires_at: number };
+  token_renewed: { token: string; token_expires_at: number };
   codec_unsupported: { track: number; codec: string };
   layer: { track: number; state: "active" | "paused" | "starved"; spatial: number | null; temporal: number | null };
   goaway: { reason: string };

@@ -216,7 +216,7 @@ export class Room extends Emitter {
     const { token_expires_at, permissions } = await this.#call("renew", { token });
     this.#facts = { ...this.#facts, permissions, token_expires_at };
     this.#renewal.take(token);
-    this.emit("token_renewed", { token_expires_at });
+    this.emit("token_renewed", { token, token_expires_at });
     this.emit("permissions", { permissions });
   }
 

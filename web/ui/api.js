@@ -1,10 +1,19 @@
 import { ParleyError } from "../sdk/parley.js";
 
-async function get(path, token = null) {
-  const headers = token ? { authorization: `Bearer ${token}` } : {};
-  const response = await fetch(path, { headers, cache: "no-store" });
+async function request(path, { token = null, ...options } = {}) {
+  const authorization = token ? { authorization: `Bearer ${token}` } : {};
+  const response = await fetch(path, { ...options, headers: { ...options.headers, ...authorization }, cache: "no-store" });
   if (!response.ok) throw await ParleyError.from_response(response);
   return response.json();
+}
+
+function get(path, token = null) {
+  return request(path, { token });
+}
+
+function post(path, token, body = null) {
+  const sent = body === null ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  return request(path, { method: "POST", token, ...sent });
 }
 
 /** {name, development, support, privacy} of this server. */
@@ -23,12 +32,16 @@ export function fetch_door(room, token) {
 }
 
 /** A token from a server in development mode: {token, identity}. */
-export async function fetch_dev_token(request) {
-  const response = await fetch("/api/v1/dev/tokens", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(request),
-  });
-  if (!response.ok) throw await ParleyError.from_response(response);
-  return response.json();
+export function fetch_dev_token(request) {
+  return post("/api/v1/dev/tokens", null, request);
+}
+
+/** A guest's own token for an invitation: {token, identity, expires_at}. */
+export function fetch_guest_token(room, invitation) {
+  return post(`/api/v1/rooms/${encodeURIComponent(room)}/guests`, invitation);
+}
+
+/** A link that gives each who opens it an identity of their own, made by a moderator: {token, expires_at, join_url}. */
+export function fetch_invitation(room, token) {
+  return post(`/api/v1/rooms/${encodeURIComponent(room)}/invitations`, token, {});
 }

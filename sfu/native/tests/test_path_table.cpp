@@ -87,8 +87,8 @@ TEST(the_ssrc_table_is_capped_and_refuses_what_is_new) {
 
 TEST(a_removed_tracks_ssrcs_are_forgotten_and_others_stay) {
   Transport owner(1);
-  Track one(1, owner, true);
-  Track two(2, owner, true);
+  Track one(1, &owner, true);
+  Track two(2, &owner, true);
   SsrcTable table;
   for (std::uint32_t ssrc = 1; ssrc <= 10; ++ssrc) {
     table.claim(ssrc)->track = ssrc % 2 == 0 ? &two : &one;

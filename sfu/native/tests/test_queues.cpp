@@ -107,14 +107,14 @@ TEST(a_flood_of_datagrams_is_counted_and_leaves_the_answers_alone) {
   EventOutbox outbox(wake, counters);
   const std::vector<std::uint8_t> data(100, 1);
   for (std::size_t i = 0; i < EventOutbox::kNetworkEvents + 10; ++i) {
-    outbox.post_datagram(true, 1, 0, Endpoint{}, data);
+    outbox.post_datagram(true, 1, {.socket = 0, .remote = Endpoint{}}, data);
   }
   CHECK_EQ(counters.get(Counter::drop_event_network_full), 10U);
   outbox.post(AckEvent{1, ""});
   CHECK_EQ(counters.get(Counter::drop_event_full), 0U);
   const std::vector<std::uint8_t> too_long(NetworkEvent::kMaxBytes + 1, 1);
   outbox.network().release();
-  CHECK(!outbox.post_datagram(true, 1, 0, Endpoint{}, too_long));
+  CHECK(!outbox.post_datagram(true, 1, {.socket = 0, .remote = Endpoint{}}, too_long));
 }
 
 TEST(a_wake_is_written_once_until_it_is_cleared) {

@@ -3,6 +3,7 @@
 //
 // installCapture({ cameras: [{ label, colour: [r, g, b] }], microphones: [{ label, tone_hz }], screen: [r, g, b] })
 // A microphone without tone_hz is the browser's own fake one (Firefox runs no AudioContext on a machine without a sound card).
+// The screen "tab" is Firefox's own capture of a tab, which needs no display.
 "use strict";
 globalThis.installCapture = (spec) => {
   const width = 320, height = 180, fps = 15;
@@ -82,7 +83,9 @@ globalThis.installCapture = (spec) => {
   };
   devices.getDisplayMedia = async () => {
     if (!spec.screen) throw new DOMException("denied", "NotAllowedError");
-    screen_track = picture(spec.screen, 640, 360);
+    screen_track = spec.screen === "tab"
+      ? (await own({ video: { mediaSource: "browser" } })).getVideoTracks()[0]
+      : picture(spec.screen, 640, 360);
     return new MediaStream([screen_track]);
   };
   globalThis.stopTestScreen = () => {          // what the browser's own "stop sharing" button does

@@ -1,4 +1,4 @@
-"""Nothing of one peer's description reaches another's (RELIABILITY rows 21 and 40)."""
+"""Nothing of one peer's description reaches another's (threat model, rows 21 and 40)."""
 
 import re
 

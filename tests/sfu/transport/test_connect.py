@@ -168,7 +168,7 @@ def test_ffmpegs_default_makes_us_the_dtls_client():
 
 
 def test_empty_and_broken_datagrams_of_strangers_change_nothing():
-    """F1, F3 and row 2 of RELIABILITY: before, during and after the handshake."""
+    """F1, F3 and row 2 of the threat model: before, during and after the handshake."""
     endpoint, client = _negotiated()
     rng = random.Random(9)
     junk = [b"", b"\0", b"\x16", b"\x80", bytes(20), bytes(25), b"\x16\xfe\xfd" + bytes(10), b"\x80\xc8\0\1"]

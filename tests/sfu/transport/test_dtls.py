@@ -267,7 +267,7 @@ def test_duplicates_and_reordering_do_no_harm(seed):
 
 
 def test_a_dripped_handshake_ends_at_its_deadline_within_bounded_memory():
-    """RELIABILITY row 10: fragments with gaps and overlaps, for 60 s."""
+    """Row 10 of the threat model: fragments with gaps and overlaps, for 60 s."""
     rng = random.Random(1)
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()

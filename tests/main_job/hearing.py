@@ -1,0 +1,49 @@
+"""A sound as it arrives: what was heard until when."""
+
+import numpy as np
+
+from tests.main_job.cast import BEEP_S, HEARD, SECOND_S, UNHEARD
+from tests.support.decoded import loudest, tone_level
+
+_PIECE = 1024
+_FULL = 0.7
+"""Part of a tone's largest amplitude."""
+
+
+class Hearing:
+    """Pieces of mono sound at 48 kHz, each with the instant (monotonic seconds) at which it was here."""
+
+    def __init__(self):
+        self._pieces = []
+
+    def __len__(self):
+        return len(self._pieces)
+
+    def add(self, at_s, sound):
+        """Notes what arrived; pieces of more than some 20 ms are cut so that each tone has its own end."""
+        self._pieces += [(at_s, sound[start : start + _PIECE]) for start in range(0, len(sound), _PIECE)]
+
+    def between(self, from_s, until_s=float("inf")):
+        """What arrived in a span, in one piece."""
+        parts = [sound for at_s, sound in self._pieces if from_s <= at_s <= until_s]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+    def last_with(self, who):
+        """When the last piece arrived that is full of somebody's tone; None when there was none.
+
+        AAC frames overlap: a frame without the tone, decoded after one with it, still begins with the tone's
+        end, which had arrived before. Such a piece is not full of it.
+        """
+        levels = [(at_s, tone_level(sound, who.tone_hz)) for at_s, sound in self._pieces]
+        full = _FULL * max((level for _, level in levels), default=0.0)
+        return max((at_s for at_s, level in levels if level > max(full, HEARD)), default=None)
+
+
+def has_tone(sound, who):
+    """Whether somebody is heard: for the length of a beep at least."""
+    return loudest(sound, who.tone_hz, BEEP_S) > HEARD
+
+
+def lacks_tone(sound, who):
+    """Whether somebody is not in a sound: no second of it has more of their tone than noise has."""
+    return loudest(sound, who.tone_hz, SECOND_S) < UNHEARD

@@ -1,0 +1,144 @@
+"""The witnesses outside: players of the partner's RTMP and of HLS, and a third-party page with the embed."""
+
+import contextlib
+import time
+
+import numpy as np
+
+from tests.main_job.cast import AGREED, REFUSED, SEEN, UNSEEN, A, C, D
+from tests.main_job.embed import EmbedViewer, ThirdPartySite
+from tests.main_job.hearing import has_tone, lacks_tone
+from tests.main_job.hls_viewer import HlsViewer
+from tests.main_job.meeting import SAID_BY_A, SAID_BY_C
+from tests.main_job.program_picture import expected, likeness_of_line, tiles
+from tests.main_job.rtmp_viewer import RtmpViewer
+from tests.main_job.stage import ROOM
+from tests.support.waiting import until
+
+_SEGMENTS = 3
+_LOOK_BACK_MS = 1500
+"""Longer than from one flash of D to the next."""
+_LINE_OF_A, _LINE_OF_C = f"{A.name}: {SAID_BY_A}", f"{C.name}: {SAID_BY_C}"
+_IS_LINE, _IS_NO_LINE = 0.75, 0.5
+
+
+class Outside:
+    """What is shown of the room to the world."""
+
+    def __init__(self, stage, rtmp, hls, embed):
+        self._stage = stage
+        self.rtmp = rtmp
+        self.hls = hls
+        self.embed = embed
+        self._latest = {
+            "RTMP": lambda: rtmp.picture,
+            "HLS": lambda: hls.segments[-1].last_picture,
+        }
+
+    @classmethod
+    async def open(cls, stage):
+        rtmp = RtmpViewer(stage.rtmp_url)
+        stage.stack.callback(rtmp.stop)
+        hls = HlsViewer(stage.session, await stage.hls_url())
+        stage.keep_running(hls.follow())
+        embed = await cls._frame_embed(stage)
+        await until(lambda: rtmp.seen and hls.segments, "RTMP and HLS play")
+        return cls(stage, rtmp, hls, embed)
+
+    @staticmethod
+    async def _frame_embed(stage):
+        token = stage.parley.token(ROOM, "viewer", grants=("subscribe",), external=True)
+        site = ThirdPartySite(f"{stage.parley.url}/embed/{ROOM}#token={token}")
+        await site.start()
+        stage.stack.push_async_callback(site.stop)
+        page = await stage.chromium.page()
+        await page.goto(site.url)
+        embed = EmbedViewer(next(frame for frame in page.page.frames if "/embed/" in frame.url))
+        await embed.watch()
+        await stage.answer_notices()  # a site that was not named before is a question of its own
+        return embed
+
+    async def program_shows(self, named, placeholders):
+        """RTMP and HLS come to show these people with their names, and so many anonymous placeholders."""
+        wanted = expected(named, placeholders)
+        for sink, picture in self._latest.items():
+            await until(
+                lambda picture=picture: tiles(picture()) == wanted,
+                f"{sink} shows {wanted}",
+                tell=lambda picture=picture: tiles(picture()),
+            )
+
+    async def program_flashes_and_sounds(self):
+        """A and B are heard, and D flashes and beeps, on RTMP and on HLS from now on."""
+        before = len(self.hls.segments)
+        since_s = self.rtmp.seen[-1].at_s
+        await until(lambda: len(self.hls.segments) >= before + _SEGMENTS, "HLS goes on")
+        segments = self.hls.segments[before:]
+        flashes = {
+            "HLS": [share for segment in segments for share in segment.shares(D)],
+            "RTMP": [sighting.share(D) for sighting in self.rtmp.since(since_s)],
+        }
+        sound = {
+            "HLS": np.concatenate([segment.sound for segment in segments]),
+            "RTMP": self.rtmp.heard.between(since_s),
+        }
+        for sink in ("HLS", "RTMP"):
+            assert max(flashes[sink]) > SEEN, f"no flash of D on {sink}"
+            assert min(flashes[sink]) < SEEN / 2, f"nothing but flash of D on {sink}"
+            for who in AGREED:
+                assert has_tone(sound[sink], who), f"{sink} has no sound of {who.name}"
+
+    async def embed_shows(self, who, *, muted):
+        """The embed follows the active speaker: while the others who may be shown are muted, it shows one."""
+        async with self._muted(muted):
+            await until(lambda: self._is_alone(who), f"the embed shows and plays {who.name}")
+
+    @contextlib.asynccontextmanager
+    async def _muted(self, people):
+        for one in people:
+            await self._stage.people[one].page.click("#control-mic")
+        yield
+        for one in people:
+            await self._stage.people[one].page.click("#control-mic")
+
+    async def _is_alone(self, who):
+        since_ms = time.time() * 1000 - _LOOK_BACK_MS
+        others = [other for other in AGREED if other is not who]
+        return (
+            await self.embed.sees(who, since_ms=since_ms)
+            and await self.embed.hears(who, since_ms=since_ms)
+            and not any([await self.embed.sees(other, since_ms=since_ms) for other in others])
+        )
+
+    async def chat_is_read(self):
+        """A's line stands over the program and in the embed; C's line is nowhere."""
+
+        async def is_in_embed():
+            return SAID_BY_A in await self.embed.text()
+
+        await until(is_in_embed, "the embed shows A's line")
+        for sink, picture in self._latest.items():
+            await until(
+                lambda picture=picture: likeness_of_line(picture(), _LINE_OF_A) > _IS_LINE,
+                f"A's line is over the {sink} picture",
+                tell=lambda picture=picture: likeness_of_line(picture(), _LINE_OF_A),
+            )
+            assert likeness_of_line(picture(), _LINE_OF_C) < _IS_NO_LINE, f"{sink} shows C's line"
+
+    async def never_showed_who_refused(self):
+        """In all that came since the start there is nothing of C and E: no colour, no tone, no name."""
+        text = await self.embed.text()
+        for who in REFUSED:
+            assert self.rtmp.last_with(who, share=UNSEEN) is None, f"RTMP showed {who.name}"
+            assert lacks_tone(self.rtmp.heard.between(0), who), f"RTMP sounded of {who.name}"
+            for segment in self.hls.segments:
+                assert max(segment.shares(who)) < UNSEEN, f"HLS showed {who.name}"
+                assert lacks_tone(segment.sound, who), f"HLS sounded of {who.name}"
+            assert not await self.embed.sees(who), f"the embed showed {who.name}"
+            assert not await self.embed.hears(who), f"the embed sounded of {who.name}"
+            assert who.name not in text
+        assert SAID_BY_C not in text
+
+    async def stop(self):
+        """Ends what would take the end of the broadcast for a fault."""
+        await self.hls.stop()
