@@ -54,6 +54,7 @@ class Downlink:
         self._run()
 
     def receive_estimate(self, bps: int) -> None:
+        """What the path carries, bits per second."""
         self._allocator.receive_estimate(float(bps), _now())
         self._run()
 
