@@ -41,6 +41,7 @@ _STATES: Final = {
     RecordingState.FAILED: "failed",
 }
 _READABLE: Final = frozenset({RecordingState.FINISHED, RecordingState.INTERRUPTED})
+_WITHDRAWALS_AGAIN_S: Final = 5.0
 _log = structlog.get_logger("recorder")
 T = TypeVar("T")
 
@@ -244,11 +245,16 @@ class RecorderService:
             _log.warning("recording_row_failed", recording=recording.activity.id, reason=str(error))
 
     async def _watch_withdrawals(self) -> None:
-        async for withdrawals in self._rooms.withdrawals.follow():
+        """Carry withdrawals out; after a failure of the store all again: done ones cost a look."""
+        while True:
             try:
-                await self._books.withdraw(withdrawals)
+                async for withdrawals in self._rooms.withdrawals.follow():
+                    await self._books.withdraw(withdrawals)
             except (StoreError, RecorderError) as error:
-                _log.error("erasure_not_noted", count=len(withdrawals), reason=str(error))
+                _log.error("erasure_not_noted", reason=str(error))
+                await self._clock.sleep(_WITHDRAWALS_AGAIN_S)
+            else:
+                return
 
     def _erased(self, row: RecordingRow, person: str) -> None:
         self._rooms.withdrawals.carried_out(person, room=row.room, recording=row.id)

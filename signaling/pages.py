@@ -123,7 +123,9 @@ async def static(request: web.Request) -> web.Response:
     asset = request.config_dict[ASSETS].get(request.match_info["path"])
     if asset is None:
         raise Problem("not_found", "There is no such file")
-    return _send(request, asset, {})
+    # Other sites import the client SDK from here; it is the same for everyone and holds nothing of anyone.
+    shared = {"Access-Control-Allow-Origin": "*"} if request.match_info["path"].startswith("sdk/") else {}
+    return _send(request, asset, shared)
 
 
 def _page(

@@ -345,6 +345,13 @@ class Roster:
             if outlet is not None and outlet.feed is not None:
                 self._events.put(CodecUnsupported(receiver.peer.id, outlet.feed.track.id, event.codec))
 
+    def on_undecodable(self, subscriber: Subscriber, track_id: TrackId) -> None:
+        """A subscriber rejected a track: it has none of the codecs."""
+        track = self.tracks.get(track_id)
+        if track is not None:
+            codec = track.codec or track.codecs[0]
+            self._events.put(CodecUnsupported(subscriber.peer.id, track_id, codec))
+
     def on_sink_closed(self, event: engine_events.SinkClosed) -> None:
         """A consumer is gone."""
         if self.taps.forget_sink(event.sink):

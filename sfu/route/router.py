@@ -224,9 +224,12 @@ class Router:
         """
         self._check_open()
         subscriber = self._roster.subscriber(sub)
+        known = set(subscriber.undecodable)
         with self._roster.failing(subscriber.peer):
             acks = subscriber.answer(version, sdp, self._registry.next_forward)
         self._roster.remember(subscriber)
+        for track in subscriber.undecodable - known:
+            self._roster.on_undecodable(subscriber, track)
         await self._roster.settle(subscriber.peer, acks)
         if subscriber.peer.is_connected:
             self._roster.want_keyframes(subscriber)

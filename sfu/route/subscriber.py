@@ -37,6 +37,8 @@ class Subscriber:
         self.peer = peer
         self.wanted: dict[TrackId, Feed] = {}
         self.outlets: dict[str, Outlet] = {}
+        self.undecodable: set[TrackId] = set()
+        """Wanted tracks whose m-section the peer rejected: it has none of the codecs."""
         self._engine = engine
         self._session = SubscribeSession(policy, peer.local, rng=rng, max_sections=max_sections)
         self._extensions: dict[str, int] = {}
@@ -58,6 +60,7 @@ class Subscriber:
         if self.wanted.pop(track, None) is None:
             return []
         self._session.remove(track)
+        self.undecodable.discard(track)
         return [ack for outlet in outlets_of(self, track) for ack in outlet.detach(self._engine)]
 
     def feed(self, track: TrackId) -> Feed:
@@ -118,6 +121,8 @@ class Subscriber:
     def _take(self, section: ForwardSection, next_forward: Callable[[], ForwardId]) -> list[Ack]:
         feed = None if section.track is None else self.wanted.get(section.track)
         outlet = self.outlets.get(section.mid)
+        if feed is not None and not section.payload_types:
+            self.undecodable.add(feed.track.id)
         if feed is None or not section.accepted:
             return [] if outlet is None else outlet.detach(self._engine)
         if outlet is not None and outlet.feed is feed:

@@ -221,6 +221,20 @@ async def call(parley: Parley) -> AsyncIterator[Call]:
                 await caller.leave(http)
 
 
+@contextlib.asynccontextmanager
+async def watching(running: Call, identity: str) -> AsyncIterator[Caller]:
+    """A viewer of one participant."""
+    viewer = Caller()
+    try:
+        token = running.parley.token(running.room, f"viewer of {identity}", grants=("join", "subscribe"))
+        url = f"{running.parley.url}/whep/{running.room}/{identity}"
+        await viewer.connect(await viewer.post(running.http, url, token, "chromium-offer-recvonly-av"))
+        viewer.send_receiver_report()
+        yield viewer
+    finally:
+        await viewer.leave(running.http)
+
+
 @contextlib.contextmanager
 def stranger(target: tuple[str, int]):
     """A socket of somebody whom the server has never seen, as `send(data)` and `answers()`."""

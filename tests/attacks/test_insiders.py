@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 from pylibsrtp import Error
 
-from tests.attacks.call import AUDIO_PT, AUDIO_SSRC, Call, Caller, Footprint, call, terms_of
+from tests.attacks.call import AUDIO_PT, AUDIO_SSRC, Call, Caller, Footprint, call, terms_of, watching
 from tests.browser.parley import Parley
 
 pytestmark = [
@@ -37,20 +37,6 @@ async def publishing(running: Call, identity: str, room: str = "") -> AsyncItera
         yield caller
     finally:
         await caller.leave(running.http)
-
-
-@contextlib.asynccontextmanager
-async def watching(running: Call, identity: str) -> AsyncIterator[Caller]:
-    """A viewer of one participant."""
-    viewer = Caller()
-    try:
-        token = running.parley.token(running.room, f"viewer of {identity}", grants=("join", "subscribe"))
-        url = f"{running.parley.url}/whep/{running.room}/{identity}"
-        await viewer.connect(await viewer.post(running.http, url, token, "chromium-offer-recvonly-av"))
-        viewer.send_receiver_report()
-        yield viewer
-    finally:
-        await viewer.leave(running.http)
 
 
 def assert_log_is_calm(parley: Parley) -> None:

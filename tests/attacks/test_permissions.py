@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.attacks.call import Call, Caller, call, terms_of
+from tests.attacks.call import Call, Caller, call, terms_of, watching
 from tests.browser.parley import Parley
 
 pytestmark = [
@@ -96,20 +96,6 @@ async def member(
         yield made
     finally:
         await made.end()
-
-
-@contextlib.asynccontextmanager
-async def watching(running: Call, identity: str) -> AsyncIterator[Caller]:
-    """A viewer of one participant."""
-    viewer = Caller()
-    try:
-        token = running.parley.token(running.room, f"viewer of {identity}", grants=("join", "subscribe"))
-        url = f"{running.parley.url}/whep/{running.room}/{identity}"
-        await viewer.connect(await viewer.post(running.http, url, token, "chromium-offer-recvonly-av"))
-        viewer.send_receiver_report()
-        yield viewer
-    finally:
-        await viewer.leave(running.http)
 
 
 class Talk:

@@ -103,14 +103,18 @@ async def _ready(url: str, process: asyncio.subprocess.Process, log: Path) -> No
 
 @contextlib.asynccontextmanager
 async def serve(
-    data_dir: Path, *, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    data_dir: Path,
+    *,
+    arguments: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    ports: tuple[int, int] | None = None,
 ) -> AsyncIterator[Parley]:
-    """Run `parley serve` on free loopback ports until the context ends.
+    """Run `parley serve` on loopback until the context ends; `ports` of HTTP and media, else free ones.
 
     Raises:
         AssertionError: it does not become ready; the text holds its log.
     """
-    port, media_port = free_port(), free_port(socket.SOCK_DGRAM)
+    port, media_port = ports or (free_port(), free_port(socket.SOCK_DGRAM))
     log = _log_file(data_dir)
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(

@@ -47,26 +47,6 @@ async def test_a_link_of_another_room_is_refused_with_a_reason(parley, browser, 
     await page.close()
 
 
-async def test_the_sdk_renews_a_token_before_it_ends(parley, browser, room):
-    page = await browser.page()
-    await page.goto(parley.url)
-    first, second = (parley.token(room, "robot", ttl_s=ttl_s) for ttl_s in (4, 600))
-    await page.evaluate(
-        """async ([token, next]) => {
-             const { Room } = await import("/static/sdk/parley.js");
-             globalThis.renewals = 0;
-             globalThis.room = await Room.connect({ token, renew: async () => (renewals++, next) });
-           }""",
-        [first, second],
-    )
-    before = await page.evaluate("() => room.self.token_expires_at")
-    await until(page, "(before) => room.self.token_expires_at > before + 60", before)
-    assert await page.evaluate("() => [room.state, renewals]") == ["connected", 1]
-    await page.evaluate("() => room.leave()")
-    assert await page.evaluate("() => room.state") == "closed"
-    await page.close()
-
-
 async def test_the_sdk_says_why_it_is_refused(parley, browser, room):
     page = await browser.page()
     await page.goto(parley.url)

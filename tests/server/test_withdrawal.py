@@ -109,12 +109,17 @@ async def test_who_withdraws_is_in_no_file_any_more_and_the_ledger_still_verifie
             ada = page["items"][0]["person"]
             folder = Folder(parley, running)
             cut = {path: path.stat().st_size for path in folder.of(ada)}
-            others = [path for path in folder.path.glob("*.webm") if path not in cut]
-            sizes = {path: path.stat().st_size for path in others}
-            assert len(cut) == len(others) == 2
+            assert len(cut) == 2
+
+            def size_of_others() -> int:
+                # All parts: a worker too slow for the cut is killed, and another goes on in new ones.
+                paths = (path for path in folder.path.glob("*.webm") if path not in cut)
+                return sum(path.stat().st_size for path in paths)
+
+            before_bytes = size_of_others()
 
             async def others_grow() -> bool:
-                return all(path.stat().st_size > size + 4_000 for path, size in sizes.items())
+                return size_of_others() > before_bytes + 8_000
 
             await until(others_grow, "the other one's files")
             assert {path: path.stat().st_size for path in folder.of(ada)} == cut
@@ -128,8 +133,8 @@ async def test_who_withdraws_is_in_no_file_any_more_and_the_ledger_still_verifie
             manifest = Folder(parley, recording).manifest()
             assert (len(manifest["people"]), manifest["version"]) == (1, 2)
             names = {file["name"] for file in manifest["files"]}
-            assert len(names) == 2
-            assert all(len(frame_times(Folder(parley, recording).path / name)) > 5 for name in names)
+            assert len(names) >= 2
+            assert all(len(frame_times(Folder(parley, recording).path / name)) > 0 for name in names)
             _, listed = await parley.api("GET", f"/recordings/{recording}/files")
             assert names < {item["name"] for item in listed["items"]}
 
@@ -151,7 +156,7 @@ async def test_who_withdraws_is_in_no_file_any_more_and_the_ledger_still_verifie
 
         await until(is_empty, "the second erasure")
         assert Folder(parley, finished).manifest()["files"] == []
-        assert len(Folder(parley, running).manifest()["files"]) == 2
+        assert len(Folder(parley, running).manifest()["files"]) >= 2
         code, printed = await command("consent", "withdraw", *arguments)
         assert (code, "no such recording" in printed.lower()) == (1, True), printed
 

@@ -105,7 +105,7 @@ export class Session {
     room.on("goaway", () => this.#banners.show("connection", "The server restarts. You are reconnected in a moment.", { kind: "warn" }));
     room.on("token_expiring", ({ token_expires_at }) => this.#show_expiry(token_expires_at));
     room.on("token_renewed", () => this.#banners.hide("pass"));
-    room.on("codec_unsupported", ({ codec }) => toast(`Somebody here cannot show ${codec} video.`, { kind: "error" }));
+    room.on("codec_unsupported", ({ track, codec }) => this.#show_unsupported(track, codec.toUpperCase()));
     room.on("own_muted", ({ source, enforced }) => {
       if (source !== "mic") return;
       if (enforced) this.#banners.show("muted", "A moderator has muted your microphone.", { kind: "warn" });
@@ -115,6 +115,12 @@ export class Session {
     this.#media.on("changed", () => {
       for (const id of room.participants.keys()) this.#parts.stage.tile(id)?.use_speaker(this.#media.chosen.speaker);
     });
+  }
+
+  #show_unsupported(track, codec) {
+    const owner = [...this.#room.participants.values()].find(({ tracks }) => tracks.has(track));
+    const text = owner ? `Your browser cannot play what ${owner.name} sends (${codec}).` : `Somebody's browser here cannot play what you send (${codec}).`;
+    toast(text, { kind: "error" });
   }
 
   /** Ask for the terms in force when they changed or were not accepted. */

@@ -11,6 +11,7 @@ const LAYERS = [
 ];
 // Browsers send no third encoding of a picture smaller than this.
 const THREE_LAYERS_HEIGHT = 540;
+const SOURCE_WORDS = { mic: "sound", camera: "video", screen: "a shared screen", screen_audio: "a shared screen's sound" };
 const BITRATE_BPS = { mic: 64_000, camera: 1_700_000, screen: 2_500_000, screen_audio: 128_000 };
 
 /**
@@ -171,11 +172,19 @@ export class Publisher extends Emitter {
     await connection.setRemoteDescription({ type: "answer", sdp });
     const numbers = new Map(tracks.map(({ mid, track }) => [mid, track]));
     for (const sending of this.#sendings.values()) {
-      const track = numbers.get(sending.transceiver.mid);
-      if (track === undefined || track === sending.track) continue;
+      const track = numbers.get(sending.transceiver.mid) ?? null;
+      if (track === sending.track && track !== null) continue;
       sending.track = track;
-      this.emit("published", { source: sending.source, track });
+      if (track !== null) this.emit("published", { source: sending.source, track });
+      else this.#rejected(sending);
     }
+  }
+
+  #rejected(sending) {
+    if (sending.is_rejected) return;
+    sending.is_rejected = true;
+    const { source } = sending;
+    this.emit("failed", new ParleyError("unsupported_codec", `This room allows no format that your browser can send as ${SOURCE_WORDS[source]}: others do not get it.`));
   }
 
   async #undo(added) {

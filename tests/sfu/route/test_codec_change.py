@@ -7,6 +7,7 @@ import pytest
 
 from sfu import (
     CodecPolicy,
+    CodecUnsupported,
     MediaConfig,
     MediaPlane,
     PublishAnswer,
@@ -105,3 +106,21 @@ async def test_a_publisher_without_a_codec_of_the_new_list_is_refused(
     offer = re.sub(r"AV1/90000", "VP7/90000", clients[0].offer("chromium-offer-sendonly-av"))
     with pytest.raises(UnsupportedCodec):
         await router.publish("ada", re.sub(r"red/48000", "blue/48000", offer))
+
+
+async def test_a_subscriber_that_rejects_a_track_for_its_codecs_is_told_so_once(
+    plane: MediaPlane, clients: list[MediaClient]
+) -> None:
+    router = plane.router("r", H264)
+    ada = await publish(router, clients[0], "ada")
+    sub = await router.subscriber("cleo")
+    for track in ada.tracks:
+        await router.subscribe(sub, track.track)
+    for restart in (False, True):
+        offer = await router.offer(sub, restart=restart)
+        assert offer is not None
+        answer = clients[2].answer(offer.sdp)
+        await router.answer(sub, offer.version, re.sub(r"m=video \d+", "m=video 0", answer))
+    await router.close()
+    told = [event async for event in router.events if isinstance(event, CodecUnsupported)]
+    assert told == [CodecUnsupported(sub, video_track(ada), "h264")]
