@@ -55,7 +55,7 @@ class Withdrawals:
         """
         cuts = self._take_back(person, room, recording)
         if cuts:
-            await asyncio.shield(asyncio.wait(cuts))
+            await asyncio.wait(cuts)
         withdrawal = Withdrawal(person=person, at_ms=self._house.now_ms(), room=room, recording=recording)
         await self._house.keeper.note(
             LedgerEntry(
