@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import jwt
@@ -61,7 +62,7 @@ class Parley:
         """The address that opens the room's page with a token."""
         return f"{self.url}/r/{room}#token={self.token(room, identity, **options)}"  # type: ignore[arg-type]
 
-    async def api(self, method: str, path: str, body: object = None) -> tuple[int, object]:
+    async def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """One REST call with the API key: status and parsed body."""
         key = json.loads((self.data_dir / "dev-key.json").read_text())
         basic = aiohttp.encode_basic_auth(key["id"], key["secret"])

@@ -3,8 +3,11 @@
 Each test leaves pictures in tests/browser/shots/ for people to look at.
 """
 
+from pathlib import Path
+
 import pytest
 
+from tests.browser.consent_steps import add_channel, answer, go_live, indicator
 from tests.browser.page import Capture, sees, until
 from tests.browser.people import enter, pass_door, show_room
 
@@ -14,27 +17,11 @@ pytestmark = [
     pytest.mark.shares("the module's server and browser"),
 ]
 
-SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
+SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
 VIOLET = (120, 40, 160)
 HOST = ("join", "publish", "subscribe", "chat", "record", "broadcast", "moderate")
 
-_FAULTS = """() => {
-  const faults = [...violations];
-  if (document.documentElement.scrollWidth > innerWidth) faults.push("the page is wider than its window");
-  for (const control of document.querySelectorAll("button, a[href], input, select, textarea, summary")) {
-    if (!control.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
-    const labels = [...(control.labels ?? [])].map((label) => label.textContent).join("");
-    const name = control.getAttribute("aria-label") || control.textContent.trim() || labels || control.title;
-    if (!name) faults.push(`no name: ${control.outerHTML.slice(0, 120)}`);
-    const box = control.getBoundingClientRect();
-    const within_text = control.matches("a, summary, .link-button");
-    const held = control.closest("label, .choice")?.getBoundingClientRect() ?? box;
-    const is_small = Math.min(held.width, held.height) < 24;
-    if (is_small && !within_text) faults.push(`too small: ${control.outerHTML.slice(0, 120)}`);
-  }
-  for (const image of document.querySelectorAll("img:not([alt])")) faults.push(`no alt: ${image.src}`);
-  return faults;
-}"""
+_FAULTS = (Path(__file__).parent / "js" / "looks.js").read_text().partition("\n")[2]
 
 
 async def check(page, name):
@@ -105,6 +92,45 @@ async def test_room_from_door_to_end(parley, browser, join, room, size):
     await page.close()
 
 
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "light"), ("desktop", "dark"), ("desktop", "light")])
+async def test_one_two_and_four_people_a_live_room_and_its_embed(parley, browser, join, room, size, scheme):
+    await parley.api("POST", "/rooms", {"name": room, "mode": "explicit", "title": "Harbour talk"})
+    await add_channel(parley, f"Channel of {room}")
+    page = await browser.page(Capture((60, 110, 120), 500), size=SIZES[size], colour_scheme=scheme)
+    grace = await enter(
+        parley, page, room, "grace", (60, 110, 120), 500, name="Grace Hopper", uses={"live": True}
+    )
+    await until(page, "() => !document.getElementById('alone').hidden")
+    await check(page, f"one-{size}-{scheme}")
+    bo = await join("bo", uses={"live": True}, grants=HOST)
+    await grace.sees(bo)
+    await check(page, f"two-{size}-{scheme}")
+    for identity in ("cy", "di"):
+        await grace.sees(await join(identity, uses={"live": False}))
+    await check(page, f"four-{size}-{scheme}")
+    await go_live(bo, f"Channel of {room}")
+    await until(page, "() => document.querySelector('#notice-yes:enabled') !== null")
+    await check(page, f"notice-{size}-{scheme}")
+    for person in (grace, bo):
+        await answer(person, "yes")
+        await indicator(person, "live", "you are in", site="Partner TV")
+    await check(page, f"live-{size}-{scheme}")
+    token = parley.token(room, "watcher", grants=("join", "subscribe"), external=True)
+    outside = await browser.page(size=SIZES[size], colour_scheme=scheme)
+    await outside.goto(f"{parley.url}/embed/{room}#token={token}")
+    await check(outside, f"embed-waiting-{size}-{scheme}")
+    for person in (grace, bo):
+        await answer(person, "yes")
+    await until(outside, "() => document.getElementById('player').dataset.state === 'playing'")
+    await bo.page.click("#control-chat")
+    await bo.page.fill("#chat-text", "Welcome, everyone out there")
+    await bo.page.press("Enter")
+    await until(outside, "() => document.getElementById('lines').textContent.includes('Welcome')")
+    await check(outside, f"embed-{size}-{scheme}")
+    for one in (page, outside):
+        await one.close()
+
+
 async def test_twelve_people_fit_on_a_phone_and_on_a_desktop(parley, browser, room):
     capture = Capture((90, 90, 130), 300)
     crowd = [await browser.page(capture, size=(300, 300)) for _ in range(11)]
@@ -128,7 +154,7 @@ async def test_twelve_people_fit_on_a_phone_and_on_a_desktop(parley, browser, ro
 
 async def test_the_door_and_the_room_work_without_a_pointer_and_without_motion(parley, browser, room):
     page = await browser.page(Capture((60, 110, 120), 500), reduced_motion=True)
-    await page.goto(parley.link(room, "grace"))
+    await page.goto(parley.link(room, "grace", grants=HOST))
     await until(page, "() => document.getElementById('preview-video').videoWidth > 0")
     await until(page, "() => document.activeElement.id === 'name'")
     for letter in "Grace":
@@ -137,18 +163,60 @@ async def test_the_door_and_the_room_work_without_a_pointer_and_without_motion(p
     await page.press("Space")
     await tab_to(page, "accept")
     await page.press("Space")
+    assert await page.evaluate(_IS_IN_SIGHT, "accept")
     await tab_to(page, "join")
     await page.press("Enter")
     await show_room(page)
+    assert await tab_stops(page) == [
+        *("copy-link", "tile-menu", "alone-copy"),
+        *("tab-chat", "side-close", "chat-lines", "chat-text", "chat-send"),
+        *("control-mic", "control-camera", "control-share", "control-record", "control-live"),
+        *("control-consent", "control-chat", "control-people", "control-settings", "control-leave"),
+    ]
     await tab_to(page, "control-mic")
     await page.press("Enter")
     await until(page, "() => document.getElementById('control-mic').getAttribute('aria-pressed') === 'false'")
+    await tab_to(page, "control-consent")
+    await page.press("Enter")
+    await until(page, "() => document.querySelector('dialog[open]').contains(document.activeElement)")
+    await page.press("Escape")
+    await until(page, "() => document.activeElement.id === 'control-consent'")
     await tab_to(page, "control-people")
     await page.press("Enter")
-    await until(page, "() => document.getElementById('tab-people').getAttribute('aria-selected') === 'true'")
+    await until(page, "() => document.activeElement.id === 'tab-people'")
+    await page.press("ArrowLeft")
+    await until(page, "() => document.activeElement.id === 'tab-chat'")
+    await until(page, "() => document.getElementById('tab-chat').getAttribute('aria-selected') === 'true'")
+    await page.evaluate("() => document.querySelector('.tile-menu').focus()")
+    await page.press("Enter")
+    await until(page, "() => document.activeElement.getAttribute('role') === 'menuitemcheckbox'")
+    await page.press("Escape")
+    await until(page, "() => document.activeElement.className === 'tile-menu'")
     moving = "() => document.getAnimations().filter((one) => one.playState === 'running').length"
     assert await page.evaluate(moving) == 0
     await page.close()
+
+
+# Whether an element can be seen where it is: nothing that stays in place covers it.
+_IS_IN_SIGHT = """(id) => {
+  const element = document.getElementById(id);
+  const { left, top, width, height } = element.getBoundingClientRect();
+  const found = document.elementFromPoint(left + width / 2, top + height / 2);
+  return element === found || element.contains(found);
+}"""
+
+
+async def tab_stops(page):
+    """What Tab reaches, in order, from the start of the page to its end."""
+    await page.evaluate("() => { document.activeElement.blur(); getSelection().removeAllRanges(); }")
+    stops = []
+    for _ in range(60):
+        await page.press("Tab")
+        stop = await page.evaluate("() => document.activeElement.id || document.activeElement.className")
+        if stop in {"", *stops[:1]}:
+            return stops
+        stops.append(stop)
+    raise AssertionError(f"Tab never comes to an end: {stops}")
 
 
 async def tab_to(page, element_id):

@@ -29,5 +29,5 @@ test("the same identity has the same hue, within the circle", () => {
 test("words make a list, time makes a clock, this server is named plainly", () => {
   assert.deepEqual([[], ["a"], ["a", "b"], ["a", "b", "c"]].map(list_words), ["", "a", "a and b", "a, b and c"]);
   assert.deepEqual([-5, 0, 7000, 760_000, 3_723_000].map(duration), ["0:00", "0:00", "0:07", "12:40", "1:02:03"]);
-  assert.equal(site_names([{ site: "here", name: "This server" }, { site: "tv.example", name: "TV" }]), "this server and TV (tv.example)");
+  assert.equal(site_names([{ site: "here", name: "This server", url: "" }, { site: "pt_1", name: "TV", url: "https://tv.example" }, { site: "embed", name: "embedded player", url: "" }]), "this server, TV (tv.example) and embedded player");
 });

@@ -28,8 +28,8 @@ export class Controls {
   show() {
     const { mic, screen, mic_on, camera_on, camera, enforced_mute } = this.#media;
     const { mic: mic_button, camera: camera_button, share, record, live, consent } = this.#buttons;
-    show_toggle(mic_button, { on: mic_on && Boolean(mic), words: "microphone (Alt+A)", name: "mic", blocked: enforced_mute ? "A moderator muted you" : null });
-    show_toggle(camera_button, { on: camera_on && Boolean(camera), words: "camera (Alt+V)", name: "camera" });
+    show_toggle(mic_button, { on: mic_on && Boolean(mic), name: "mic", key: "Alt+A", blocked: enforced_mute ? "a moderator muted you" : null });
+    show_toggle(camera_button, { on: camera_on && Boolean(camera), name: "camera", key: "Alt+V" });
     const may_publish = this.#room.may("publish");
     for (const one of [mic_button, camera_button, share]) one.hidden = !may_publish;
     mic_button.disabled = enforced_mute;
@@ -108,16 +108,14 @@ export class Controls {
   }
 }
 
-function label(button, name, text, { pressed } = {}) {
+// A button whose text tells what a click does; `pressed` colours it, without saying the same twice.
+function label(button, name, text, { pressed = false } = {}) {
   const count = button.querySelector(".count");
   fill(button, icon(name), el("span", { class: "control-text" }, text));
   if (count) button.append(count);
   button.setAttribute("aria-label", text);
   button.title = text;
-  if (pressed !== undefined) {
-    button.setAttribute("aria-pressed", String(pressed));
-    button.classList.toggle("pressed", pressed);
-  }
+  button.classList.toggle("pressed", pressed);
 }
 
 function guarded(action) {

@@ -173,8 +173,8 @@ export class Door {
 
   #show_media() {
     const { mic, camera, mic_on, camera_on, devices, chosen } = this.#media;
-    show_toggle(by_id("door-mic"), { on: mic_on && Boolean(mic), words: "microphone", name: "mic" });
-    show_toggle(by_id("door-camera"), { on: camera_on && Boolean(camera), words: "camera", name: "camera" });
+    show_toggle(by_id("door-mic"), { on: mic_on && Boolean(mic), name: "mic" });
+    show_toggle(by_id("door-camera"), { on: camera_on && Boolean(camera), name: "camera" });
     show_choices(by_id("door-microphone"), devices.microphones, mic?.getSettings().deviceId ?? chosen.microphone, "Microphone");
     show_choices(by_id("door-cameras"), devices.cameras, camera?.getSettings().deviceId ?? chosen.camera, "Camera");
     const video = by_id("preview-video");
@@ -199,13 +199,14 @@ export class Door {
   }
 }
 
-/** Make a button show whether a device is on. */
-export function show_toggle(button, { on, words, name, blocked = null }) {
+/** Make a button show whether a device (`name`: `mic` or `camera`) is on; `blocked` says why it cannot be turned on. */
+export function show_toggle(button, { on, name, key = "", blocked = null }) {
+  const word = name === "mic" ? "Microphone" : "Camera";
   fill(button, icon(on ? name : `${name}_off`));
   button.classList.toggle("off", !on);
   button.setAttribute("aria-pressed", String(on));
-  button.setAttribute("aria-label", blocked ?? `Turn ${words} ${on ? "off" : "on"}`);
-  button.title = button.getAttribute("aria-label");
+  button.setAttribute("aria-label", blocked ? `${word}: ${blocked}` : word);
+  button.title = blocked ?? `Turn ${word.toLowerCase()} ${on ? "off" : "on"}${key && ` (${key})`}`;
 }
 
 /** Fill a select with devices. */

@@ -12,6 +12,7 @@ import { Notices } from "./notice.js";
 import { People } from "./people.js";
 import { PersonMenu } from "./person_menu.js";
 import { open_settings } from "./settings.js";
+import { Side, is_wide } from "./side.js";
 import { Stage } from "./stage.js";
 import { ask_terms } from "./terms.js";
 
@@ -28,7 +29,6 @@ export class Session {
   #invite;
   #banners = new Banners();
   #parts = {};
-  #side = null;
   #keys = (event) => this.#key(event);
 
   /** `title` is the room's, `invite` an Invite; `on_ended({reason, error})` runs once. */
@@ -52,19 +52,20 @@ export class Session {
     const on_menu = (anchor, participant) => menu.open(anchor, participant);
     const stage = new Stage({ room, media, on_menu, on_blocked: () => this.#sound_blocked() });
     menu.use_stage(stage);
+    const side = new Side({ on_change: (panel) => controls.show_side(panel), on_chat: () => chat.opened() });
     const controls = new Controls({ room, media, studio, actions: {
-      side: (panel) => this.#open_side(this.#side === panel ? null : panel),
+      side: (panel) => side.toggle(panel),
       consent: () => consent.open(),
       settings: () => open_settings(media),
       leave: () => room.leave(),
     } });
-    const chat = new Chat({ room, on_unread: (count) => controls.show_unread(count), is_visible: () => this.#side === "chat" && !document.hidden });
-    new People({ room, media, on_menu });
+    const chat = new Chat({ room, on_unread: (count) => controls.show_unread(count), is_visible: () => side.panel === "chat" && !document.hidden });
     const indicator = new Indicator({ room, on_open: () => consent.open() });
-    const notices = new Notices(room);
-    this.#parts = { stage, controls, chat, indicator, notices };
+    new People({ room, media, on_menu });
+    new Notices(room);
+    this.#parts = { stage, indicator, side };
     this.#dress();
-    if (matchMedia("(min-width: 1100px)").matches) this.#open_side("chat", { focus: false });
+    if (is_wide()) side.open("chat", { focus: false });
   }
 
   #dress() {
@@ -72,15 +73,6 @@ export class Session {
     for (const id of ["copy-link", "alone-copy"]) by_id(id).onclick = () => this.#invite.copy();
     this.#show_invite();
     this.#room.on("permissions", () => this.#show_invite());
-    fill(by_id("side-close"), icon("close"));
-    by_id("side-close").onclick = () => this.#open_side(null);
-    for (const panel of ["chat", "people"]) {
-      const tab = by_id(`tab-${panel}`);
-      tab.onclick = () => this.#open_side(panel);
-      tab.onkeydown = ({ key }) => {
-        if (key === "ArrowLeft" || key === "ArrowRight") this.#open_side(panel === "chat" ? "people" : "chat", { focus_tab: true });
-      };
-    }
     this.#show_quality("good");
   }
 
@@ -167,22 +159,7 @@ export class Session {
     });
   }
 
-  #open_side(panel, { focus = true, focus_tab = false } = {}) {
-    this.#side = panel;
-    by_id("side").hidden = panel === null;
-    by_id("room").classList.toggle("with-side", panel !== null);
-    this.#parts.controls.show_side(panel);
-    for (const name of ["chat", "people"]) {
-      by_id(`panel-${name}`).hidden = panel !== name;
-      by_id(`tab-${name}`).setAttribute("aria-selected", String(panel === name));
-      by_id(`tab-${name}`).tabIndex = panel === name ? 0 : -1;
-    }
-    if (panel === "chat" && focus) this.#parts.chat.opened();
-    if (focus_tab) by_id(`tab-${panel}`).focus();
-  }
-
-  #key({ altKey, code, key }) {
-    if (key === "Escape" && this.#side && !document.querySelector("dialog[open], .menu") && !matchMedia("(min-width: 1100px)").matches) this.#open_side(null);
+  #key({ altKey, code }) {
     if (!altKey) return;
     if (code === "KeyA") by_id("control-mic").click();
     if (code === "KeyV") by_id("control-camera").click();
@@ -192,6 +169,7 @@ export class Session {
     removeEventListener("keydown", this.#keys);
     this.#parts.stage.close();
     this.#parts.indicator.close();
+    this.#parts.side.close();
     this.#banners.clear();
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     by_id("room").hidden = true;

@@ -19,6 +19,7 @@ export class Tile {
   #out;
   #name;
   #state;
+  #menu;
   #on_blocked;
 
   constructor({ identity, name, is_self = false, on_menu = null, on_blocked = () => {} }) {
@@ -38,13 +39,12 @@ export class Tile {
     this.rename(name);
   }
 
-  #menu;
-
   /** Show another screen name. */
   rename(name) {
     this.name = name;
     this.#name.textContent = this.is_self ? `${name} (you)` : name;
     this.avatar.textContent = initials(name);
+    this.#video.setAttribute("aria-label", `Picture of ${name}`);
     this.#menu?.setAttribute("aria-label", `Actions for ${name}`);
   }
 

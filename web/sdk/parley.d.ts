@@ -62,8 +62,11 @@ export interface Self {
 }
 
 export interface Site {
+  /** `here` for this server, else opaque. */
   site: string;
   name: string;
+  /** The site's public address, or the empty string. */
+  url: string;
 }
 
 export interface Activity {

@@ -65,9 +65,12 @@ export function use_words(use, terms = null) {
   return { ...known, title: titled?.title ?? known.title, media: titled?.media ?? ["audio", "video", "chat"], text: titled?.text ?? "" };
 }
 
-/** The names of an activity's or notice's sites, within a sentence. */
+/** The names of an activity's or notice's sites with their addresses, within a sentence. */
 export function site_names(sites) {
-  return list_words(sites.map(({ name, site }) => (site === "here" ? "this server" : `${name} (${site})`)));
+  return list_words(sites.map(({ name, site, url }) => {
+    if (site === "here") return "this server";
+    return url && URL.canParse(url) ? `${name} (${new URL(url).host})` : name;
+  }));
 }
 
 /** The same as a label of its own. */
