@@ -1,5 +1,8 @@
 """What a person is told, asked and shown about recording and broadcasting, in the room's page."""
 
+import asyncio
+import time
+
 import pytest
 
 from tests.browser.consent_steps import (
@@ -31,6 +34,20 @@ async def explicit(parley, room) -> str:
     status, body = await parley.api("POST", "/rooms", {"name": room, "mode": "explicit"})
     assert status == 201, body
     return room
+
+
+def recorded_people(parley, recording: str) -> set[str]:
+    """Who has a picture of some length in a recording: their random ids."""
+    files = [path for path in parley.data_dir.rglob("*-camera-*.webm") if recording in str(path)]
+    return {path.name.partition("-camera-")[0] for path in files if path.stat().st_size > 1_000}
+
+
+async def eventually(check, what: str) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + 20
+    while not check():
+        assert time.monotonic() < deadline, f"never: {what}"
+        await asyncio.sleep(0.1)
 
 
 async def test_a_recording_is_announced_asked_shown_and_taken_back(join, explicit):
@@ -172,3 +189,30 @@ async def test_going_live_is_started_at_a_chosen_site_and_ended_in_the_page(parl
     await answer(ada, "yes")
     await indicator(ada, "live", "you are in", site="Partner TV")
     await end_broadcast(ada)
+
+
+async def test_somebody_asks_to_be_removed_from_what_was_recorded(parley, join, explicit):
+    ada = await join("ada", uses=YES_TO_ALL, grants=HOST)
+    bo = await join("bo", uses={"record": True, "live": False})
+    await ada.meets(bo)
+    await ada.page.click("#control-record")
+    for person in (ada, bo):
+        await answer(person, "yes")
+        await indicator(person, "record", "you are in")
+    _, listed = await parley.api("GET", f"/recordings?room={explicit}")
+    [recording] = [item["id"] for item in listed["items"]]
+    await eventually(lambda: len(recorded_people(parley, recording)) == 2, "both are recorded")
+    await ada.page.click("#control-record")
+    await no_indicator(bo)
+    await bo.page.click("#control-consent")
+    await bo.page.click("#withdraw")
+    await bo.page.click("#withdraw-no")
+    assert await bo.page.evaluate("() => document.querySelector('.measured')") is None
+    await bo.page.click("#withdraw")
+    await bo.page.click("#withdraw-yes")
+    await until(bo.page, "() => document.querySelector('.measured') !== null")
+    assert await bo.text(".measured") == "You are being removed from one recording."
+    await eventually(lambda: len(recorded_people(parley, recording)) == 1, "nothing of bo is kept")
+    [manifest] = [path for path in parley.data_dir.rglob("manifest.json") if recording in str(path)]
+    assert '"Ada"' in manifest.read_text()
+    assert '"Bo"' not in manifest.read_text()

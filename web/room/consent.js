@@ -3,6 +3,7 @@ import { open_dialog } from "../ui/dialog.js";
 import { icon } from "../ui/icons.js";
 import { list_words, site_names, use_words } from "../ui/text.js";
 import { toast } from "../ui/toast.js";
+import { ask_withdrawal } from "./withdrawal.js";
 
 const STATES = {
   granted: "Yes",
@@ -11,15 +12,18 @@ const STATES = {
   unavailable: "Not offered in this room",
 };
 
-/** One's own consent: what goes where now, a switch per use, and everything off with one click. */
+/** One's own consent: what goes where now, a switch per use, everything off with one click, and the way out of what was recorded. */
 export class Consent {
   #room;
   #dialog = null;
   #body = el("div", { class: "consent" });
   #measured = null;
+  #pass;
 
-  constructor(room) {
+  /** `pass` holds the token in force. */
+  constructor(room, pass) {
     this.#room = room;
+    this.#pass = pass;
     for (const name of ["consent", "activities", "notice", "terms"]) room.on(name, () => this.#show());
   }
 
@@ -49,6 +53,7 @@ export class Consent {
       uses.some(([, state]) => state === "granted") && el("button", { id: "revoke", class: "button button-alarm", type: "button", on_click: () => this.revoke_all() }, icon("shield_off"), "Take me out of everything now"),
       this.#measured && el("p", { class: "measured", role: "status" }, icon("check"), el("span", {}, this.#measured)),
       uses.length ? el("ul", { class: "consent-uses" }, uses.map(([use, state]) => this.#use(use, state, activities))) : el("p", { class: "soft" }, "This room is not recorded and not broadcast."),
+      uses.some(([use]) => use === "record") && el("button", { id: "withdraw", class: "button", type: "button", on_click: () => this.#withdraw() }, "Remove me from this room's recordings"),
       el("p", { class: "soft" }, "You agreed under the ", el("a", { href: terms?.url ?? "/terms", target: "_blank", rel: "noopener" }, `terms of broadcast${terms?.version ? ` ${terms.version}` : ""}`), ". What went out before cannot be called back from other people's screens."));
   }
 
@@ -65,6 +70,13 @@ export class Consent {
         el("p", {}, STATES[state]),
         running.length > 0 && el("p", { class: "soft" }, `Running now: ${list_words(running.map(({ sites }) => site_names(sites)))}`)),
       el("div", { class: "choice" }, option("no", "No", state === "refused"), option("yes", "Yes", state === "granted"))));
+  }
+
+  #withdraw() {
+    ask_withdrawal(this.#pass.token, (words) => {
+      this.#measured = words;
+      this.#show();
+    });
   }
 
   async #set(uses) {

@@ -45,7 +45,7 @@ function options(answer) {
 async function enter(room, { site, door: { title } }, publish) {
   session_room = room;
   by_id("loading").hidden = true;
-  new Session({ room, media, title: title || room_name, invite: new Invite({ room, pass, site }), on_ended: ended });
+  new Session({ room, media, title: title || room_name, pass, invite: new Invite({ room, pass, site }), on_ended: ended });
   room.on("state", ({ state }) => state === "connected" && place.keep(room, media));
   room.on("token_renewed", ({ token }) => pass.replace(token));
   place.keep(room, media);

@@ -26,15 +26,17 @@ const QUALITY = {
 export class Session {
   #room;
   #media;
+  #pass;
   #invite;
   #banners = new Banners();
   #parts = {};
   #keys = (event) => this.#key(event);
 
-  /** `title` is the room's, `invite` an Invite; `on_ended({reason, error})` runs once. */
-  constructor({ room, media, title, invite, on_ended }) {
+  /** `title` is the room's, `pass` a Pass, `invite` an Invite; `on_ended({reason, error})` runs once. */
+  constructor({ room, media, title, pass, invite, on_ended }) {
     this.#room = room;
     this.#media = media;
+    this.#pass = pass;
     this.#invite = invite;
     by_id("room-name").textContent = title;
     by_id("room").hidden = false;
@@ -46,7 +48,7 @@ export class Session {
   #build() {
     const room = this.#room;
     const media = this.#media;
-    const consent = new Consent(room);
+    const consent = new Consent(room, this.#pass);
     const menu = new PersonMenu(room);
     const studio = new Studio(room);
     const on_menu = (anchor, participant) => menu.open(anchor, participant);

@@ -31,6 +31,11 @@ export function fetch_door(room, token) {
   return get(`/api/v1/rooms/${encodeURIComponent(room)}/door`, token);
 }
 
+/** Have one's own media and chat removed from the room's recordings: {recordings, at_ms}. */
+export function withdraw_from_recordings(token) {
+  return post("/api/v1/consents/withdrawals", token, {});
+}
+
 /** A token from a server in development mode: {token, identity}. */
 export function fetch_dev_token(request) {
   return post("/api/v1/dev/tokens", null, request);
