@@ -26,6 +26,8 @@ HELLOS = Path(__file__).parent.parent / "fixtures" / "dtls"
 CHROMIUM_HELLO = [(HELLOS / f"chromium-client-hello-{part}.bin").read_bytes() for part in (1, 2)]
 FLOOD_S = 4
 FLOOD_PER_S = 20_000
+AIMED_PER_S = 24_000
+"""More than what is asserted, since a busy machine sends in fits."""
 
 
 def stun(
@@ -249,7 +251,7 @@ async def test_twenty_thousand_junk_packets_a_second_cost_a_call_nothing(parley:
             f"lost of {FLOOD_S * 50} audio packets: {control} in quiet, {lost} beside {flooded_at:.0f} junk "
             f"packets/s, {insider} beside {insider_at:.0f}/s that name the call"
         )
-        assert min(flooded_at, insider_at) > 0.75 * FLOOD_PER_S
+        assert min(flooded_at, insider_at) >= FLOOD_PER_S, "the machine is too busy to send the junk"
         assert lost <= control
         assert insider <= control
         before.assert_not_outgrown(after, rss_mib=16, log_lines=8)
@@ -260,7 +262,7 @@ async def flooded(running: Call, ufrag: str) -> tuple[int, float, Footprint]:
     before = Footprint.of(running.parley)
     ip, port = running.target
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, flood.__file__, ip, str(port), str(FLOOD_S), str(FLOOD_PER_S), ufrag),
+        *(sys.executable, flood.__file__, ip, str(port), str(FLOOD_S), str(AIMED_PER_S), ufrag),
         stdout=asyncio.subprocess.PIPE,
     )
     lost = await running.talk(FLOOD_S)

@@ -18,14 +18,18 @@ import aiohttp
 
 from tests.browser.page import SHOTS, BrowserMissingError, Capture, probe_script, until
 
+_EASED: dict[str, object] = {
+    "media.autoplay.default": 0,
+    "media.autoplay.blocking_policy": 0,
+    "media.peerconnection.ice.loopback": True,
+    "media.peerconnection.ice.obfuscate_host_addresses": False,
+}
+"""What an everyday Firefox does not allow."""
+
 _PREFERENCES: dict[str, object] = {
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
-    "media.autoplay.default": 0,
-    "media.autoplay.blocking_policy": 0,
     "media.getusermedia.browser.enabled": True,
-    "media.peerconnection.ice.loopback": True,
-    "media.peerconnection.ice.obfuscate_host_addresses": False,
     "browser.shell.checkDefaultBrowser": False,
     "browser.safebrowsing.downloads.remote.enabled": False,
     "app.update.enabled": False,
@@ -221,8 +225,10 @@ async def _drain(stream: asyncio.StreamReader | None) -> None:
 
 
 @contextlib.asynccontextmanager
-async def launch(tone_hz: int = 1000) -> AsyncIterator[Firefox]:
+async def launch(tone_hz: int = 1000, *, everyday: bool = False) -> AsyncIterator[Firefox]:
     """Run Firefox with a new profile, whose fake microphone plays `tone_hz`.
+
+    `everyday`: only the fake devices and a quiet start tell it from a person's browser.
 
     Raises:
         BrowserMissingError: Firefox is not installed or does not start.
@@ -232,6 +238,8 @@ async def launch(tone_hz: int = 1000) -> AsyncIterator[Firefox]:
         raise BrowserMissingError("Firefox is needed by the browser tests: apt-get install firefox-esr")
     profile = Path(tempfile.mkdtemp(prefix="parley-firefox-"))
     preferences = {**_PREFERENCES, "media.navigator.audio.fake_frequency": tone_hz}
+    if not everyday:
+        preferences |= _EASED
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items()]
     (profile / "user.js").write_text("".join(lines))
     process = await asyncio.create_subprocess_exec(

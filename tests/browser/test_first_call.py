@@ -32,7 +32,7 @@ async def test_two_chromiums_see_and_hear_each_other(parley, room, tmp_path):
 
 
 async def test_chromium_and_firefox_see_and_hear_each_other(parley, room, browser):
-    async with firefox.launch(tone_hz=700) as fox:
+    async with firefox.launch(tone_hz=700, everyday=True) as fox:
         chrome_page = await browser.page(Capture(RED, 440))
         ada = await enter(parley, chrome_page, room, "ada", RED, 440)
         fox_page = await fox.page(Capture(GREEN, 700))
