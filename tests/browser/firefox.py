@@ -168,12 +168,20 @@ class FirefoxPage:
         return path
 
 
-_MIDDLE = """(selector) => {
+# Where a click lands on the first visible match: once it stands still, and nothing covers it.
+_MIDDLE = """async (selector) => {
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
   for (const element of document.querySelectorAll(selector)) {
     if (!element.checkVisibility({ visibilityProperty: true }) || element.disabled) continue;
     element.scrollIntoView({ block: "center", behavior: "instant" });
-    const box = element.getBoundingClientRect();
-    if (box.width && box.height) return [box.left + box.width / 2, box.top + box.height / 2];
+    const before = element.getBoundingClientRect();
+    await frame();
+    await frame();
+    const { left, top, width, height } = element.getBoundingClientRect();
+    if (!width || !height || left !== before.left || top !== before.top) continue;
+    const [x, y] = [left + width / 2, top + height / 2];
+    const found = document.elementFromPoint(x, y);
+    if (found && (element.contains(found) || found.contains(element))) return [x, y];
   }
   return null;
 }"""
