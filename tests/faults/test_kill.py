@@ -15,7 +15,7 @@ import pytest
 
 from tests.attacks.call import call, terms_of
 from tests.browser.parley import Parley, serve
-from tests.recorder.rig import frame_times
+from tests.recorder.rig import decoded_times
 from tests.support.flash import flash_and_beep
 from tests.support.rtp_peer import RtpPeer, RtpPlayer
 from tests.support.waiting import until
@@ -74,7 +74,7 @@ async def record(parley: Parley) -> dict[str, Any]:
 
 def assert_plays_until(files: list[Path], info: dict[str, Any], killed_ms: float) -> None:
     """Fails unless each file's frames reach to within a second of the kill."""
-    lost_s = {path.name: (killed_ms - info["started_ms"]) / 1000 - frame_times(path)[-1] for path in files}
+    lost_s = {path.name: (killed_ms - info["started_ms"]) / 1000 - decoded_times(path)[-1] for path in files}
     print(f"lost: {lost_s}")
     assert max(lost_s.values()) <= LOST_S
 
@@ -108,7 +108,7 @@ async def test_a_killed_recorder_costs_a_second_of_its_own_and_no_packet_of_a_ca
 
             await until(is_finished, "the finished recording")
         for path in (*parts(parley.data_dir, "camera"), *parts(parley.data_dir, "mic")):
-            assert len(frame_times(path)) > 5, path
+            assert len(decoded_times(path)) > 5, path
 
 
 async def test_server_and_recorder_killed_at_once_leave_a_folder_that_the_next_start_finishes(

@@ -234,7 +234,13 @@ def audio_records(tapped, packets, *, first=0, report_every=50):
 
 
 def frame_times(path):
-    """Seconds of each frame of a file that decodes."""
+    """Seconds of each frame of a file, without decoding."""
+    with av.open(str(path)) as container:
+        return [float(packet.pts * packet.time_base) for packet in container.demux() if packet.size]
+
+
+def decoded_times(path):
+    """Seconds of each frame of a file that a player shows."""
     with av.open(str(path)) as container:
         return [float(frame.pts * frame.time_base) for frame in container.decode(container.streams[0])]
 
