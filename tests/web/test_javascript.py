@@ -43,6 +43,17 @@ def test_module_parses_no_markup_and_imports_only_what_exists(path):
         assert (path.parent / target).is_file(), f"{target} does not exist"
 
 
+@pytest.mark.parametrize("path", _MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_module_uses_what_it_imports(path):
+    text = path.read_text()
+    names = [
+        name.split(" as ")[-1].strip()
+        for group in re.findall(r"^import \{([^}]*)\}", text, re.MULTILINE)
+        for name in group.split(",")
+    ]
+    assert [name for name in names if len(re.findall(rf"\b{name}\b", text)) < 2] == []
+
+
 @pytest.mark.parametrize("path", _PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_page_fits_its_content_security_policy(path):
     text = path.read_text()
