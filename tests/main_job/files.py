@@ -5,6 +5,7 @@ import numpy as np
 from tests.main_job.cast import AGREED, REFUSED, UNSEEN, A, B, D
 from tests.main_job.hearing import has_tone, lacks_tone
 from tests.main_job.meeting import SAID_BY_A, SAID_BY_C
+from tests.main_job.outage import PAUSE_MAX_S
 from tests.main_job.recording import FinishedRecording
 from tests.main_job.revocation import PROMISE_MS
 from tests.main_job.stage import CONTROL
@@ -13,7 +14,8 @@ from tests.support.flash import av_offset_ms, beep_times, flash_times
 
 _OFFSET_MAX_MS = 60
 _SECOND_MS = 1000
-_GAP_MAX_MS = 1000
+_SAMPLED_EACH_S = 0.25
+"""On average, on a busy machine; the watch itself takes 0.1."""
 _ENDS_WITHIN_MS = 2000
 
 
@@ -33,7 +35,9 @@ def files_hold_who_agreed(stage, revocation):
 
 def canaries_are_where_they_may_be(watch):
     """E's bytes were in no file, ever; the same watch saw D's bytes, and those of a deleted file."""
-    print(f"canary watch: {watch.samples} samples, longest pause {watch.longest_pause_s:.2f} s")
+    pace_s = watch.watched_s / watch.samples
+    print(f"canary watch: a sample each {pace_s:.3f} s, longest pause {watch.longest_pause_s:.2f} s")
+    assert pace_s < _SAMPLED_EACH_S
     found = watch.found
     assert found["D"], "the control: D's media was recorded and the watch sees it"
     assert found[CONTROL], "the control: the watch sees a file that was deleted while open"
@@ -46,7 +50,7 @@ def _holds_a(recorded):
     at_ms = [ms for ms, _ in pictures]
     gap_ms = max(np.diff(at_ms))
     print(f"A's files: {len(pictures)} pictures, longest gap {gap_ms:.0f} ms")
-    assert gap_ms < _GAP_MAX_MS, "A's recording stood still"
+    assert gap_ms < PAUSE_MAX_S * 1000, "A's recording stood still"
     assert _share_like(pictures, A) > 0.95
     assert has_tone(_joined(sound), A)
     assert recorded.ended(A) == [""]

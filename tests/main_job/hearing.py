@@ -6,8 +6,8 @@ from tests.main_job.cast import BEEP_S, HEARD, SECOND_S, UNHEARD
 from tests.support.decoded import loudest, tone_level
 
 _PIECE = 1024
-_FULL = 0.7
-"""Part of a tone's largest amplitude."""
+_FADES = 0.7
+"""A piece with so much less of a tone than the piece before it is the tone's end."""
 
 
 class Hearing:
@@ -29,14 +29,17 @@ class Hearing:
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
 
     def last_with(self, who):
-        """When the last piece arrived that is full of somebody's tone; None when there was none.
+        """When the last piece arrived that holds somebody's tone; None when there was none.
 
         AAC frames overlap: a frame without the tone, decoded after one with it, still begins with the tone's
-        end, which had arrived before. Such a piece is not full of it.
+        end, which had arrived before. A last piece that fades counts for the one before it.
         """
-        levels = [(at_s, tone_level(sound, who.tone_hz)) for at_s, sound in self._pieces]
-        full = _FULL * max((level for _, level in levels), default=0.0)
-        return max((at_s for at_s, level in levels if level > max(full, HEARD)), default=None)
+        levels = [tone_level(sound, who.tone_hz) for _, sound in self._pieces]
+        last = max((at for at, level in enumerate(levels) if level > HEARD), default=None)
+        if last is None:
+            return None
+        is_fading = last > 0 and levels[last] < _FADES * levels[last - 1]
+        return self._pieces[last - is_fading][0]
 
 
 def has_tone(sound, who):

@@ -39,6 +39,7 @@ class CanaryWatch:
         self._searched = {}
         self._is_stopping = threading.Event()
         self.samples = 0
+        self.watched_s = 0.0
         self.longest_pause_s = 0.0
         self._events = FolderEvents(folders, skip=skip)
         self._threads = [
@@ -92,6 +93,7 @@ class CanaryWatch:
         while not self._is_stopping.wait(max(before + SAMPLE_S - time.monotonic(), 0)):
             now = time.monotonic()
             self.longest_pause_s = max(self.longest_pause_s, now - before)
+            self.watched_s += now - before
             before = now
             seen = set()
             for process in self._processes:
