@@ -31,7 +31,7 @@ fuzz: .venv/test.stamp ## every fuzz target, FUZZ_SECONDS each (default 60)
 	tools/system-packages fuzz && tools/fuzz
 
 bench: .venv/run.stamp ## what forwarding costs on this machine
-	$(BIN)/python -m bench.forward --runs 3 $(ARGS)
+	$(BIN)/parley bench load --runs 3 --plot $(ARGS)
 
 clean:
 	rm -rf .venv build

@@ -28,15 +28,16 @@ class Load:
 
     def __init__(self, run: plan.Plan, *, gro: bool) -> None:
         self._plan = run
-        config = MediaConfig(addresses=("127.0.0.1",) * len(run.legs), port=0, workers=1, gate_slots=64)
+        ips = ("127.0.0.1",) * len(run.legs)
+        config = MediaConfig(addresses=ips, port=0, workers=1, gate_slots=64)
         self._gates = GatePage.create(config.gate_slots)
         self._engine = NativeEngine(config, self._gates, coalesce_us=0, gro=gro)
         self._sessions: list[object] = []
 
-    def ports(self) -> dict[int, int]:
+    def addresses(self) -> dict[int, tuple[str, int]]:
         """Where each transport receives."""
         addresses = self._engine.addresses(0)
-        return {leg.transport: addresses[n][1] for n, leg in enumerate(self._plan.legs)}
+        return {leg.transport: addresses[n] for n, leg in enumerate(self._plan.legs)}
 
     async def connect(self, port: int) -> None:
         """Make the client transports of the plan towards the server's port."""

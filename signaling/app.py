@@ -10,6 +10,7 @@ from media.tasks import TaskScope
 from signaling import health, hls, pages, whep, whip, ws
 from signaling.config import Services, SignalingConfig
 from signaling.context import CONTEXT, Context, json_response
+from signaling.lag import watch_lag
 from signaling.middleware import guard
 from signaling.openapi import document
 from signaling.rest import BASE, ENDPOINTS
@@ -31,6 +32,7 @@ def create_app(services: Services, config: SignalingConfig) -> web.Application:
 
     async def lifetime(_app: web.Application) -> AsyncIterator[None]:
         await tasks.open()
+        tasks.start(watch_lag(context.metrics.lag_seconds.observe), "lag")
         yield
         await tasks.close()
 

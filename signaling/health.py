@@ -1,5 +1,6 @@
 """Liveness, readiness, metrics."""
 
+import asyncio
 import ipaddress
 
 from aiohttp import web
@@ -43,6 +44,7 @@ async def metrics(request: web.Request) -> web.Response:
         raise Problem("forbidden", "Metrics are for this machine, or for a token with the admin grant")
     rooms = context.services.rooms.rooms()
     context.metrics.ledger_verified.set(context.services.store.ledger.is_verified)
+    context.metrics.tasks.set(len(asyncio.all_tasks()))
     context.metrics.rooms.set(len(rooms))
     context.metrics.participants.set(sum(room.participants for room in rooms))
     body = context.metrics.text()

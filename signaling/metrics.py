@@ -48,6 +48,13 @@ class Metrics:
             "Whether the consent ledger verifies; nothing is recorded or broadcast while it does not",
             registry=self.registry,
         )
+        self.lag_seconds = Histogram(
+            "parley_event_loop_lag_seconds",
+            "How late the event loop came to what was due, sampled twenty times a second",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0),
+            registry=self.registry,
+        )
+        self.tasks = Gauge("parley_tasks", "Tasks of the event loop", registry=self.registry)
         self.rooms = Gauge("parley_rooms", "Rooms open", registry=self.registry)
         self.participants = Gauge("parley_participants", "Participants in all rooms", registry=self.registry)
         self.revocation_seconds = Histogram(

@@ -2,7 +2,7 @@
 
 import typer
 
-from server.cli import broadcast, config, consent, doctor, recordings, rooms, serve, token
+from server.cli import bench, broadcast, config, consent, doctor, recordings, rooms, serve, token
 
 __all__ = ["app", "main"]
 
@@ -21,6 +21,7 @@ app.add_typer(broadcast.app, name="broadcast")
 app.add_typer(consent.app, name="consent")
 app.add_typer(config.app, name="config")
 app.command()(doctor.doctor)
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

@@ -118,9 +118,15 @@ class DtlsIdentity:
 
     Args:
         key, certificate: ECDSA on P-256 in production.
+        profiles: names of the SRTP profiles to agree to; None: all of ours.
     """
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+    def __init__(
+        self,
+        key: ec.EllipticCurvePrivateKey,
+        certificate: x509.Certificate,
+        profiles: Sequence[str] | None = None,
+    ) -> None:
         self.fingerprint = Fingerprint("sha-256", certificate_digest(certificate, "sha-256"))
         """What descriptions announce."""
         context = SSL.Context(SSL.DTLS_METHOD)
@@ -135,16 +141,16 @@ class DtlsIdentity:
         # trusted.
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _accept_any)
         context.set_cipher_list(_CIPHERS)
-        context.set_tlsext_use_srtp(srtp.openssl_profiles())
+        context.set_tlsext_use_srtp(srtp.openssl_profiles(profiles))
         context.use_certificate(certificate)
         context.use_privatekey(key)
         self._context = context
 
     @classmethod
-    def generate(cls) -> DtlsIdentity:
+    def generate(cls, profiles: Sequence[str] | None = None) -> DtlsIdentity:
         """A fresh key on P-256 and its certificate, valid for 30 days (browsers do not look at the dates)."""
         key = ec.generate_private_key(ec.SECP256R1())
-        return cls(key, generate_certificate(key))
+        return cls(key, generate_certificate(key), profiles)
 
     def connection(self, role: DtlsRole) -> SSL.Connection:
         """A new association in memory."""

@@ -90,6 +90,11 @@ class IceClient:
         """Where the pair stands."""
         return self._state
 
+    @property
+    def address(self) -> tuple[int, str, int]:
+        """The pair: our socket's index, the remote's IP and port."""
+        return self._address
+
     def receive(self, data: bytes, socket: int, ip: str, port: int, now: float) -> None:
         """Take one datagram that looks like STUN; what is none of ours is ignored. Never raises."""
         try:

@@ -275,7 +275,6 @@ class IceLite:
             # RFC 8445 section 7.3.1.1: the lite agent stays controlled.
             self._send(path, binding_error(check.transaction, 487, "Role Conflict", pwd))
             return
-        self._send(path, binding_success(check.transaction, path.ip, path.port, pwd))
         self._heard = max(self._heard, now)
         if self._state is IceState.LOST:
             self._state = IceState.CHECKING
@@ -284,6 +283,8 @@ class IceLite:
             self._nominate(path, ufrag)
         elif self._state is IceState.DISCONNECTED:
             self._connect()
+        # Last: what the peer sends upon the answer, its DTLS hello, must find the path bound.
+        self._send(path, binding_success(check.transaction, path.ip, path.port, pwd))
 
     def _bind(self, path: Path, now: float) -> None:
         is_new = path not in self._seen

@@ -8,6 +8,7 @@ Source: RFC 5764 section 4.2 (key derivation), RFC 3711, RFC 7714 (GCM).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,9 +51,17 @@ class SrtpSessions:
         return _address(self.tx)
 
 
-def openssl_profiles() -> bytes:
-    """The profiles as OpenSSL lists them; a server's order decides."""
-    return b":".join(profile.openssl_profile for _, profile in PROFILES)
+def openssl_profiles(names: Sequence[str] | None = None) -> bytes:
+    """The profiles as OpenSSL lists them, or those of them that are named; a server's order decides.
+
+    Raises:
+        ValueError: no profile of ours is named.
+    """
+    chosen = [profile.openssl_profile for name, profile in PROFILES if names is None or name in names]
+    if not chosen:
+        known = ", ".join(name for name, _ in PROFILES)
+        raise ValueError(f"none of {', '.join(names or ())} is an SRTP profile that we have: {known}")
+    return b":".join(chosen)
 
 
 def find_profile(selected: bytes) -> tuple[str, SRTPProtectionProfile] | None:

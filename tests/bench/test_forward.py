@@ -1,11 +1,11 @@
 """The bench itself: its plans, and one short run through both processes."""
 
-import argparse
 import json
 
 import pytest
 
 from bench import forward, plan
+from bench.wanted import Wanted
 
 
 def test_every_subscriber_watches_every_publisher() -> None:
@@ -28,23 +28,14 @@ def test_a_plan_survives_its_way_to_the_other_process() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("profile", sorted(plan.PROFILES))
-async def test_a_short_run_delivers_every_packet_and_counts_its_cost(profile: str) -> None:
-    options = argparse.Namespace(
-        publishers=1,
-        subscribers=3,
-        mesh=False,
-        seconds=1.0,
-        warm_up=0.5,
-        profile=profile,
-        coalesce_us=1000,
-        check_every=1,
-        no_gro=False,
-        pin=False,
-    )
-    figures = await forward.measure(options)
-    expected = 3 * (plan.VIDEO_PER_S + plan.AUDIO_PER_S)
+@pytest.mark.parametrize("half", ["forward_server", "limit_server"])
+async def test_a_short_run_delivers_every_packet_and_counts_its_cost(
+    half: forward.Half, profile: str
+) -> None:
+    wanted = Wanted(subscribers=3, seconds=1.0, warm_up=0.5, profile=profile, check_every=1)
+    figures = await forward.measure(wanted, half)
     assert figures.lost == 0
     assert figures.drops == {}
-    assert abs(figures.packets_per_s - expected) < expected * 0.2
+    assert abs(figures.packets_per_s - wanted.packets_per_s) < wanted.packets_per_s * 0.2
     assert 0 < figures.cost_us < 1000
     assert 0 < figures.latency_p50_ms <= figures.latency_p99_ms

@@ -1,5 +1,5 @@
-// `sfu.engine._debug`: the core's algorithms one by one, for property tests against small Python oracles. Not used by the
-// server. Times are ns; -1 stands for "absent".
+// `sfu.engine._debug`: the core's algorithms one by one, for property tests against small Python oracles, and the bare
+// relay that the bench measures the machine by. Not used by the server. Times are ns; -1 stands for "absent".
 // Thread: any Python thread, one object at a time.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "../micro/bare_relay.h"
 #include "forward_sequencer.h"
 #include "munger.h"
 #include "nack_generator.h"
@@ -249,6 +250,62 @@ void bind_twcc(nb::module_& module) {
           nb::arg("now"), nb::arg("room") = 1200);
 }
 
+Endpoint endpoint_of(const std::string& ip, std::uint16_t port) {
+  const auto endpoint = Endpoint::parse(ip, port);
+  if (!endpoint) {
+    throw nb::value_error(("not an IP address: " + ip).c_str());
+  }
+  return *endpoint;
+}
+
+SrtpProfile profile_of(const std::string& name) {
+  const auto profile = SrtpProfile::by_name(name);
+  if (!profile) {
+    throw nb::value_error(("unknown SRTP profile: " + name).c_str());
+  }
+  return *profile;
+}
+
+void bind_relay(nb::module_& module) {
+  using Table = std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t, std::uintptr_t>;
+  nb::class_<BareRelay>(module, "BareRelay")
+      .def(
+          "__init__",
+          [](BareRelay* self, const Table& srtp, const std::string& ip) {
+            const auto table = SrtpTable::from_addresses(std::get<0>(srtp), std::get<1>(srtp), std::get<2>(srtp),
+                                                         std::get<3>(srtp));
+            if (!table.is_complete()) {
+              throw nb::value_error("the SRTP table lacks a function");
+            }
+            new (self) BareRelay(table);
+            if (const std::string error = self->open(ip); !error.empty()) {
+              self->~BareRelay();
+              throw nb::value_error(error.c_str());
+            }
+          },
+          nb::arg("srtp"), nb::arg("ip"))
+      .def_prop_ro("port", &BareRelay::port)
+      .def(
+          "add_publisher",
+          [](BareRelay& self, const std::string& ip, std::uint16_t port, std::uintptr_t rx,
+             const std::string& profile) {
+            self.add_publisher(endpoint_of(ip, port), SrtpTable::session_from_address(rx), profile_of(profile));
+          },
+          nb::arg("ip"), nb::arg("port"), nb::arg("rx"), nb::arg("profile"))
+      .def(
+          "add_receiver",
+          [](BareRelay& self, const std::string& ip, std::uint16_t port, std::uintptr_t tx,
+             const std::string& profile, int except) {
+            self.add_receiver(endpoint_of(ip, port), SrtpTable::session_from_address(tx), profile_of(profile),
+                              except);
+          },
+          nb::arg("ip"), nb::arg("port"), nb::arg("tx"), nb::arg("profile"), nb::arg("except_publisher") = -1)
+      .def("start", &BareRelay::start)
+      .def("stop", &BareRelay::stop, nb::call_guard<nb::gil_scoped_release>())
+      .def_prop_ro("packets", &BareRelay::packets)
+      .def_prop_ro("messages", &BareRelay::messages);
+}
+
 }  // namespace
 
 }  // namespace parley
@@ -264,4 +321,5 @@ NB_MODULE(_debug, module) {
   parley::bind_sequencer(module);
   parley::bind_nack(module);
   parley::bind_twcc(module);
+  parley::bind_relay(module);
 }

@@ -117,8 +117,9 @@ void ClientReceiver::receive_rtcp(Transport&, Bytes compound, TimeNs now) {
         source->stats.receive_sender_report(info->ntp, now);
       }
     }
-    if (message->kind == RtcpKind::kPli && keyframe_requests_.size() < kMaxSources) {
-      if (const auto header = read_feedback_header(*message)) {
+    if (message->kind == RtcpKind::kPli) {
+      ++asked_keyframes_;
+      if (const auto header = read_feedback_header(*message); header && keyframe_requests_.size() < kMaxSources) {
         keyframe_requests_.push_back(header->media_ssrc);
       }
     }

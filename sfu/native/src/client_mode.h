@@ -68,6 +68,7 @@ class ClientReceiver {
   [[nodiscard]] std::uint64_t checked() const { return checked_; }
   [[nodiscard]] std::int64_t lost() const;
   [[nodiscard]] TimeNs first_packet() const { return first_packet_; }
+  [[nodiscard]] std::uint64_t asked_keyframes() const { return asked_keyframes_; }
   [[nodiscard]] LatencyHistogram& latency() { return latency_; }
 
  private:
@@ -83,6 +84,7 @@ class ClientReceiver {
   LatencyHistogram latency_;
   std::uint64_t received_ = 0;
   std::uint64_t checked_ = 0;
+  std::uint64_t asked_keyframes_ = 0;
   TimeNs first_packet_ = 0;
   TimeNs next_report_ = 0;
 };

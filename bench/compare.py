@@ -1,0 +1,65 @@
+"""The same load on two servers, turn by turn in one run: what each costs, and the ratio of the two."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench import figures
+from bench.figures import Figures
+from bench.wanted import Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One shape on both servers: all runs of each, in the order in which they were made."""
+
+    shape: str
+    streams: int
+    profile: str
+    ours: Sequence[Figures]
+    theirs: Sequence[Figures]
+
+    @property
+    def ratio(self) -> float:
+        """Our median cost as a share of theirs."""
+        return figures.middle(self.ours).cost_us / figures.middle(self.theirs).cost_us
+
+    def line(self, name: str) -> str:
+        """In one line."""
+        ours, theirs = figures.middle(self.ours), figures.middle(self.theirs)
+        return (
+            f"{self.shape} {self.profile}: "
+            f"parley {ours.cost_us:.2f} us ({ours.ratio:.2f} of a bare datagram), "
+            f"{name} {theirs.cost_us:.2f} us ({theirs.ratio:.2f}); {self.ratio:.2f} of it; "
+            f"p99 {ours.latency_p99_ms:.1f} and {theirs.latency_p99_ms:.1f} ms"
+            + (" VOID" if ours.is_void or theirs.is_void else "")
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """As what `json` takes."""
+        return {
+            "shape": self.shape,
+            "streams": self.streams,
+            "profile": self.profile,
+            "ratio": round(self.ratio, 3),
+            "ours": [figures.plain(run) for run in self.ours],
+            "theirs": [figures.plain(run) for run in self.theirs],
+        }
+
+
+async def in_turn(
+    ours: Callable[[Wanted], Awaitable[Figures]],
+    theirs: Callable[[Wanted], Awaitable[Figures]],
+    wanted: Wanted,
+    runs: int,
+    note: Callable[[str, Figures], None] = lambda _name, _run: None,
+) -> Pair:
+    """So many runs of each, ours first, each after the other's: a spell of the machine hits both."""
+    mine: list[Figures] = []
+    others: list[Figures] = []
+    for _ in range(runs):
+        for name, measure, found in (("parley", ours, mine), ("other", theirs, others)):
+            run = await measure(wanted)
+            found.append(run)
+            note(name, run)
+    return Pair(wanted.shape(), wanted.streams, wanted.profile, mine, others)

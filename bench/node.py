@@ -1,0 +1,103 @@
+"""The load's native half: one engine in client mode, a socket for each peer connection, and who owns it."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from media.gates import GatePage
+from media.tasks import TaskScope
+from sfu.config import MediaConfig
+from sfu.engine import events
+from sfu.engine.native import NativeEngine
+from sfu.engine.types import Address, TransportId
+
+
+class NetworkOwner(Protocol):
+    """Who hears what arrives for a transport before there are keys."""
+
+    def receive(self, event: events.Stun | events.Dtls) -> None:
+        """Take STUN or DTLS."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All transports' counters at one moment."""
+
+    transports: dict[int, dict[str, Any]]
+    latency_p50_ms: float
+    """From a publisher's send to a decrypting subscriber, since the last reading."""
+    latency_p99_ms: float
+
+
+class Node:
+    """Made by `open`; every method on the event loop's thread."""
+
+    def __init__(self, engine: NativeEngine, gates: GatePage, tasks: TaskScope, sockets: int) -> None:
+        self.engine = engine
+        self.tasks = tasks
+        self._gates = gates
+        self._free = deque(range(sockets))
+        self._owners: dict[int, NetworkOwner] = {}
+        self._last = 0
+        self._addresses = engine.addresses(0)
+        engine.listen(self._receive)
+
+    @classmethod
+    async def open(cls, sockets: int, *, gro: bool = True) -> Self:
+        """Bind so many sockets, each on a loopback address of its own as far as they go.
+
+        Raises:
+            EngineError: an address cannot be bound.
+        """
+        ips = tuple(f"127.1.{index // 250 % 250}.{index % 250 + 1}" for index in range(sockets))
+        config = MediaConfig(addresses=ips, port=0, workers=1, gate_slots=64)
+        gates = GatePage.create(config.gate_slots)
+        tasks = TaskScope("load")
+        await tasks.open()
+        try:
+            engine = NativeEngine(config, gates, coalesce_us=0, gro=gro)
+        except BaseException:
+            await tasks.close()
+            gates.close()
+            raise
+        return cls(engine, gates, tasks, sockets)
+
+    def take(self, owner: NetworkOwner) -> tuple[TransportId, int, Address]:
+        """A transport id, a socket and its address; the socket that was given back longest ago.
+
+        Raises:
+            RuntimeError: every socket is in use.
+        """
+        if not self._free:
+            raise RuntimeError("the load has no socket left: it was opened for fewer peers")
+        self._last += 1
+        socket = self._free.popleft()
+        self._owners[self._last] = owner
+        return TransportId(self._last), socket, self._addresses[socket]
+
+    def give_back(self, transport: TransportId, socket: int) -> None:
+        """Forget a transport; its socket may serve another."""
+        if self._owners.pop(transport, None) is not None:
+            self._free.append(socket)
+
+    async def read(self) -> Reading:
+        """Read the counters; the latency starts anew."""
+        stats = await self.engine.query_stats(0)
+        return Reading(
+            {row["transport"]: row for row in stats.transports},
+            stats.worker.get("client_latency_p50_us", 0) / 1000,
+            stats.worker.get("client_latency_p99_us", 0) / 1000,
+        )
+
+    async def close(self) -> None:
+        """Stop everything."""
+        await self.tasks.close()
+        await self.engine.close()
+        self._gates.close()
+
+    def _receive(self, event: events.Event) -> None:
+        if isinstance(event, events.Stun | events.Dtls):
+            owner = self._owners.get(event.transport)
+            if owner is not None:
+                owner.receive(event)

@@ -1,0 +1,188 @@
+"""A real `parley serve` under load: its own process, its own folder, nothing of it changed but its limits."""
+
+import asyncio
+import json
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+import aiohttp
+
+from bench import plan, target
+from bench.caller import Caller
+from bench.node import Node
+from bench.quantiles import Histogram
+from policy import LIVE, RECORD, REPLAY, Permission
+from sfu.transport import DtlsIdentity
+from signaling import ApiKey, VouchedTerms, mint
+
+_STARTS_WITHIN_S: Final = 30.0
+_TOKEN_S: Final = 24 * 3600 - 60
+_LAG: Final = "parley_event_loop_lag_seconds"
+_MEDIA: Final = "parley_media{"
+_LIMITS: Final = {
+    "PARLEY_LIMITS_JOINS_PER_S": "10000",
+    "PARLEY_LIMITS_JOINS_BURST": "100000",
+    "PARLEY_LIMITS_REQUESTS_PER_S": "100000",
+    "PARLEY_LIMITS_REQUESTS_BURST": "100000",
+    "PARLEY_LIMITS_CONNECTIONS": "100000",
+    "PARLEY_ROOMS_MAX_PARTICIPANTS": "10000",
+}
+"""One address may do what a town of people would."""
+
+
+class Served:
+    """A `Target`. Made by `start`."""
+
+    name = "parley"
+    worker_thread = "sfu-worker"
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        http: aiohttp.ClientSession,
+        url: str,
+        key: ApiKey,
+        identity: DtlsIdentity,
+        folder: "tempfile.TemporaryDirectory[str]",
+    ) -> None:
+        self.url = url
+        self._process = process
+        self._http = http
+        self._key = key
+        self._identity = identity
+        self._folder = folder
+        self._people = 0
+        self._terms = ""
+
+    @classmethod
+    async def start(
+        cls, *, profile: str = "", workers: int = 1, environment: Mapping[str, str] | None = None
+    ) -> Self:
+        """Start it on loopback and wait until it takes joins.
+
+        `profile`: the SRTP profile that the load offers; empty: all. `environment`: more configuration.
+
+        Raises:
+            TargetFailed: it does not come up; the text holds its log.
+        """
+        folder = tempfile.TemporaryDirectory(prefix="parley-bench-", ignore_cleanup_errors=True)
+        log = Path(folder.name) / "server.log"
+        key = ApiKey("bench", secrets.token_urlsafe(48))
+        port, media_port = target.free_port(), target.free_port(socket.SOCK_DGRAM)
+        process = await target.spawn(
+            [
+                *(sys.executable, "-c", "from server.cli import main; main()", "serve"),
+                *("--port", str(port), "--media-port", str(media_port)),
+                *("--media-bind", "127.0.0.1", "--data-dir", folder.name, "--log-level", "warning"),
+            ],
+            log,
+            {
+                **_LIMITS,
+                "PARLEY_KEYS": f"{key.id}:{key.secret}",
+                "PARLEY_MEDIA_WORKERS": str(workers),
+                "PARLEY_MEDIA_TCP_PORT": "0",
+                **(environment or {}),
+            },
+        )
+        http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        identity = DtlsIdentity.generate([profile] if profile in plan.PROFILES else None)
+        made = cls(process, http, f"http://127.0.0.1:{port}", key, identity, folder)
+        try:
+            await made._come_up(log)
+        except BaseException:
+            await made.stop()
+            raise
+        return made
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
+
+    async def seat(self, node: Node, room: str, *, publishes: bool, watches: bool) -> Caller:
+        """Bring one person in.
+
+        Raises:
+            CallRefused, LineLost: with the server's reason.
+        """
+        self._people += 1
+        permissions = {Permission.JOIN}
+        permissions |= {Permission.PUBLISH} if publishes else set()
+        permissions |= {Permission.SUBSCRIBE} if watches else set()
+        token = mint(
+            self._key,
+            identity=f"person-{self._people}",
+            room=room,
+            permissions=permissions,
+            now=time.time(),
+            ttl_s=_TOKEN_S,
+            terms=VouchedTerms(self._terms, frozenset({LIVE, RECORD, REPLAY})),
+        )
+        return await Caller.enter(node, self._identity, self._http, self.url, token, publishes=publishes)
+
+    async def figures(self) -> Mapping[str, float]:
+        """Sums of the workers' counters, and each worker's as `worker0.name`."""
+        return media_counters(await self.metrics())
+
+    async def metrics(self) -> str:
+        """What `/metrics` says now."""
+        async with self._http.get(f"{self.url}/metrics") as response:
+            return await response.text()
+
+    async def api(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        """One REST call with the API key: the parsed answer.
+
+        Raises:
+            RuntimeError: the server refused; the text holds its answer.
+        """
+        headers = {"Authorization": aiohttp.BasicAuth(self._key.id, self._key.secret).encode()}
+        url = f"{self.url}/api/v1{path}"
+        async with self._http.request(method, url, json=body, headers=headers) as response:
+            text = await response.text()
+            if response.status >= 400:
+                raise RuntimeError(f"{method} {path}: {response.status} {text}")
+            return json.loads(text) if text else None
+
+    async def lag(self) -> Histogram:
+        """How late the event loop came to what was due, in seconds, since the start."""
+        return Histogram.parse(await self.metrics(), _LAG)
+
+    async def stop(self) -> None:
+        """End the server and remove its folder."""
+        await self._http.close()
+        await target.end(self._process, signal.SIGTERM)
+        self._folder.cleanup()
+
+    async def _come_up(self, log: Path) -> None:
+        deadline = time.monotonic() + _STARTS_WITHIN_S
+        while True:
+            try:
+                async with self._http.get(f"{self.url}/api/v1/terms") as response:
+                    if response.status == 200:
+                        self._terms = str((await response.json())["version"])
+                        return
+            except aiohttp.ClientError:
+                pass
+            if self._process.returncode is not None or time.monotonic() > deadline:
+                raise target.TargetFailed(f"parley serve did not come up:\n{target.tail(log)}")
+            await asyncio.sleep(0.1)
+
+
+def media_counters(metrics: str) -> dict[str, float]:
+    """The media plane's counters out of a `/metrics` text. PURE."""
+    found: dict[str, float] = {}
+    for line in metrics.splitlines():
+        if not line.startswith(_MEDIA):
+            continue
+        _, part, _, name, value = line.split('"')
+        found[f"{part}.{name}"] = amount = float(value.partition("} ")[2])
+        if part.startswith("worker"):
+            found[name] = found.get(name, 0.0) + amount
+    return found

@@ -1,0 +1,116 @@
+"""A join storm: very many people come into one room at once, over the server's own protocol."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from bench import calibration, process
+from bench.caller import CallRefused
+from bench.crowd import Crowd
+from bench.line import LineLost
+from bench.node import Node
+from bench.quantiles import quantile
+from bench.served import Served
+
+_SPARE_SOCKETS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StormFigures:
+    """What a storm cost, and whether everybody came in."""
+
+    joins: int
+    seconds: float
+    connected: int
+    """Of `joins`: who received and decrypted media."""
+    failures: tuple[str, ...]
+    join_p50_ms: float
+    join_p99_ms: float
+    connect_p50_ms: float
+    connect_p99_ms: float
+    took_s: float
+    """Until everybody had media."""
+    keyframe_requests: float
+    """That each publisher was asked for in that time."""
+    lag_p50_ms: float
+    lag_p99_ms: float
+    kib_per_transport: float
+    server_core: float
+    calibration_us: float
+
+    def line(self) -> str:
+        """In one line."""
+        return (
+            f"{self.connected} of {self.joins} in within {self.seconds:g} s: "
+            f"join p50 {self.join_p50_ms:.0f} p99 {self.join_p99_ms:.0f} ms, "
+            f"keys p50 {self.connect_p50_ms:.0f} p99 {self.connect_p99_ms:.0f} ms, "
+            f"{self.keyframe_requests / self.took_s:.2f} keyframe requests/s, "
+            f"loop lag p50 {self.lag_p50_ms:.1f} p99 {self.lag_p99_ms:.1f} ms, "
+            f"{self.kib_per_transport:.0f} KiB a transport, {self.server_core:.2f} core, "
+            f"bare datagram {self.calibration_us:.2f} us"
+        )
+
+
+async def storm(*, joins: int, seconds: float, publishers: int = 1, workers: int = 1) -> StormFigures:
+    """Let `joins` people come within `seconds`, at even distances, whether earlier ones are in or not."""
+    calibration_us = calibration.datagram_us(0.5)
+    served = await Served.start(workers=workers)
+    try:
+        node = await Node.open(joins + publishers + _SPARE_SOCKETS)
+        try:
+            return await _storm(served, node, joins, seconds, publishers, calibration_us)
+        finally:
+            await node.close()
+    finally:
+        await served.stop()
+
+
+async def _storm(
+    served: Served, node: Node, joins: int, seconds: float, publishers: int, calibration_us: float
+) -> StormFigures:
+    crowd = Crowd(node, served)
+    failures: list[str] = []
+
+    async def come(delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        try:
+            await crowd.watch(others=publishers)
+        except (LineLost, CallRefused, TimeoutError, OSError) as error:
+            failures.append(str(error) or type(error).__name__)
+
+    try:
+        for _ in range(publishers):
+            await crowd.publish()
+        await asyncio.sleep(1.0)
+        before = await crowd.read()
+        lag, began = await served.lag(), time.monotonic()
+        cpu_ns, rss = process.cpu_ns(served.pid), process.rss_bytes(served.pid)
+        async with asyncio.TaskGroup() as group:
+            for number in range(joins):
+                group.create_task(come(number * seconds / joins))
+        await crowd.note_joins()
+        took = time.monotonic() - began
+        after = await crowd.read()
+        lag = (await served.lag()).since(lag)
+        used = process.cpu_ns(served.pid) - cpu_ns
+        grown = process.rss_bytes(served.pid) - rss
+        return StormFigures(
+            joins=joins,
+            seconds=seconds,
+            connected=len(crowd.join_ms),
+            failures=tuple(sorted(set(failures))),
+            join_p50_ms=round(quantile(crowd.join_ms, 0.5), 2),
+            join_p99_ms=round(quantile(crowd.join_ms, 0.99), 2),
+            connect_p50_ms=round(quantile(crowd.connect_ms, 0.5), 2),
+            connect_p99_ms=round(quantile(crowd.connect_ms, 0.99), 2),
+            took_s=round(took, 2),
+            keyframe_requests=(after.keyframe_requests - before.keyframe_requests) / publishers,
+            lag_p50_ms=round(lag.quantile(0.5) * 1000, 2),
+            lag_p99_ms=round(lag.quantile(0.99) * 1000, 2),
+            kib_per_transport=round(grown / 1024 / joins, 1),
+            server_core=round(used / 1e9 / took, 3),
+            calibration_us=round(calibration_us, 3),
+        )
+    finally:
+        await crowd.leave()

@@ -1,0 +1,48 @@
+"""Charts are well-formed, and their points lie where their values say."""
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from bench.plot import Chart, Series, ticks
+
+_NAME = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(chart: Chart) -> ET.Element:
+    return ET.fromstring(chart.svg())
+
+
+def chart(**more) -> Chart:
+    series = more.pop("series", [Series("a < b", [(1, 2.0), (10, 1.0), (100, 4.0)])])
+    return Chart(title="cost & load", x_label="x", y_label="y", series=series, **more)
+
+
+def test_words_are_escaped_and_every_point_has_a_dot() -> None:
+    picture = drawn(chart(note="a <machine>"))
+    assert picture.find(f"{_NAME}title").text == "cost & load"
+    words = [text.text for text in picture.iter(f"{_NAME}text")]
+    assert "a < b" in words
+    assert "a <machine>" in words
+    dots = [dot for dot in picture.iter(f"{_NAME}circle") if dot.get("r") == "3"]
+    heights = [float(dot.get("cy")) for dot in dots]
+    assert heights[2] < heights[0] < heights[1]
+
+
+def test_factors_are_even_steps_on_a_logarithmic_axis() -> None:
+    [line] = drawn(chart(is_log_x=True)).iter(f"{_NAME}polyline")
+    first, second, third = (float(point.split(",")[0]) for point in line.get("points").split())
+    assert second - first == pytest.approx(third - second, abs=0.2)
+
+
+def test_nothing_to_draw_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing to draw"):
+        chart(series=[]).svg()
+
+
+@pytest.mark.parametrize("high", [0.03, 0.9, 1, 4.2, 12, 350_000])
+def test_ticks_are_few_and_reach_the_top(high: float) -> None:
+    steps = ticks(high)
+    assert steps[0] == 0
+    assert steps[-1] >= high
+    assert 3 <= len(steps) <= 9

@@ -1,0 +1,66 @@
+"""The bench against a whole server: a small load, a small storm, a minute of coming and going."""
+
+import pytest
+
+from bench import load
+from bench.served import media_counters
+from bench.soak import soak
+from bench.storm import storm
+from bench.wanted import Wanted
+
+pytestmark = pytest.mark.slow
+
+_TIMES = 4
+"""Timings hold at so many times the promise: a test machine is shared."""
+_SOAK_S = 60.0
+
+
+def test_counters_are_summed_over_workers() -> None:
+    text = (
+        'parley_media{part="plane",counter="peers"} 3\n'
+        'parley_media{part="worker0",counter="rtp_forwarded"} 5\n'
+        'parley_media{part="worker1",counter="rtp_forwarded"} 7\n'
+        "parley_rooms 1.0\n"
+    )
+    found = media_counters(text)
+    assert (found["rtp_forwarded"], found["worker1.rtp_forwarded"], found["plane.peers"]) == (12, 7, 3)
+
+
+async def test_a_load_over_the_servers_own_protocol_arrives_whole() -> None:
+    wanted = Wanted(subscribers=3, seconds=1.0, warm_up=0.5, check_every=1)
+    figures = await load.measure("parley", wanted)
+    assert figures.lost == 0
+    assert abs(figures.packets_per_s - wanted.packets_per_s) < 0.2 * wanted.packets_per_s
+    assert 0 < figures.cost_us < 1000
+    assert figures.worker_shares == (1.0,)
+    assert 0 < figures.connect_p50_ms < figures.join_p99_ms < 2000
+
+
+async def test_in_a_mesh_everybody_sees_all_others() -> None:
+    wanted = Wanted(mesh=3, seconds=1.0, warm_up=0.5, profile="AES128_CM_SHA1_80", check_every=1)
+    figures = await load.measure("parley", wanted)
+    assert figures.lost == 0
+    assert abs(figures.packets_per_s - wanted.packets_per_s) < 0.2 * wanted.packets_per_s
+
+
+async def test_a_join_storm_brings_everybody_in_and_asks_for_few_keyframes() -> None:
+    found = await storm(joins=60, seconds=2.0)
+    assert found.failures == ()
+    assert found.connected == 60
+    # Two a second, and the one that begins it.
+    assert 1 <= found.keyframe_requests <= 2 * found.took_s + 1
+    assert found.lag_p99_ms <= 50 * _TIMES
+
+
+@pytest.mark.timeout(180)
+async def test_a_minute_of_coming_and_going_leaves_nothing_behind() -> None:
+    found = await soak(_SOAK_S)
+    assert found.joins > 100
+    assert found.recordings >= 2
+    assert found.left_behind == {}
+    assert found.after.tasks <= found.before.tasks
+    assert found.after.sockets <= found.before.sockets
+    assert found.after.descriptors <= found.before.descriptors
+    assert found.after.threads <= found.before.threads
+    # Flat: what a third of the minute added is far below what its joins would have cost if they stayed.
+    assert found.growth_kib < found.joins / 3 * 100 / _TIMES
