@@ -6,7 +6,17 @@ Floor 0. Everything here is a value or a function of values; time comes in by pa
 only place that says whether a person's media or chat may go into a recording or out of the room.
 """
 
-from policy.admission import Ban, Comer, Door, admit, may_chat, may_moderate, may_publish, may_start
+from policy.admission import (
+    Ban,
+    Comer,
+    Door,
+    admit,
+    may_chat,
+    may_moderate,
+    may_publish,
+    may_send_data,
+    may_start,
+)
 from policy.consent import (
     OWN_PARTNER,
     Acceptance,
@@ -82,6 +92,7 @@ __all__ = [
     "may_chat",
     "may_moderate",
     "may_publish",
+    "may_send_data",
     "may_start",
     "name_key",
     "normalize_chat",

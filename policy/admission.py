@@ -103,6 +103,24 @@ def may_chat(
     return _may_disclose(person, room, notices, now_ms, needs_terms=True)
 
 
+def may_send_data(
+    permissions: frozenset[Permission], person: ConsentFacts, room: RoomFacts, now_ms: int
+) -> Decision:
+    """Whether the person may send data messages to others in the room.
+
+    As chat: it is written by the same people to the same readers. No notice has to be acknowledged for it,
+    since nothing of it is recorded or leaves the room.
+    """
+    if Permission.CHAT not in permissions:
+        return Deny("the token does not allow sending data: ask for one with the chat grant", "forbidden")
+    if not room.settings.chat:
+        return Deny("the chat of this room is switched off, and data with it", "forbidden")
+    refused = has_accepted(person, room, now_ms)
+    if refused is not None:
+        return Deny(f"{refused.reason}: accept them before sending data", refused.code)
+    return Allow("may send data")
+
+
 def may_moderate(permissions: frozenset[Permission]) -> Decision:
     """Whether the person may mute, remove and ban others."""
     if permissions & {Permission.MODERATE, Permission.ADMIN}:

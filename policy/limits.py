@@ -15,6 +15,18 @@ class Limits:
     """Chat lines a second that one person may write for long."""
     chat_burst: int = 10
     """Chat lines that one person may write at once."""
+    data_per_s: float = 50.0
+    """Data messages a second that one person may send for long."""
+    data_burst: int = 200
+    """Data messages that one person may send at once."""
+    data_bytes_per_s: float = 65_536.0
+    """Bytes of data messages a second that one person may send for long."""
+    data_bytes_burst: int = 262_144
+    """Bytes of data messages that one person may send at once."""
+    data_room_per_s: float = 1_000.0
+    """Deliveries of data messages a second in one room: a message counts once for each who gets it."""
+    data_node_per_s: float = 2_000.0
+    """Deliveries of data messages a second in all rooms of a node, since one thread makes them."""
     events_waiting: int = 1_000
     """Events that may wait for one participant's session; beyond it the session is ended as a slow reader."""
     activity_events_waiting: int = 4_096

@@ -148,6 +148,23 @@ class LayersWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class DataRefused:
+    """Data messages of this participant went to nobody: the newest refusal, and how many since the join."""
+
+    code: str
+    reason: str
+    count: int
+    retry_after_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DataLost:
+    """This participant reads too slowly: so many reliable messages for it were lost since the join."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class PeerClosed:
     """One's own peer connection is gone: `role` is `publish`, `subscribe` or `view`.
 
@@ -190,6 +207,8 @@ RoomEvent = (
     | CodecUnsupported
     | LayerChosen
     | LayersWanted
+    | DataRefused
+    | DataLost
     | PeerClosed
     | Removed
     | RoomClosed

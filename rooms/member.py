@@ -6,6 +6,7 @@ from typing import Protocol
 
 from policy import ConsentFacts, ConsentState, Permission, RoomFacts, Site, Use, consent_state
 from rooms.clock import Timer
+from rooms.data_account import DataAccount
 from rooms.events import RoomEvent
 from rooms.mailbox import Mailbox
 from rooms.tracks import Kind, Track
@@ -75,6 +76,8 @@ class Member:
     """Counts refusals, so that an agreement that was under way when a refusal came does not take effect."""
     chat_tokens: float = -1.0
     chat_at: float = 0.0
+    data: DataAccount | None = None
+    """Use of data channels; None before the first message."""
     grace: Timer | None = None
     expiry: Timer | None = None
 
@@ -114,8 +117,11 @@ class Member:
         )
 
     def stop_timers(self) -> None:
-        """Unset the grace and expiry timers."""
+        """Unset the timers of grace, expiry and news of data."""
         for timer in (self.grace, self.expiry):
             if timer is not None:
                 timer.cancel()
         self.grace = self.expiry = None
+        if self.data is not None and self.data.timer is not None:
+            self.data.timer.cancel()
+            self.data.timer = None

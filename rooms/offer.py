@@ -28,6 +28,8 @@ class OfferPeek:
     """Mids of sections that send; a section without a mid counts under its index."""
     kinds: Mapping[str, Kind]
     """Kind of every audio and video section, by mid."""
+    is_data_alone: bool
+    """Data channels and nothing else."""
 
 
 @dataclass(slots=True)
@@ -35,6 +37,7 @@ class _Section:
     mid: str
     kind: Kind | None
     is_live: bool
+    is_data: bool = False
     is_silent: bool = False
 
 
@@ -51,17 +54,20 @@ def peek(offer: str) -> OfferPeek:
         elif sections:
             _attribute(sections[-1], line.strip())
     media = [section for section in sections if section.kind is not None]
+    has_data = any(section.is_data for section in sections)
     return OfferPeek(
         session,
         frozenset(section.mid for section in media if section.is_live and not section.is_silent),
         {section.mid: section.kind for section in media if section.kind is not None},
+        has_data and not media,
     )
 
 
 def _section(line: str, index: int) -> _Section:
     fields = line.split(" ")
     # Port 0 rejects a section, unless it is bundle-only (RFC 9143 section 6).
-    return _Section(f"#{index}", _KINDS.get(fields[0]), len(fields) > 1 and fields[1] != "0")
+    is_live = len(fields) > 1 and fields[1] != "0"
+    return _Section(f"#{index}", _KINDS.get(fields[0]), is_live, fields[0] == "m=application")
 
 
 def _attribute(section: _Section, line: str) -> None:

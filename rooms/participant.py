@@ -20,6 +20,8 @@ from rooms.errors import Code, Refused
 from rooms.events import (
     ActivitiesChanged,
     Chat,
+    DataLost,
+    DataRefused,
     NoticeRaised,
     Removed,
     RoomEvent,
@@ -39,6 +41,7 @@ from rooms.subscribing import Subscribing
 from rooms.types import (
     Action,
     ChatMessage,
+    DataShare,
     MediaOnResume,
     ParticipantInfo,
     Published,
@@ -86,7 +89,7 @@ class Participant:
         """Whether the peer connections of before still stand."""
         self.events: Mailbox[RoomEvent] = Mailbox(
             desks.house.limits.events_waiting,
-            replaceable=(SpeakersChanged, SubscribeOfferReady, ActivitiesChanged),
+            replaceable=(SpeakersChanged, SubscribeOfferReady, ActivitiesChanged, DataRefused, DataLost),
             overflow_event=Removed("slow_reader"),
             on_overflow=self._overflow,
         )
@@ -162,6 +165,19 @@ class Participant:
     def chat_history(self) -> tuple[ChatMessage, ...]:
         """The newest chat lines that this person may see."""
         return () if self.is_external else self.room.chat.visible_to(self.id)
+
+    def data_share(self) -> DataShare | None:
+        """How much data the person may send; None while the server carries none."""
+        house = self._desks.house
+        message_bytes = house.plane.data_message_bytes
+        if message_bytes is None:
+            return None
+        limits = house.limits
+        return DataShare(
+            message_bytes=message_bytes,
+            messages_per_s=limits.data_per_s,
+            bytes_per_s=limits.data_bytes_per_s,
+        )
 
     def consent_states(self) -> Mapping[Use, ConsentState]:
         """How the person stands towards every use."""

@@ -48,12 +48,16 @@ class Publishing:
         member.is_negotiating = True
         try:
             with plane_errors():
-                answer = await room.router.publish(member.id, offer, peer=peer)
+                answer = await room.router.publish(member.id, offer, peer=peer, data=member.transport == "ws")
         finally:
             member.is_negotiating = False
         if not member.is_present or room.is_closed:
             await room.router.remove_peer(answer.peer)
             raise Refused(Code.CONFLICT, "the session has ended")
+        if any(track.mid not in seen.sending for track in answer.tracks):
+            # What was let in by the look at the offer must be what negotiation found in it.
+            await self.drop_peer(room, member, answer.peer, "unpublished")
+            raise Refused(Code.INVALID_SDP, "the offer does not say plainly which sections send")
         if peer is None and old is not None:
             await self.drop_peer(room, member, old, "replaced")
         member.publish_peer, member.publish_session = answer.peer, seen.session
@@ -175,6 +179,8 @@ class Publishing:
 
     def _check(self, room: Room, member: Member, seen: OfferPeek) -> None:
         """Whether the offer may be negotiated: anything new in it needs terms and acknowledged notices."""
+        if seen.is_data_alone and member.transport == "ws":
+            return
         if Permission.PUBLISH not in member.permissions:
             raise Refused(
                 Code.FORBIDDEN, "the token does not allow publishing: ask for one with the publish grant"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from policy import LIVE, Ban, RoomFacts, RoomSettings, Site
 from rooms.activity import Activity
+from rooms.allowance import Allowance
 from rooms.chat import ChatLog
 from rooms.clock import Timer
 from rooms.events import ActivitiesChanged, NoticeRaised, ParticipantUpdated, RoomEvent
@@ -51,6 +52,8 @@ class Room:
         """Called when somebody's place is free again."""
         self.speaker: TrackId | None = None
         self.spoken: tuple[tuple[str, int], ...] = ()
+        self.data: Allowance | None = None
+        """Deliveries of data messages; None before the first."""
         self.facts: RoomFacts
         """What consent is decided by; kept current by the consent service."""
 

@@ -15,6 +15,7 @@ from rooms.activity import Activity, Kill
 from rooms.clock import Clock, SystemClock, Timer
 from rooms.config import RoomsConfig
 from rooms.consent import ConsentService
+from rooms.data import DataRelay
 from rooms.house import House
 from rooms.joining import Joining
 from rooms.leaving import Leaving
@@ -62,7 +63,9 @@ class RoomService:
             leaving=leaving,
             renewal=Renewal(house, consent, publishing, subscribing, leaving),
         )
-        self._plane_events = PlaneEvents(house, consent, publishing, subscribing, leaving)
+        self.data = DataRelay(house)
+        """Data messages between participants."""
+        self._plane_events = PlaneEvents(house, consent, publishing, subscribing, leaving, self.data)
         self._register = Register(house, self._desks, self._plane_events)
         self._joining = Joining(house, self._desks, self._register)
 

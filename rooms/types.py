@@ -166,6 +166,15 @@ class Viewed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataShare:
+    """How much data one participant may send, envelopes included."""
+
+    message_bytes: int
+    messages_per_s: float
+    bytes_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
     """How one revocation went."""
 

@@ -15,6 +15,7 @@ from server.options import Text, convert, nearest, shown
 from server.sections import (
     BroadcastSection,
     ClusterSection,
+    DataSection,
     IceSection,
     LimitsSection,
     LogSection,
@@ -50,6 +51,7 @@ class Config:
     web: WebSection = field(default_factory=WebSection)
     ice: IceSection = field(default_factory=IceSection)
     rooms: RoomsSection = field(default_factory=RoomsSection)
+    data: DataSection = field(default_factory=DataSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     recorder: RecorderSection = field(default_factory=RecorderSection)
     broadcast: BroadcastSection = field(default_factory=BroadcastSection)

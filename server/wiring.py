@@ -13,7 +13,7 @@ from aiohttp import web
 
 from cluster import Cluster
 from media.tasks import TaskScope
-from policy import Permission
+from policy import Limits, Permission
 from rebroadcast import RebroadcastConfig, RebroadcastService
 from recorder import RecorderConfig, RecorderService
 from rooms import RoomsConfig, RoomService, SystemClock
@@ -107,7 +107,7 @@ class Server:
         async def media_counters() -> dict[str, dict[str, int]]:
             stats = await plane.stats()
             groups = {f"worker{number}": dict(counters) for number, counters in enumerate(stats.workers)}
-            return groups | {"plane": dict(stats.plane)}
+            return groups | {"plane": dict(stats.plane), "data": dict(rooms.data.counters)}
 
         services = Services(
             rooms=rooms,
@@ -209,7 +209,7 @@ class Server:
 
     def media_config(self) -> MediaConfig:
         """Where media is received."""
-        media = self.config.media
+        media, data = self.config.media, self.config.data
         bind = media.bind or media_addresses(machine_addresses(), with_loopback=self.config.is_loopback)
         return MediaConfig(
             addresses=bind or ("127.0.0.1",),
@@ -220,6 +220,9 @@ class Server:
             idle_ms=int(media.idle_s * 1000),
             join_timeout_s=media.join_s,
             handshake_timeout_s=media.handshake_s,
+            data=data.enabled,
+            data_message_bytes=data.message_bytes,
+            data_queue_bytes=data.queue_bytes,
         )
 
     def _key_ring(self) -> KeyRing:
@@ -240,7 +243,18 @@ class Server:
     def _rooms_config(self) -> RoomsConfig:
         section = self.config.rooms
         node = self.config.cluster.node or f"node-{secrets.token_hex(4)}"
-        return RoomsConfig(defaults=section.settings(), creates_on_join=section.create_on_join, node=node)
+        data = self.config.data
+        limits = Limits(
+            data_per_s=data.messages_per_s,
+            data_burst=data.messages_burst,
+            data_bytes_per_s=data.bytes_per_s,
+            data_bytes_burst=data.bytes_burst,
+            data_room_per_s=data.room_per_s,
+            data_node_per_s=data.node_per_s,
+        )
+        return RoomsConfig(
+            defaults=section.settings(), limits=limits, creates_on_join=section.create_on_join, node=node
+        )
 
     async def _cluster(self) -> Cluster | None:
         """The cluster that nodes share, or None for a node that is alone.

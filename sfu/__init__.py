@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sfu.route.events import (
         ActiveSpeaker,
         CodecUnsupported,
+        DataReceived,
+        DataSent,
         EventQueue,
         EventsLost,
         LayerChosen,
@@ -50,14 +52,18 @@ if TYPE_CHECKING:
     from sfu.sdp import CodecPolicy
     from sfu.stats import ForwardStats, PeerStats, PlaneStats, RouterStats, TapStats, TrackStats
     from sfu.tap import Sink
+    from sfu.transport.dcep import ChannelKind
 
 _HOMES = {
     "ALWAYS_OPEN": "sfu.engine.types",
     "BEST": "sfu.allocate",
     "SCREEN_PRIORITY": "sfu.allocate",
     "ActiveSpeaker": "sfu.route.events",
+    "ChannelKind": "sfu.transport.dcep",
     "CodecPolicy": "sfu.sdp",
     "CodecUnsupported": "sfu.route.events",
+    "DataReceived": "sfu.route.events",
+    "DataSent": "sfu.route.events",
     "EndToEndEncrypted": "sfu.errors",
     "EngineError": "sfu.errors",
     "EventQueue": "sfu.route.events",
@@ -111,8 +117,11 @@ __all__ = [
     "BEST",
     "SCREEN_PRIORITY",
     "ActiveSpeaker",
+    "ChannelKind",
     "CodecPolicy",
     "CodecUnsupported",
+    "DataReceived",
+    "DataSent",
     "EndToEndEncrypted",
     "EngineError",
     "EventQueue",

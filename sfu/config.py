@@ -60,5 +60,14 @@ class MediaConfig:
     max_subscriptions: int = 512
     """Tracks that one subscriber may receive at a time."""
 
+    data: bool = True
+    """Whether publish connections may carry data channels."""
+
+    data_message_bytes: int = 16_384
+    """The longest message of a data channel, envelope included; what descriptions announce."""
+
+    data_queue_bytes: int = 262_144
+    """Data messages that wait for one slow peer; beyond it they are dropped and counted."""
+
     events_limit: int = 8_192
     """Events of one router that wait for its consumer; beyond it they are counted as `EventsLost`."""

@@ -84,6 +84,12 @@ class MediaPlane:
         """The engine below, for diagnosis and tests; routers are the way to use it."""
         return self._host.engine
 
+    @property
+    def data_message_bytes(self) -> int | None:
+        """The longest data message that publishers may send; None when there are no data channels."""
+        config = self._host.config
+        return config.data_message_bytes if config.data else None
+
     def router(self, room: str, codecs: CodecPolicy) -> Router:
         """Make the router of a room; `room` only names it in logs. Close it when the room closes.
 

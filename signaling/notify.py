@@ -10,6 +10,8 @@ from rooms import (
     Chat,
     CodecUnsupported,
     ConsentChanged,
+    DataLost,
+    DataRefused,
     LayerChosen,
     LayersWanted,
     NoticeRaised,
@@ -32,6 +34,7 @@ from signaling.views import (
     activity_view,
     chat_view,
     consent_view,
+    data_refused_view,
     notice_view,
     participant_view,
     terms_view,
@@ -86,6 +89,10 @@ def notification(event: RoomEvent) -> tuple[str, object] | Handled:  # noqa: C90
             }
         case LayersWanted():
             return "layers_wanted", {"track": event.track, "rids": list(event.rids)}
+        case DataRefused():
+            return "data_refused", data_refused_view(event)
+        case DataLost():
+            return "data_lost", {"count": event.count}
         case PeerClosed():
             return "peer_closed", {"peer": event.role, "reason": event.reason}
         case SubscribeOfferReady() | Removed() | RoomClosed() | RevocationDone():

@@ -11,6 +11,8 @@ from policy import ConsentState, Site, TermsDocument, Use
 from rooms import (
     ActivityInfo,
     ChatMessage,
+    DataRefused,
+    DataShare,
     NoticeRaised,
     ParticipantInfo,
     Refused,
@@ -135,6 +137,14 @@ class SubscribeOfferView(Struct, frozen=True):
     tracks: list[OfferedTrackView]
 
 
+class DataView(Struct, frozen=True):
+    """How much data one participant may send; messages are counted with their envelopes."""
+
+    message_bytes: int
+    messages_per_s: float
+    bytes_per_s: float
+
+
 class JoinResult(Struct, frozen=True):
     """All that somebody who came in needs to know."""
 
@@ -156,6 +166,7 @@ class JoinResult(Struct, frozen=True):
     notice: NoticeView | None
     chat_history: list[ChatView]
     consent: dict[str, str]
+    data: DataView | None
 
 
 def track_view(track: TrackInfo) -> TrackView:
@@ -214,6 +225,21 @@ def notice_view(notice: NoticeRaised) -> NoticeView:
         sites=[site_view(site) for site in notice.sites],
         activity=notice.activity,
     )
+
+
+def data_view(share: DataShare | None) -> DataView | None:
+    """How much data may be sent, for the wire."""
+    if share is None:
+        return None
+    return DataView(share.message_bytes, share.messages_per_s, share.bytes_per_s)
+
+
+def data_refused_view(event: DataRefused) -> dict[str, object]:
+    """A refusal of data messages for the wire."""
+    view: dict[str, object] = {"code": event.code, "reason": event.reason, "count": event.count}
+    if event.retry_after_s is not None:
+        view["retry_after_s"] = round(event.retry_after_s, 3)
+    return view
 
 
 def chat_view(message: ChatMessage) -> ChatView:

@@ -24,6 +24,7 @@ from signaling.views import (
     activity_view,
     chat_view,
     consent_view,
+    data_view,
     notice_view,
     offer_view,
     participant_view,
@@ -363,6 +364,7 @@ class Connection:
             notice=notices[0] if notices else None,
             chat_history=[chat_view(line) for line in participant.chat_history()],
             consent=consent_view(participant.consent_states()),
+            data=data_view(participant.data_share()),
         )
         return result, list(notices[1:])
 

@@ -41,7 +41,7 @@ class Publisher:
         return None if self._negotiation is None else self._negotiation.agreed
 
     def plan(
-        self, offer: str, config: MediaConfig, next_track: Callable[[], TrackId], *, e2ee: bool
+        self, offer: str, config: MediaConfig, next_track: Callable[[], TrackId], *, e2ee: bool, data: bool
     ) -> PublishChange:
         """Answer an offer without doing anything yet.
 
@@ -51,6 +51,7 @@ class Publisher:
         """
         previous = self._negotiation
         restart = None if previous is None else self.peer.next_local()
+        takes_data = data and config.data and self.peer.can_carry_data
         negotiation = answer_publish(
             offer,
             self._policy,
@@ -59,6 +60,7 @@ class Publisher:
             max_tracks=config.max_tracks_per_peer,
             previous=previous,
             restart=restart,
+            data_bytes=config.data_message_bytes if takes_data else None,
         )
         before = {track.negotiated.mid: track for track in self.tracks.values()}
         kept: list[Track] = []
@@ -82,6 +84,7 @@ class Publisher:
         """
         negotiation, transport = change.negotiation, self.peer.transport
         self.peer.set_remote(negotiation.remote)
+        self.peer.set_data(negotiation.data)
         if change.restart is not None:
             self.peer.restart(change.restart)
         acks = []

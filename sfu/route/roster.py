@@ -12,6 +12,8 @@ from sfu.engine.types import Ack, ForwardId, TrackId
 from sfu.errors import EngineError, TooManyPeers, UnknownPeer, UnknownTrack
 from sfu.route.events import (
     CodecUnsupported,
+    DataReceived,
+    DataSent,
     EventQueue,
     Levels,
     OfferNeeded,
@@ -35,6 +37,8 @@ from sfu.route.taps import Taps
 from sfu.route.track import Track
 from sfu.route.viewer import Viewer
 from sfu.sdp import CodecPolicy
+from sfu.transport.data_channel import Sent
+from sfu.transport.dcep import ChannelKind
 from sfu.transport.peer import Peer, PeerHost
 
 _log = structlog.get_logger("sfu.router")
@@ -305,6 +309,10 @@ class Roster:
 
     def on_idle(self, peer: PeerId) -> None:
         """See `PeerListener`."""
+        member = self._members.get(peer)
+        if isinstance(member, Publisher) and not member.tracks:
+            # A connection that carries data alone has no media that could be missed.
+            return
         self._events.put(PeerIdle(peer))
 
     def on_active(self, peer: PeerId) -> None:
@@ -314,6 +322,30 @@ class Roster:
     def on_bandwidth(self, peer: PeerId, bps: int) -> None:
         """See `PeerListener`."""
         self.steering.receive_estimate(peer, bps)
+
+    def on_data(self, peer: PeerId, kind: ChannelKind, message: bytes) -> None:
+        """See `PeerListener`."""
+        self._events.put(DataReceived(peer, kind, message))
+
+    @property
+    def takes_data(self) -> bool:
+        """See `PeerListener`."""
+        return self._events.takes_data
+
+    # data
+
+    def send_data(self, peers: Iterable[PeerId], kind: ChannelKind, message: bytes) -> DataSent:
+        """Send a message to publishers; what became of it."""
+        sent, full = 0, []
+        for peer in peers:
+            member = self._members.get(peer)
+            if not isinstance(member, Publisher):
+                continue
+            outcome = member.peer.send_data(kind, message)
+            sent += outcome is Sent.QUEUED
+            if outcome is Sent.FULL:
+                full.append(peer)
+        return DataSent(sent, tuple(full))
 
     # the engine's news (from the plane)
 

@@ -1,7 +1,7 @@
 """One room's media: who publishes, who receives what, and behind which gate."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -17,6 +17,7 @@ from sfu.errors import (
 )
 from sfu.route.answers import PublishAnswer, SubscribeOffer, ViewerAnswer
 from sfu.route.events import (
+    DataSent,
     EventQueue,
     PeerId,
     SubscriberId,
@@ -31,6 +32,7 @@ from sfu.route.viewer import Viewer
 from sfu.sdp import CodecPolicy, parse_fragment, write_fragment
 from sfu.stats import RouterStats, router_stats
 from sfu.tap import Sink
+from sfu.transport.dcep import ChannelKind
 from sfu.transport.peer import PeerHost
 
 _log = structlog.get_logger("sfu.router")
@@ -89,11 +91,18 @@ class Router:
         self._roster.set_codecs(self._received)
 
     async def publish(
-        self, owner: str, offer: str, *, peer: PeerId | None = None, e2ee: bool = False
+        self,
+        owner: str,
+        offer: str,
+        *,
+        peer: PeerId | None = None,
+        e2ee: bool = False,
+        data: bool = False,
     ) -> PublishAnswer:
         """Answer a publisher's offer: a new peer, or a renegotiation (also ICE restart) of `peer`.
 
         `e2ee`: what it sends is encrypted end to end. It cannot be tapped or lead outside the room.
+        `data`: its data channels are accepted, if it offers any.
 
         Raises:
             SdpError: the offer does not parse.
@@ -107,7 +116,7 @@ class Router:
             publisher = Publisher(owner, self._roster.new_peer(), self._codecs, self._engine)
         else:
             publisher = self._roster.publisher(peer, owner)
-        change = publisher.plan(offer, self._host.config, self._registry.next_track, e2ee=e2ee)
+        change = publisher.plan(offer, self._host.config, self._registry.next_track, e2ee=e2ee, data=data)
         acks: list[Ack] = []
         with self._roster.failing(publisher.peer):
             if is_new:
@@ -144,6 +153,14 @@ class Router:
         self._check_open()
         self._roster.track(track)
         self._roster.want_keyframe(track)
+
+    def send_data(self, peers: Iterable[PeerId], kind: ChannelKind, message: bytes) -> DataSent:
+        """Send a message on the data channels of publish connections of this room.
+
+        A peer that has opened no such channel gets nothing, and is not told of; nor is one that is gone.
+        """
+        self._check_open()
+        return self._roster.send_data(peers, kind, message)
 
     # subscribing
 

@@ -7,6 +7,7 @@ Every function here takes a peer's text, and answers with values and our text; `
 from __future__ import annotations
 
 from sfu.sdp.codecs import CodecPolicy
+from sfu.sdp.data import DataSection
 from sfu.sdp.fragment import Fragment, parse_fragment, write_fragment
 from sfu.sdp.model import (
     Codec,
@@ -28,6 +29,7 @@ __all__ = [
     "Agreed",
     "Codec",
     "CodecPolicy",
+    "DataSection",
     "Direction",
     "DtlsRole",
     "ExtMap",

@@ -155,6 +155,8 @@ class Media:
         fingerprints: the section's own, else the session's.
         msid: (stream, track), empty words when absent.
         candidates: the raw values after `a=candidate:`; never written to anybody else.
+        sctp_port: of a section of data channels; 0 when absent.
+        max_message_bytes: longest data message that this side takes, 0 for any (RFC 8841 section 6.1).
         line: where the section begins in the text that was parsed; 0 for a section that was built.
     """
 
@@ -182,6 +184,8 @@ class Media:
     msid: tuple[str, str] = ("", "")
     candidates: tuple[str, ...] = ()
     end_of_candidates: bool = False
+    sctp_port: int = 0
+    max_message_bytes: int = 65_536
     line: int = 0
 
     @property

@@ -4,7 +4,8 @@ Unknown lines and attributes are skipped; known ones must be well formed. Limits
 loop is bounded by the number of lines, and the only exception is `SdpError`.
 
 Source: RFC 8866 (SDP), RFC 8829 (JSEP), RFC 8839 (ICE), RFC 8122 and 8842 (DTLS), RFC 8843 (BUNDLE), RFC
-8851 and 8853 (rid, simulcast), RFC 5576 (ssrc), RFC 8285 (extmap), RFC 4585 (rtcp-fb).
+8851 and 8853 (rid, simulcast), RFC 5576 (ssrc), RFC 8285 (extmap), RFC 4585 (rtcp-fb),
+RFC 8841 (sctp-port, max-message-size).
 """
 
 from __future__ import annotations
@@ -87,6 +88,8 @@ class _Builder:
     ssrc_groups: list[SsrcGroup] = field(default_factory=list)
     msid: tuple[str, str] = ("", "")
     candidates: list[str] = field(default_factory=list)
+    sctp_port: int = 0
+    max_message_bytes: int = 65_536
     bundle: tuple[str, ...] | None = None
     ice_options: tuple[str, ...] = ()
 
@@ -203,6 +206,8 @@ def _finish(section: _Builder, session: _Builder) -> Media:
         msid=section.msid,
         candidates=tuple(section.candidates),
         end_of_candidates="end-of-candidates" in section.flags,
+        sctp_port=section.sctp_port,
+        max_message_bytes=section.max_message_bytes,
         line=section.line,
     )
 
@@ -453,6 +458,20 @@ def _read_candidate(into: _Builder, value: str, number: int) -> None:
     into.candidates.append(value)
 
 
+def _read_sctp_port(into: _Builder, value: str, number: int) -> None:
+    port = grammar.parse_uint(value, 65_535)
+    if not port:
+        raise SdpError("sctp-port must be a port", number)
+    into.sctp_port = port
+
+
+def _read_max_message_size(into: _Builder, value: str, number: int) -> None:
+    size = grammar.parse_uint(value, MAX_U64)
+    if size is None:
+        raise SdpError("max-message-size must be a number", number)
+    into.max_message_bytes = size
+
+
 def _payload_type(value: str, number: int) -> tuple[int, str]:
     word, _, rest = value.partition(" ")
     pt = grammar.parse_uint(word, 127)
@@ -476,11 +495,13 @@ _READERS: Final[dict[str, Callable[[_Builder, str, int], None]]] = {
     "ice-options": _read_options,
     "ice-pwd": _read_pwd,
     "ice-ufrag": _read_ufrag,
+    "max-message-size": _read_max_message_size,
     "mid": _read_mid,
     "msid": _read_msid,
     "rid": _read_rid,
     "rtcp-fb": _read_feedback,
     "rtpmap": _read_rtpmap,
+    "sctp-port": _read_sctp_port,
     "setup": _read_setup,
     "simulcast": _read_simulcast,
     "ssrc": _read_ssrc,

@@ -9,6 +9,7 @@ from sfu.errors import NegotiationError, UnsupportedCodec
 from sfu.sdp import extensions as header_extensions
 from sfu.sdp import simulcast
 from sfu.sdp.codecs import CodecPolicy, choose, engine_codecs
+from sfu.sdp.data import DataSection, accepted_data, data_answer
 from sfu.sdp.model import Direction, Media, SessionDescription
 from sfu.sdp.negotiate import (
     Agreed,
@@ -68,6 +69,7 @@ class PublishNegotiation:
         remote: the publisher's side of the transport.
         ice_restart: the offer restarted ICE, and the answer carries the credentials of `restart`.
         agreed: what the next offer is held to.
+        data: the section of data channels, None when there is none.
     """
 
     answer: str
@@ -76,6 +78,7 @@ class PublishNegotiation:
     remote: RemoteTransport
     ice_restart: bool
     agreed: Agreed
+    data: DataSection | None = None
 
 
 def answer_publish(
@@ -87,6 +90,7 @@ def answer_publish(
     max_tracks: int = 64,
     previous: PublishNegotiation | None = None,
     restart: LocalTransport | None = None,
+    data_bytes: int | None = None,
 ) -> PublishNegotiation:
     """Answer a publisher's offer.
 
@@ -99,6 +103,7 @@ def answer_publish(
         previous: the last negotiation of this peer, None for its first.
         restart: the credentials to answer with when the offer restarts ICE; without them a restart is
             refused.
+        data_bytes: the longest data message that we take; None: data channels are refused.
 
     Raises:
         SdpError: the offer does not parse.
@@ -107,7 +112,9 @@ def answer_publish(
     """
     description = parse(offer)
     require_bundle(description)
-    if previous is None and not any(is_rtp(media) and not media.is_stopped for media in description.media):
+    data = None if data_bytes is None else accepted_data(description)
+    has_media = any(is_rtp(media) and not media.is_stopped for media in description.media)
+    if previous is None and not has_media and data is None:
         raise NegotiationError("the offer has no audio or video section")
     remote = remote_of_offer(description, previous.agreed if previous is not None else None)
     ice_restart = previous is not None and is_ice_restart(remote, previous.remote)
@@ -117,6 +124,8 @@ def answer_publish(
         local = restart
     taken = dict(previous.extensions) if previous is not None else {}
     sections = _answer_sections(description, policy, taken, max_tracks)
+    if data is not None and data_bytes is not None:
+        sections[description.media.index(data)] = (data_answer(data, data_bytes), None)
     if previous is None and not any(media.port for media, _ in sections):
         raise UnsupportedCodec(f"no offered codec is allowed here: {', '.join(policy.video + policy.audio)}")
     answer = bundled_answer(description, [media for media, _ in sections], local, remote, version)
@@ -127,6 +136,7 @@ def answer_publish(
         remote=remote,
         ice_restart=ice_restart,
         agreed=agreed_by(answer, remote, taken),
+        data=None if data is None else DataSection(data.mid, data.sctp_port, data.max_message_bytes),
     )
 
 

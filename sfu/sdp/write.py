@@ -56,6 +56,11 @@ def _media_lines(media: Media) -> Iterator[str]:
         yield f"a={Direction.INACTIVE.value}"
         return
     yield from _transport_lines(media)
+    if media.sctp_port:
+        # RFC 8841 section 4; a section of data channels has no direction.
+        yield f"a=sctp-port:{_number(media.sctp_port, 1 << 16)}"
+        yield f"a=max-message-size:{_number(media.max_message_bytes, 1 << 64)}"
+        return
     yield from (_extension(extension) for extension in media.extensions)
     if media.extmap_allow_mixed:
         yield "a=extmap-allow-mixed"

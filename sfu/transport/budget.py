@@ -17,12 +17,12 @@ class Budget:
         self.refused = 0
         """How often there was none left."""
 
-    def allow(self, now: float) -> bool:
-        """Take one token; False when none is left."""
+    def allow(self, now: float, cost: float = 1.0) -> bool:
+        """Take `cost` tokens; False when there are not so many left."""
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_s)
         self._at = now
-        if self._tokens < 1.0:
+        if self._tokens < cost:
             self.refused += 1
             return False
-        self._tokens -= 1.0
+        self._tokens -= cost
         return True

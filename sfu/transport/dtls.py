@@ -232,6 +232,21 @@ class Dtls:
             if self._is_done and self._state is DtlsState.CONNECTING:
                 self._verify()
 
+    def keep(self) -> None:
+        """Keep the association for data channels, from now on.
+
+        Raises:
+            RuntimeError: it is freed already (`can_keep`).
+        """
+        if not self.can_keep:
+            raise RuntimeError("the DTLS association was freed")
+        self._keep = True
+
+    @property
+    def can_keep(self) -> bool:
+        """Whether data channels can still be had: the association is there, or is still to begin."""
+        return self._keep or self._state is DtlsState.NEW or self._connection is not None
+
     def start(self, now: float) -> None:
         """Client: send the hello. Server: nothing to do, the peer begins."""
         if self._role == "client" and self._state is DtlsState.NEW:
@@ -298,7 +313,11 @@ class Dtls:
         """
         if self._state is not DtlsState.CONNECTED or self._connection is None:
             raise RuntimeError("the DTLS association cannot carry data")
-        self._connection.send(data)
+        try:
+            self._connection.send(data)
+        except SSL.Error as error:
+            self._fail("dtls_error", f"DTLS failed: {_describe(error)}")
+            return
         self._flush(now)
 
     def close(self) -> None:

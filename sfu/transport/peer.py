@@ -20,9 +20,11 @@ from sfu.engine.api import Engine
 from sfu.engine.types import Ack, TransportId
 from sfu.errors import EngineError, NegotiationError, QueueFull
 from sfu.route.events import PeerId
-from sfu.sdp import LocalTransport, RemoteTransport
+from sfu.sdp import DataSection, LocalTransport, RemoteTransport
 from sfu.transport.budget import Budget
 from sfu.transport.candidates import credentials
+from sfu.transport.data_channel import DataChannels, DataLimits, Sent
+from sfu.transport.dcep import ChannelKind
 from sfu.transport.dtls import (
     Dtls,
     DtlsClosed,
@@ -31,6 +33,7 @@ from sfu.transport.dtls import (
     DtlsEffect,
     DtlsFailed,
     DtlsIdentity,
+    DtlsState,
     SendDtls,
 )
 from sfu.transport.ice_lite import (
@@ -55,6 +58,9 @@ _CHECKS_BURST: Final = 200
 # A handshake is a dozen datagrams each way; retransmissions double that.
 _HANDSHAKE_PER_S: Final = 20.0
 _HANDSHAKE_BURST: Final = 100
+# An association has a budget of its own; this one bounds what is decrypted for it.
+_DATA_PER_S: Final = 600.0
+_DATA_BURST: Final = 1_200
 _RETRY_S: Final = 0.02
 _ALERT: Final = 21
 # Browsers repeat their checks every 2.5 s (Chromium) to 6 s (Firefox): one that really went sends none.
@@ -92,6 +98,15 @@ class PeerListener(Protocol):
 
     def on_bandwidth(self, peer: PeerId, bps: int) -> None:
         """What the way to the peer carries, bits per second."""
+        ...
+
+    def on_data(self, peer: PeerId, kind: ChannelKind, message: bytes) -> None:
+        """A message of a data channel."""
+        ...
+
+    @property
+    def takes_data(self) -> bool:
+        """Whether more messages of data channels may come now."""
         ...
 
 
@@ -146,6 +161,9 @@ class Peer:
         self._timer: asyncio.TimerHandle | None = None
         self._checks = Budget(per_s=_CHECKS_PER_S, burst=_CHECKS_BURST, now=now)
         self._handshake = Budget(per_s=_HANDSHAKE_PER_S, burst=_HANDSHAKE_BURST, now=now)
+        self._datagrams = Budget(per_s=_DATA_PER_S, burst=_DATA_BURST, now=now)
+        self._data_section: DataSection | None = None
+        self._data: DataChannels | None = None
 
     @property
     def transport(self) -> TransportId:
@@ -215,6 +233,60 @@ class Peer:
             self._begin_dtls(_now())
             self._run()
 
+    # data channels
+
+    @property
+    def can_carry_data(self) -> bool:
+        """Whether data channels can be agreed to now: not once the DTLS association was freed."""
+        return self._dtls is None or self._dtls.can_keep
+
+    def set_data(self, section: DataSection | None) -> None:
+        """Take what was agreed of data channels; None ends those there are."""
+        if section is None:
+            self._end_data()
+        elif self._data_section is None:
+            if self._dtls is not None:
+                self._dtls.keep()
+            self._data_section = section
+            self._begin_data()
+
+    def send_data(self, kind: ChannelKind, message: bytes) -> Sent:
+        """Send a message on a channel that the peer has opened. Never raises."""
+        return Sent.NO_CHANNEL if self._data is None else self._data.send(kind, message)
+
+    def _begin_data(self) -> None:
+        section, dtls = self._data_section, self._dtls
+        if section is None or self._data is not None or dtls is None or self._sessions is None:
+            return
+        config = self._host.config
+        self._data = DataChannels(
+            self._send_application,
+            self._take_message,
+            lambda: self._listener.takes_data,
+            limits=DataLimits(message_bytes=config.data_message_bytes, queue_bytes=config.data_queue_bytes),
+            counters=self._host.counters,
+            role=dtls.role,
+            remote_port=section.port,
+            remote_bytes=section.message_bytes,
+        )
+        self._data.start()
+
+    def _end_data(self) -> None:
+        data, self._data, self._data_section = self._data, None, None
+        if data is not None:
+            data.close()
+
+    def _take_message(self, kind: ChannelKind, message: bytes) -> None:
+        self._listener.on_data(self.id, kind, message)
+
+    def _send_application(self, data: bytes) -> None:
+        dtls = self._dtls
+        if dtls is None or dtls.state is not DtlsState.CONNECTED:
+            return
+        dtls.send(data, _now())
+        for effect in dtls.poll():
+            self._run_dtls(effect)
+
     def is_remote_generation(self, ufrag: str) -> bool:
         """Whether the remote's present ICE generation goes by this ufrag."""
         return self._remote is not None and self._remote.ufrag == ufrag
@@ -253,7 +325,8 @@ class Peer:
                     self.begin().receive(event.data, event.socket, event.ip, event.port, now, event.kind)
                     self._run()
             case events.Dtls():
-                if not self._handshake.allow(now):
+                budget = self._handshake if self._data is None else self._datagrams
+                if not budget.allow(now):
                     self._host.counters["dtls_over_budget"] += 1
                 else:
                     self._receive_dtls(event, now)
@@ -293,6 +366,7 @@ class Peer:
                 fingerprints,
                 now,
                 handshake_s=self._host.config.handshake_timeout_s,
+                keep=self._data_section is not None,
             )
             if role == "client":
                 self._dtls.start(now)
@@ -347,13 +421,15 @@ class Peer:
             case DtlsConnected():
                 self.state = PeerState.SECURING
                 self._sessions = effect.sessions
+                self._begin_data()
                 self._host.tasks.start(self._secure(effect.sessions), name=f"secure {self.id}")
             case DtlsFailed():
                 self.fail(f"{effect.code}: {effect.reason}")
             case DtlsClosed():
                 self.fail("closed_by_peer")
             case DtlsData():
-                _log.debug("peer_data_ignored", peer=self.id)
+                if self._data is not None:
+                    self._data.receive(effect.data)
             case _ as never:
                 assert_never(never)
 
@@ -391,6 +467,7 @@ class Peer:
             return
         self.state = PeerState.FAILED
         self._disarm()
+        self._end_data()
         self._listener.on_failed(self.id, reason)
 
     def _arm(self) -> None:
@@ -439,6 +516,7 @@ class Peer:
             return
         self.state = PeerState.CLOSED
         self._disarm()
+        self._end_data()
         self._goodbye()
         if self._ice is not None:
             for reason, count in self._ice.dropped.items():

@@ -90,6 +90,16 @@ export class OwnMedia extends Emitter {
     this.#set_mute(sending.source, { muted: muted || this.#mute_of(sending.source).muted, enforced });
   }
 
+  /** The data channels. */
+  get data() {
+    return this.#publisher.data;
+  }
+
+  /** Open the data channels. */
+  async open_data() {
+    await this.#publisher.open_data();
+  }
+
   /** Publish everything on a new connection. */
   async rebuild() {
     this.#waits_for_answer = false;

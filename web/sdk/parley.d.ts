@@ -122,6 +122,26 @@ export interface Received {
   media: MediaStreamTrack;
 }
 
+export interface DataMessage {
+  /** Set by the server. */
+  participant: string;
+  /** Set by the server. */
+  identity: string;
+  topic: string;
+  private: boolean;
+  reliable: boolean;
+  bytes: Uint8Array;
+}
+
+export interface DataOptions {
+  /** What it is about, at most 64 characters. */
+  topic?: string;
+  /** Identities that it is for, at most 32; default everyone. */
+  to?: string[] | null;
+  /** Every message in order (default), or unordered and sent once. */
+  reliable?: boolean;
+}
+
 export interface Quality {
   grade: "good" | "fair" | "poor";
   /** Shares of packets, 0..1. */
@@ -148,6 +168,8 @@ export interface RoomOptions {
    * that is POSTed to with `Authorization: Bearer <the token now>` and answers `{"token": "..."}`. Without it call `room.renew` on `token_expiring`.
    */
   renew?: (() => Promise<string>) | string | null;
+  /** Open the data channels at once, so that others' messages arrive; otherwise the first `send_data` does. */
+  data?: boolean;
   /** For the server's diagnostics. */
   client?: { name: string; version: string };
 }
@@ -176,6 +198,12 @@ export interface RoomEvents {
   /** One's own mute changed, also by a moderator. */
   own_muted: { source: Source; muted: boolean; enforced: boolean };
   chat: ChatLine;
+  /** Bytes that somebody else sent: to everyone, or (`private`) to this participant among others. */
+  data: DataMessage;
+  /** Own data messages went to nobody: the newest refusal, and how many there were since the join. */
+  data_refused: { code: string; reason: string; count: number; retry_after_s?: number };
+  /** This browser reads too slowly: so many reliable messages for it were lost since the join. */
+  data_lost: { count: number };
   /** Loudest first; empty when nobody speaks. */
   speakers: { speakers: { participant: string; level_dbov: number }[] };
   /** Show it, then call `acknowledge`; nothing of this person goes out before. */
@@ -251,6 +279,12 @@ export class Room {
   ): Promise<void>;
 
   chat(text: string): Promise<{ id: string; at_ms: number }>;
+
+  /**
+   * Send bytes to everyone whose data is open, or to the identities in `to`. Needs `chat`. Resolves when the browser has taken them, and holds
+   * reliable messages back while it has much left to send; what the server refuses comes as `data_refused`.
+   */
+  send_data(bytes: ArrayBuffer | ArrayBufferView, options?: DataOptions): Promise<void>;
 
   accept_terms(terms_version: string, age_18: boolean): Promise<void>;
   /** `done_ms`: the measured time of a withdrawal's cut, null when nothing was running. */

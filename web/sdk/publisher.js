@@ -1,3 +1,4 @@
+import { Data } from "./data.js";
 import { Emitter } from "./emitter.js";
 import { ParleyError } from "./errors.js";
 import { Serial } from "./serial.js";
@@ -21,6 +22,9 @@ const BITRATE_BPS = { mic: 64_000, camera: 1_700_000, screen: 2_500_000, screen_
  * `media` may be null while a camera is off. Events: `state` (RTCPeerConnectionState), `published` {source, track}, `failed` ParleyError.
  */
 export class Publisher extends Emitter {
+  /** The data channels of this connection. */
+  data = new Data();
+
   #send_publish;
   #ice_servers;
   #connection = null;
@@ -113,12 +117,15 @@ export class Publisher extends Emitter {
 
   /** Make a new peer connection and publish everything on it again. */
   rebuild() {
+    return this.#steps.run(() => this.#rebuild());
+  }
+
+  /** Open the data channels: on a new connection, since what runs without them has let go of what they need. */
+  open_data() {
     return this.#steps.run(async () => {
-      this.#drop();
-      if (!this.#sendings.size || this.#closed) return;
-      this.#connection = this.#connect();
-      for (const sending of this.#sendings.values()) this.#attach(sending);
-      await this.#negotiate();
+      if (this.data.is_on) return;
+      this.data.is_on = true;
+      await this.#rebuild();
     });
   }
 
@@ -129,8 +136,17 @@ export class Publisher extends Emitter {
     this.#sendings.clear();
   }
 
+  async #rebuild() {
+    this.#drop();
+    if ((!this.#sendings.size && !this.data.is_on) || this.#closed) return;
+    this.#connection = this.#connect();
+    for (const sending of this.#sendings.values()) this.#attach(sending);
+    await this.#negotiate();
+  }
+
   #connect() {
     const connection = new RTCPeerConnection({ iceServers: this.#ice_servers, bundlePolicy: "max-bundle" });
+    if (this.data.is_on) this.data.attach(connection);
     connection.onconnectionstatechange = () => this.#watch(connection);
     return connection;
   }
@@ -188,7 +204,7 @@ export class Publisher extends Emitter {
   }
 
   async #undo(added) {
-    if (!this.#sendings.size) {
+    if (!this.#sendings.size && !this.data.is_on) {
       this.#drop();
       return;
     }

@@ -1,6 +1,7 @@
 import { Connections } from "./connections.js";
 import { ConsentState } from "./consent_state.js";
 import { Emitter } from "./emitter.js";
+import { ParleyError } from "./errors.js";
 import { Renewal } from "./renewal.js";
 import { Roster } from "./roster.js";
 import { Signalling, signalling_url } from "./signalling.js";
@@ -145,6 +146,17 @@ export class Room extends Emitter {
     await this.#call("subscription", { track, enabled, spatial, temporal, height, priority });
   }
 
+  // --- data ---
+
+  /**
+   * Send bytes (ArrayBuffer or view) to everyone whose data is open, or to the identities in `to`. Resolves when the browser has taken them;
+   * what the server refuses comes as `data_refused`. The first call opens the data channels, if `Room.connect({data: true})` has not.
+   */
+  async send_data(bytes, options = {}) {
+    await this.#open_data();
+    await this.#connections.own.data.send(bytes, options);
+  }
+
   // --- words ---
 
   /** Send a chat line; it comes back as a `chat` event. */
@@ -259,6 +271,8 @@ export class Room extends Emitter {
     this.resumed = result.resumed;
     this.chat_history = result.chat_history;
     this.#connect_media(result);
+    this.#connections.own.data.message_bytes = result.data?.message_bytes ?? 0;
+    if (this.#options.data) this.#open_data().catch((error) => this.emit("error", error));
     this.#emit_all(this.#roster.replace(result.participants));
     this.#renewal.start();
     this.#watch.start();
@@ -272,12 +286,17 @@ export class Room extends Emitter {
 
   #make_connections(ice_servers) {
     const connections = new Connections((method, params) => this.#call(method, params), ice_servers);
-    for (const name of ["own_published", "own_muted", "track_subscribed", "track_unsubscribed", "media_state"]) {
+    for (const name of ["own_published", "own_muted", "track_subscribed", "track_unsubscribed", "media_state", "data"]) {
       connections.on(name, (payload) => this.emit(name, payload));
     }
     // While the WebSocket is away nothing can be negotiated; that is mended after the next join.
     connections.on("error", (error) => error.code !== "disconnected" && this.emit("error", error));
     return connections;
+  }
+
+  async #open_data() {
+    if (!this.#connections.own.data.message_bytes) throw new ParleyError("unavailable", "This server carries no data");
+    await this.#connections.own.open_data();
   }
 
   #ended(reason, error) {
@@ -305,6 +324,8 @@ export class Room extends Emitter {
       this.emit("chat", line);
     },
     speakers: (params) => this.emit("speakers", params),
+    data_refused: (params) => this.emit("data_refused", params),
+    data_lost: (params) => this.emit("data_lost", params),
     token_expiring: () => this.#renewal.remind(),
     codec_unsupported: (params) => this.emit("codec_unsupported", params),
     layer: (params) => this.emit("layer", params),
