@@ -5,7 +5,7 @@ import { Subscriber } from "./subscriber.js";
 /**
  * Both peer connections of a participant: the one that sends (`own`) and the one that receives.
  *
- * Events: OwnMedia's `own_published` and `own_muted`; `track_subscribed`, `track_unsubscribed`, `media_state` {direction, state}, `data`, `error` ParleyError.
+ * Events: OwnMedia's `own_published` and `own_muted`; `track_subscribed`, `track_unsubscribed`, `media_state` {direction, state}, `data`, `data_state` {open}, `error` ParleyError.
  */
 export class Connections extends Emitter {
   /** What this participant sends. */
@@ -22,6 +22,7 @@ export class Connections extends Emitter {
     for (const name of ["own_published", "own_muted"]) this.own.on(name, (payload) => this.emit(name, payload));
     this.own.on("failed", (error) => this.emit("error", error));
     this.own.data.on("data", (message) => this.emit("data", message));
+    this.own.data.on("state", (state) => this.emit("data_state", state));
     this.own.data.on("failed", (error) => this.emit("error", error));
     this.own.on("state", (state) => this.emit("media_state", { direction: "send", state }));
     this.#subscriber = new Subscriber((answer) => call("subscribe_answer", answer), ice_servers);

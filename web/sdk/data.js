@@ -11,7 +11,7 @@ const OPTIONS = { reliable: { ordered: true }, lossy: { ordered: false, maxRetra
 /**
  * The two data channels of the publish connection: `reliable` (every message, in order) and `lossy` (unordered, sent once).
  *
- * They are made anew with each connection. Events: `data` {participant, identity, topic, private, reliable, bytes}, `failed` ParleyError.
+ * They are made anew with each connection. Events: `data` {participant, identity, topic, private, reliable, bytes}, `state` {open}, `failed` ParleyError.
  */
 export class Data extends Emitter {
   /** Whether channels are wanted at all. */
@@ -20,6 +20,12 @@ export class Data extends Emitter {
   message_bytes = 0;
 
   #channels = { reliable: null, lossy: null };
+  #was_open = false;
+
+  /** Whether both channels are open: others' messages arrive. */
+  get is_open() {
+    return Object.values(this.#channels).every((channel) => channel?.readyState === "open");
+  }
 
   /** Make the channels of a new connection, before its first offer. */
   attach(connection) {
@@ -28,6 +34,7 @@ export class Data extends Emitter {
       channel.binaryType = "arraybuffer";
       channel.bufferedAmountLowThreshold = LOW_WATER_BYTES;
       channel.addEventListener("message", ({ data }) => this.#receive(label, data));
+      for (const name of ["open", "close"]) channel.addEventListener(name, () => this.#tell());
       this.#channels[label] = channel;
     }
   }
@@ -52,6 +59,12 @@ export class Data extends Emitter {
     if (channel?.readyState === "connecting") await opened(channel);
     if (channel?.readyState !== "open") throw new ParleyError("disconnected", "The data channel is not open");
     return channel;
+  }
+
+  #tell() {
+    if (this.is_open === this.#was_open) return;
+    this.#was_open = this.is_open;
+    this.emit("state", { open: this.is_open });
   }
 
   #receive(label, data) {

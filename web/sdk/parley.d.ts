@@ -200,6 +200,8 @@ export interface RoomEvents {
   chat: ChatLine;
   /** Bytes that somebody else sent: to everyone, or (`private`) to this participant among others. */
   data: DataMessage;
+  /** The data channels opened, or closed (they come back by themselves with the connection). */
+  data_state: { open: boolean };
   /** Own data messages went to nobody: the newest refusal, and how many there were since the join. */
   data_refused: { code: string; reason: string; count: number; retry_after_s?: number };
   /** This browser reads too slowly: so many reliable messages for it were lost since the join. */
@@ -260,6 +262,8 @@ export class Room {
   readonly received: Received[];
   readonly published: { source: Source; track: number | null; media: MediaStreamTrack | null; muted: boolean; enforced: boolean }[];
   readonly resume_secret: string | null;
+  /** Whether the data channels are open: others' messages arrive. */
+  readonly is_data_open: boolean;
 
   may(permission: Permission): boolean;
   /** Whether something of this participant goes into an activity: agreed, and its notice answered. */

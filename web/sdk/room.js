@@ -97,6 +97,11 @@ export class Room extends Emitter {
     return this.#connections?.received() ?? [];
   }
 
+  /** Whether the data channels are open: others' messages arrive. */
+  get is_data_open() {
+    return this.#connections?.own.data.is_open ?? false;
+  }
+
   /** Own published sources: [{source, track, media, muted, enforced}]. */
   get published() {
     return this.#connections?.own.published ?? [];
@@ -286,7 +291,7 @@ export class Room extends Emitter {
 
   #make_connections(ice_servers) {
     const connections = new Connections((method, params) => this.#call(method, params), ice_servers);
-    for (const name of ["own_published", "own_muted", "track_subscribed", "track_unsubscribed", "media_state", "data"]) {
+    for (const name of ["own_published", "own_muted", "track_subscribed", "track_unsubscribed", "media_state", "data", "data_state"]) {
       connections.on(name, (payload) => this.emit(name, payload));
     }
     // While the WebSocket is away nothing can be negotiated; that is mended after the next join.
