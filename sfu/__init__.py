@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from media.gates import Gate
     from sfu.allocate import BEST, SCREEN_PRIORITY
     from sfu.config import MediaConfig
+    from sfu.engine.srtp_table import check_srtp
     from sfu.engine.types import ALWAYS_OPEN, Kind, SinkId, TapId, TrackId
     from sfu.errors import (
         EndToEndEncrypted,
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
         UnknownTrack,
     )
     from sfu.plane import MediaPlane
+    from sfu.probe import (
+        PlaneProbe,
+        ProbeFailed,
+        ProbeReport,
+        ProbeTarget,
+        probe_call,
+        probe_offer,
+        probe_targets,
+    )
     from sfu.route.answers import PublishAnswer, PublishedTrack, SubscribeOffer, ViewerAnswer
     from sfu.route.events import (
         ActiveSpeaker,
@@ -86,6 +96,10 @@ _HOMES = {
     "PeerStats": "sfu.stats",
     "PlaneEvent": "sfu.route.events",
     "PlaneStats": "sfu.stats",
+    "PlaneProbe": "sfu.probe",
+    "ProbeFailed": "sfu.probe",
+    "ProbeReport": "sfu.probe",
+    "ProbeTarget": "sfu.probe",
     "PublishAnswer": "sfu.route.answers",
     "PublishedTrack": "sfu.route.answers",
     "QueueFull": "sfu.errors",
@@ -110,6 +124,10 @@ _HOMES = {
     "UnknownPeer": "sfu.errors",
     "UnknownTrack": "sfu.errors",
     "ViewerAnswer": "sfu.route.answers",
+    "check_srtp": "sfu.engine.srtp_table",
+    "probe_call": "sfu.probe",
+    "probe_offer": "sfu.probe",
+    "probe_targets": "sfu.probe",
 }
 
 __all__ = [
@@ -143,7 +161,11 @@ __all__ = [
     "PeerIdle",
     "PeerStats",
     "PlaneEvent",
+    "PlaneProbe",
     "PlaneStats",
+    "ProbeFailed",
+    "ProbeReport",
+    "ProbeTarget",
     "PublishAnswer",
     "PublishedTrack",
     "QueueFull",
@@ -168,6 +190,10 @@ __all__ = [
     "UnknownPeer",
     "UnknownTrack",
     "ViewerAnswer",
+    "check_srtp",
+    "probe_call",
+    "probe_offer",
+    "probe_targets",
 ]
 
 

@@ -48,6 +48,15 @@ def load() -> SrtpTable:
     return table
 
 
+def check_srtp() -> None:
+    """The known-answer check alone.
+
+    Raises:
+        EngineError: as `load`.
+    """
+    load()
+
+
 def session_address(session: Session) -> int:
     """The `srtp_t` of a session, for `set_srtp`; the session object must outlive the engine's use of it."""
     return int(ffi.cast("uintptr_t", session._srtp[0]))  # noqa: SLF001 - cffi's only door to the pointer

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 
 from tests.browser.page import SHOTS, BrowserMissingError, Capture, probe_script, until
+from tests.net.namespace import MACHINE, Namespace
 
 _EASED: dict[str, object] = {
     "media.autoplay.default": 0,
@@ -233,9 +234,12 @@ async def _drain(stream: asyncio.StreamReader | None) -> None:
 
 
 @contextlib.asynccontextmanager
-async def launch(tone_hz: int = 1000, *, everyday: bool = False) -> AsyncIterator[Firefox]:
+async def launch(
+    tone_hz: int = 1000, *, everyday: bool = False, far: Namespace = MACHINE
+) -> AsyncIterator[Firefox]:
     """Run Firefox with a new profile, whose fake microphone plays `tone_hz`.
 
+    `far`: the network namespace that it lives in.
     `everyday`: only the fake devices and a quiet start tell it from a person's browser.
 
     Raises:
@@ -251,7 +255,7 @@ async def launch(tone_hz: int = 1000, *, everyday: bool = False) -> AsyncIterato
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items()]
     (profile / "user.js").write_text("".join(lines))
     process = await asyncio.create_subprocess_exec(
-        executable,
+        *far.command(executable),
         *("--headless", "--no-remote", "--remote-debugging-port", "0"),
         *("--profile", str(profile), "about:blank"),
         stdin=asyncio.subprocess.DEVNULL,
@@ -263,7 +267,11 @@ async def launch(tone_hz: int = 1000, *, everyday: bool = False) -> AsyncIterato
     )
     try:
         url = await _endpoint(process)
-        async with aiohttp.ClientSession() as http, http.ws_connect(url, max_msg_size=0) as socket:
+        connector = aiohttp.TCPConnector(socket_factory=lambda _info: far.socket())
+        async with (
+            aiohttp.ClientSession(connector=connector) as http,
+            http.ws_connect(url, max_msg_size=0) as socket,
+        ):
             connection = _Connection(socket)
             running = [asyncio.create_task(connection.read()), asyncio.create_task(_drain(process.stderr))]
             try:

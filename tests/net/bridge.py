@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 from tests.net.namespace import Namespace
@@ -49,12 +50,14 @@ async def bridge(source: Namespace, source_port: int, target: Namespace, port: i
                 serving.discard(task)
             serving.add(task)
             try:
-                with contextlib.closing(answer):
+                # Cancelled when the bridge ends: asyncio's server expects its tasks to end by themselves.
+                with contextlib.closing(answer), contextlib.suppress(asyncio.CancelledError):
                     await asyncio.gather(_pump(reader, answer), _pump(there, writer))
             finally:
                 serving.discard(task)
 
     listener = source.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", source_port))
     server = await asyncio.start_server(serve, sock=listener)
     try:

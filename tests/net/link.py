@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.net.namespace import MACHINE, Namespace, namespace
+from tests.net.nat import Nat
 from tests.net.shaper import Conditions, Report
 
+_FAR_DEVICE = "net0"
 _ROOT = Path(__file__).parents[2]
 _numbers = itertools.count(os.getpid() % 64 * 4)
 
@@ -26,12 +28,35 @@ class Link:
     far: Namespace
     near_ip: str
     far_ip: str
+    near_ip6: str
+    far_ip6: str
+    spare_ip: str
+    """Another address of this side."""
     relay: asyncio.subprocess.Process
 
     async def shape(self, *, up: Conditions | None = None, down: Conditions | None = None) -> None:
         """Change what the network does. `up`: from the far side to here; None leaves a way alone."""
         ways = {"up": up, "down": down}
         await self._say({name: _fields(way) for name, way in ways.items() if way is not None})
+
+    async def translate(self, nat: Nat) -> None:
+        """Put another NAT between the sides."""
+        await self._say({"nat": dataclasses.asdict(nat)})
+
+    def renumber(self, host: int) -> str:
+        """Give the far side another IPv4 address, as another network would; the address."""
+        network = self.near_ip.rpartition(".")[0]
+        self.far.ip("-4", "addr", "flush", "dev", _FAR_DEVICE)
+        self.far.ip("addr", "add", f"{network}.{host}/24", "dev", _FAR_DEVICE)
+        self.far.ip("route", "replace", "default", "via", self.near_ip)
+        return f"{network}.{host}"
+
+    def plug(self, *, is_in: bool) -> None:
+        """Pull the far side's cable, or put it in again."""
+        self.far.ip("link", "set", _FAR_DEVICE, "up" if is_in else "down")
+        if is_in:
+            self.far.ip("route", "replace", "default", "via", self.near_ip)
+            self.far.ip("addr", "replace", f"{self.far_ip6}/64", "dev", _FAR_DEVICE, "nodad")
 
     async def report(self) -> tuple[Report, Report]:
         """What passed since the last call: (up, down)."""
@@ -62,17 +87,22 @@ async def link() -> AsyncIterator[Link]:
         NamespaceUnavailableError: not root, or no iproute2.
     """
     number = next(_numbers) % 256
-    near_ip, far_ip = f"10.77.{number}.1", f"10.77.{number}.2"
-    near_device, far_device = f"pyn{number}", "net0"
+    near_ip, far_ip, spare_ip = (f"10.77.{number}.{host}" for host in (1, 2, 3))
+    near_ip6, far_ip6 = (f"fd77:0:0:{number:x}::{host}" for host in (1, 2))
+    near_device = f"pyn{number}"
     with namespace(f"parley{os.getpid()}-{number}") as far, contextlib.ExitStack() as stack:
         near_fd = MACHINE.tun(near_device)
         stack.callback(os.close, near_fd)
-        far_fd = far.tun(far_device)
+        far_fd = far.tun(_FAR_DEVICE)
         stack.callback(os.close, far_fd)
-        MACHINE.ip("addr", "add", f"{near_ip}/30", "dev", near_device)
-        far.ip("addr", "add", f"{far_ip}/30", "dev", far_device)
-        MACHINE.ip("link", "set", near_device, "up")
-        far.ip("link", "set", far_device, "up")
+        for side, device, addresses in (
+            (MACHINE, near_device, (near_ip, spare_ip)),
+            (far, _FAR_DEVICE, (far_ip,)),
+        ):
+            for address in addresses:
+                side.ip("addr", "add", f"{address}/24", "dev", device)
+            side.ip("addr", "add", f"{near_ip6 if side is MACHINE else far_ip6}/64", "dev", device, "nodad")
+            side.ip("link", "set", device, "up")
         # Without a default route Firefox gathers no candidate.
         far.ip("route", "add", "default", "via", near_ip)
         relay = await asyncio.create_subprocess_exec(
@@ -88,7 +118,7 @@ async def link() -> AsyncIterator[Link]:
             limit=8 * 1024 * 1024,
         )
         try:
-            yield Link(far, near_ip, far_ip, relay)
+            yield Link(far, near_ip, far_ip, near_ip6, far_ip6, spare_ip, relay)
         finally:
             assert relay.stdin is not None
             relay.stdin.close()

@@ -3,6 +3,7 @@
 PURE: packets and seconds in, packets out. Random numbers come from a seed, so that a run can be repeated.
 """
 
+import ipaddress
 import random
 from collections import deque
 from collections.abc import Iterator
@@ -15,7 +16,10 @@ _OFTEN = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """How a direction behaves. `blocked` holds "udp", "tcp", or one port of it, to or from: "udp:7882"."""
+    """How a direction behaves.
+
+    `blocked` holds "udp", "tcp", or one port of it, to or from: "udp:7882"; "ip4", "ip6", or an address.
+    """
 
     bps: float | None = None
     delay_s: float = 0.0
@@ -102,10 +106,14 @@ def is_blocked(packet: bytes, blocked: frozenset[str]) -> bool:
     """Whether a firewall with these rules drops an IP packet (no IPv6 extension headers, no fragments)."""
     if not blocked or len(packet) < 20:
         return False
-    if packet[0] >> 4 == 4:
-        protocol, transport = packet[9], (packet[0] & 15) * 4
-    else:
-        protocol, transport = packet[6], _IPV6_HEADER
+    is_v4 = packet[0] >> 4 == 4
+    if ("ip4" if is_v4 else "ip6") in blocked:
+        return True
+    source, size = (12, 4) if is_v4 else (8, 16)
+    addresses = (packet[source : source + size], packet[source + size : source + 2 * size])
+    if any(str(ipaddress.ip_address(address)) in blocked for address in addresses):
+        return True
+    protocol, transport = (packet[9], (packet[0] & 15) * 4) if is_v4 else (packet[6], _IPV6_HEADER)
     name = _PROTOCOLS.get(protocol)
     if name is None or len(packet) < transport + 4:
         return False

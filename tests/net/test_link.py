@@ -1,8 +1,10 @@
 """The bad network itself: what it promises to do to packets, it does."""
 
 import asyncio
+import ipaddress
 import socket
 import statistics
+import struct
 import time
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.net.bridge import bridge
 from tests.net.link import Link, link
 from tests.net.namespace import MACHINE
+from tests.net.nat import Nat
 from tests.net.shaper import Conditions, Shaper, is_blocked
 
 pytestmark = pytest.mark.slow
@@ -46,6 +49,48 @@ def test_loss_is_what_was_asked_for() -> None:
 )
 def test_a_firewall_drops_what_its_rules_name(rules: set[str], *, is_dropped: bool) -> None:
     assert is_blocked(_datagram(), frozenset(rules)) is is_dropped
+
+
+def _of(packet: bytes) -> tuple[str, int, str, int]:
+    """Source and target of a datagram, whose checksums must be right."""
+    addresses = [str(ipaddress.IPv4Address(packet[at : at + 4])) for at in (12, 16)]
+    ports = [int.from_bytes(packet[at : at + 2], "big") for at in (20, 22)]
+    words = struct.unpack(f"!{len(packet) // 2}H", packet)
+    pseudo = sum(words[6:10]) + packet[9] + len(packet) - 20
+    assert sum(words[:10]) % 0xFFFF == 0
+    assert (pseudo + sum(words[10:])) % 0xFFFF == 0
+    return addresses[0], ports[0], addresses[1], ports[1]
+
+
+def test_a_nat_names_addresses_and_moves_ports_both_ways() -> None:
+    nat = Nat(outside="203.0.113.9", inside="10.77.0.3", shift=500)
+    packet = bytearray(_datagram())
+    packet[12:20] = bytes([10, 77, 0, 2, 203, 0, 113, 9])
+    packet[24:26] = (len(packet) - 20).to_bytes(2, "big")
+    arrived = nat.up(bytes(packet))
+    assert arrived is not None
+    assert _of(arrived) == ("10.77.0.2", 1500, "10.77.0.3", 7882)
+    back = bytearray(arrived)
+    back[12:20] = arrived[16:20] + arrived[12:16]
+    back[20:24] = arrived[22:24] + arrived[20:22]
+    answer = nat.down(bytes(back))
+    assert answer is not None
+    assert _of(answer) == ("203.0.113.9", 7882, "10.77.0.2", 1000)
+
+
+def test_behind_a_nat_the_inner_address_is_nobodys_and_an_old_mapping_is_gone() -> None:
+    packet = bytearray(_datagram(port=80))
+    packet[16:20] = bytes([10, 77, 0, 3])
+    assert Nat(outside="203.0.113.9", inside="10.77.0.3").up(bytes(packet)) is None
+    assert Nat(shift=500).down(bytes(packet)) is None
+
+
+def test_a_firewall_knows_addresses_and_families() -> None:
+    packet = bytearray(_datagram())
+    packet[16:20] = bytes([10, 77, 0, 1])
+    assert is_blocked(bytes(packet), frozenset({"10.77.0.1"}))
+    assert is_blocked(bytes(packet), frozenset({"ip4"}))
+    assert not is_blocked(bytes(packet), frozenset({"10.77.0.2", "ip6"}))
 
 
 async def _echo_times(between: Link, count: int) -> list[float]:

@@ -58,6 +58,12 @@ export class Connections extends Emitter {
     this.own.rebuild();
   }
 
+  /** The network changed, or nothing could be negotiated for a while: find other paths by an ICE restart of both, or of those that are not connected. */
+  restart({ only_broken = false } = {}) {
+    if (!only_broken || this.own.is_broken()) this.own.restart();
+    if (!only_broken || this.#subscriber.is_broken()) this.#restart_subscriber();
+  }
+
   /** The server's side of one ended: `publish` or `subscribe`. */
   peer_closed(peer) {
     if (peer === "publish") this.own.rebuild();

@@ -3,7 +3,8 @@ import { Emitter } from "./emitter.js";
 import { ParleyError } from "./errors.js";
 import { Serial } from "./serial.js";
 
-const DISCONNECTED_GRACE_MS = 4000;
+// An ICE restart costs one exchange, and what still works goes on meanwhile.
+const DISCONNECTED_GRACE_MS = 250;
 const RESTART_GRACE_MS = 8000;
 const LAYERS = [
   { rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
@@ -53,6 +54,16 @@ export class Publisher extends Emitter {
   /** Whether media can still flow on this connection without help (true before it exists). */
   is_alive() {
     return !["failed", "closed"].includes(this.#connection?.connectionState);
+  }
+
+  /** Whether there is a connection whose path is lost. */
+  is_broken() {
+    return ["disconnected", "failed"].includes(this.#connection?.connectionState);
+  }
+
+  /** Restart ICE, and rebuild when that does not help. */
+  restart() {
+    if (this.#connection) this.#mend(this.#connection);
   }
 
   /** getStats of the peer connection, empty before it exists. */
@@ -229,11 +240,12 @@ export class Publisher extends Emitter {
         if (connection === this.#connection) await this.#negotiate({ restart: true });
       });
       if (connection !== this.#connection) return;
+      clearTimeout(this.#timer);
       this.#timer = setTimeout(() => {
         if (connection.connectionState !== "connected") this.rebuild().catch((error) => this.emit("failed", error));
       }, RESTART_GRACE_MS);
     } catch (error) {
-      // While the WebSocket is away nothing can be negotiated; the room rebuilds after it has resumed.
+      // While the WebSocket is away nothing can be negotiated; the room sees to it after it has resumed.
       if (error.code !== "disconnected") this.emit("failed", error);
     }
   }

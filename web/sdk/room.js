@@ -49,6 +49,7 @@ export class Room extends Emitter {
       stats: () => this.#connections.stats(),
     });
     this.#watch.on("dead", () => this.#signalling.drop());
+    this.#watch.on("back", () => this.#connections.restart());
     this.#watch.on("quality", (quality) => {
       this.quality = quality;
       this.emit("quality", quality);
@@ -287,6 +288,7 @@ export class Room extends Emitter {
   #connect_media({ ice_servers, resumed, media }) {
     if (!this.#connections) this.#connections = this.#make_connections(ice_servers);
     else if (!resumed || media !== "kept") this.#connections.renew();
+    else this.#connections.restart({ only_broken: true });
   }
 
   #make_connections(ice_servers) {
@@ -294,6 +296,7 @@ export class Room extends Emitter {
     for (const name of ["own_published", "own_muted", "track_subscribed", "track_unsubscribed", "media_state", "data", "data_state"]) {
       connections.on(name, (payload) => this.emit(name, payload));
     }
+    connections.on("media_state", ({ state }) => state === "disconnected" && this.#watch.doubt());
     // While the WebSocket is away nothing can be negotiated; that is mended after the next join.
     connections.on("error", (error) => error.code !== "disconnected" && this.emit("error", error));
     return connections;

@@ -1,7 +1,8 @@
 import { Emitter } from "./emitter.js";
 import { Serial } from "./serial.js";
 
-const DISCONNECTED_GRACE_MS = 6000;
+// An ICE restart costs one exchange, and what still works goes on meanwhile.
+const DISCONNECTED_GRACE_MS = 250;
 
 /**
  * The subscribe peer connection: the server offers, this side answers.
@@ -31,6 +32,11 @@ export class Subscriber extends Emitter {
   /** Whether media can still flow on this connection without help (true before it exists). */
   is_alive() {
     return !["failed", "closed"].includes(this.#connection?.connectionState);
+  }
+
+  /** Whether there is a connection whose path is lost. */
+  is_broken() {
+    return ["disconnected", "failed"].includes(this.#connection?.connectionState);
   }
 
   /** getStats of the peer connection, empty before it exists. */

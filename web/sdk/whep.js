@@ -1,7 +1,6 @@
 import { Emitter } from "./emitter.js";
 import { ParleyError } from "./errors.js";
 
-const GATHER_MS = 500;
 const CHAT_AGAIN_MS = 300;
 
 /**
@@ -37,13 +36,15 @@ export class WhepSource extends Emitter {
       if (connection.connectionState === "failed") this.#end("lost");
     };
     try {
-      await connection.setLocalDescription(await connection.createOffer());
-      await gathered(connection);
+      // The server is ICE-lite and needs none of this side's candidates: gathering begins when its answer has named the TURN servers.
+      const offer = await connection.createOffer();
       const response = await this.#request(this.#url, "POST", {
         "content-type": "application/sdp",
         accept: "application/sdp",
-      }, connection.localDescription.sdp);
+      }, offer.sdp);
       this.#resource = new URL(response.headers.get("location"), this.#url);
+      connection.setConfiguration({ ...connection.getConfiguration(), iceServers: ice_servers(response.headers.get("link")) });
+      await connection.setLocalDescription(offer);
       await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
     } catch (error) {
       this.#end(is_over(error) ? "over" : "lost", error);
@@ -110,10 +111,14 @@ function is_over(error) {
   return ["http_403", "http_404", "http_410", "forbidden", "not_found", "unauthorized", "gone"].includes(error.code);
 }
 
-function gathered(connection) {
-  if (connection.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((resolve) => {
-    setTimeout(resolve, GATHER_MS);
-    connection.addEventListener("icegatheringstatechange", () => connection.iceGatheringState === "complete" && resolve());
-  });
+/** The `Link` headers of an answer as RTCIceServers. Source: RFC 9725 section 4.6. */
+export function ice_servers(link) {
+  const servers = [];
+  for (const [, url, parameters] of (link ?? "").matchAll(/<([^>]+)>((?:\s*;\s*[\w-]+="[^"]*")*)/g)) {
+    const values = Object.fromEntries([...parameters.matchAll(/([\w-]+)="([^"]*)"/g)].map(([, name, value]) => [name, value]));
+    if (values.rel !== "ice-server") continue;
+    const { username, credential } = values;
+    servers.push({ urls: url, ...(username ? { username, credential } : {}) });
+  }
+  return servers;
 }
