@@ -7,7 +7,7 @@ from enum import StrEnum
 from policy.errors import SettingsError
 from policy.uses import LIVE, RECORD, REPLAY, Use
 
-_AUDIO_CODECS = frozenset({"opus"})
+_AUDIO_CODECS = frozenset({"red", "opus"})
 _VIDEO_CODECS = frozenset({"vp8", "h264", "vp9", "av1"})
 
 
@@ -30,9 +30,12 @@ class RoomSettings:
     mode: RoomMode = RoomMode.NOTICE
     uses: frozenset[Use] = frozenset({LIVE, RECORD, REPLAY})
     """Uses that may be started in this room at all."""
-    audio_codecs: tuple[str, ...] = ("opus",)
+    audio_codecs: tuple[str, ...] = ("red", "opus")
+    """RED repeats each Opus frame, against loss, for about twice the bits."""
     video_codecs: tuple[str, ...] = ("vp8", "h264", "vp9", "av1")
     """Publish codecs in order of preference."""
+    loudest: int = 8
+    """Voices that are heard at once, the loudest; 0 = all."""
     max_participants: int = 100
     """People who can be in the room at once; external viewers are counted apart."""
     max_viewers: int = 500
@@ -60,7 +63,11 @@ class RoomSettings:
                     self.retention_days is not None and not 1 <= self.retention_days <= 3650,
                     "retention_days must be 1..3650 or none",
                 ),
-                (not _in_order(self.audio_codecs, _AUDIO_CODECS), "audio_codecs must be of: opus"),
+                (
+                    not _in_order(self.audio_codecs, _AUDIO_CODECS) or "opus" not in self.audio_codecs,
+                    "audio_codecs must be opus, alone or with red",
+                ),
+                (not 0 <= self.loudest <= 64, "loudest must be 0..64"),
                 (
                     not _in_order(self.video_codecs, _VIDEO_CODECS),
                     "video_codecs must be of: vp8, h264, vp9, av1, each once",

@@ -36,8 +36,6 @@ from sfu import LayerChosen as PlaneLayerChosen
 from sfu import LayersWanted as PlaneLayersWanted
 
 _log = structlog.get_logger("rooms")
-_SPEAKING_DBOV = -50
-"""Quieter than this nobody is shown as speaking."""
 _STEP_DB = 6
 """Levels are told in steps, so that a steady voice makes no stream of events."""
 
@@ -165,13 +163,12 @@ class PlaneEvents:
                 return
 
     @staticmethod
-    def _levels(room: Room, levels: tuple[tuple[int, int, bool], ...]) -> None:
+    def _levels(room: Room, levels: tuple[tuple[int, int], ...]) -> None:
         loudest: dict[str, int] = {}
-        for track_id, dbov, is_voice in levels:
+        for track_id, dbov in levels:
             owner = next((item for item in room.members.values() if track_id in item.tracks), None)
-            if owner is None or not (is_voice or dbov >= _SPEAKING_DBOV) or dbov <= -127:
-                continue
-            loudest[owner.id] = max(loudest.get(owner.id, -127), dbov)
+            if owner is not None:
+                loudest[owner.id] = max(loudest.get(owner.id, -127), dbov)
         stepped = {participant: level - level % _STEP_DB for participant, level in loudest.items()}
         spoken = tuple(sorted(stepped.items(), key=lambda item: (-item[1], item[0])))
         if spoken == room.spoken:

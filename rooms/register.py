@@ -13,7 +13,7 @@ from rooms.participant import Desks
 from rooms.plane_events import PlaneEvents
 from rooms.room import Room
 from rooms.types import RoomInfo
-from sfu import CodecPolicy, SfuError
+from sfu import CodecPolicy, Router, SfuError
 from store import RoomRow, StoreError
 
 _log = structlog.get_logger("rooms")
@@ -79,6 +79,7 @@ class Register:
             self._kept[name] = row
         room.settings = settings
         room.router.set_codecs(_codecs(settings))
+        await self._seat(room.router, settings)
         self._consent.refresh(room)
         await asyncio.shield(self._consent.gates.settle(room, "settings_changed"))
         for member in room.people():
@@ -187,6 +188,7 @@ class Register:
         except SfuError as error:
             await self._release(room_id)
             raise Refused(Code.UNAVAILABLE, "the media plane is closed") from error
+        await self._seat(router, settings)
         room = Room(
             house,
             id=room_id,
@@ -203,6 +205,14 @@ class Register:
         self.watch_empty(room)
         _log.info("room_opened", room=room_id)
         return room
+
+    @staticmethod
+    async def _seat(router: Router, settings: RoomSettings) -> None:
+        try:
+            await router.set_loudest(settings.loudest)
+        except SfuError as error:
+            # Everyone is heard: a room that is too loud, but a room.
+            _log.warning("loudest_not_set", room=router.room, reason=str(error))
 
     async def _new_room_id(self, name: str, settings: RoomSettings) -> str:
         room_id = self._house.id("rm")

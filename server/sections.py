@@ -141,6 +141,10 @@ class RoomsSection:
     )
     uses: tuple[str, ...] = option(("live", "record", "replay"), "Uses that may be started")
     video_codecs: tuple[str, ...] = option(("vp8", "h264", "vp9", "av1"), "Publish codecs, best first")
+    audio_codecs: tuple[str, ...] = option(
+        ("red", "opus"), "`red` repeats each Opus frame, against loss, for about twice the bits"
+    )
+    loudest: int = option(8, "Voices heard at once, the loudest; 0 is all", low=0, high=64)
     max_participants: int = option(100, "People in a room at once", low=1, high=10_000)
     max_viewers: int = option(500, "Viewers from outside at once", low=0, high=100_000)
     grace_s: float = option(30.0, "Seconds that a lost participant keeps the place", low=0, high=600)
@@ -157,6 +161,8 @@ class RoomsSection:
             mode=RoomMode(self.mode),
             uses=frozenset(Use(use) for use in self.uses),
             video_codecs=self.video_codecs,
+            audio_codecs=self.audio_codecs,
+            loudest=self.loudest,
             max_participants=self.max_participants,
             max_viewers=self.max_viewers,
             grace_s=self.grace_s,

@@ -11,6 +11,7 @@ from typing import Protocol
 from media.gates import Gate
 from sfu.engine.events import Event, Stats
 from sfu.engine.types import (
+    NO_STAGE,
     Ack,
     Address,
     EngineCodec,
@@ -19,6 +20,7 @@ from sfu.engine.types import (
     Kind,
     PathKind,
     SinkId,
+    StageId,
     TapId,
     TrackId,
     TransportId,
@@ -132,11 +134,22 @@ class Engine(Protocol):
         nack: bool,
         twcc: bool,
         e2ee: bool = False,
+        fir: bool = False,
+        stage: StageId = NO_STAGE,
     ) -> Ack:
         """Take one source of a publisher.
 
         `e2ee`: encrypted end to end. Layers come from header extensions alone; taps, and forwards behind a
-        gate, are refused with "e2ee".
+        gate, are refused with "e2ee". `fir`: it understands keyframe requests as FIR only. `stage`: where an
+        audio track competes for being heard.
+        """
+        ...
+
+    def set_stage(self, worker: int, stage: StageId, places: int) -> Ack:
+        """Forward only so many audio tracks of a stage, the loudest; 0: all of them, and 64 at most.
+
+        Taps, and forwards behind a gate, get every track all the same. A stage without tracks and without
+        places is forgotten.
         """
         ...
 

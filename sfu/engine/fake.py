@@ -1,7 +1,7 @@
 """The media engine as a model in memory: same commands, events, gates and SRTP, no thread and no socket.
 
 Runs on the event loop's thread. Datagrams go in by `receive` and come out by `on_send`. It forwards, taps and
-gates as the core does, without NACK, RTX, congestion control and layer choice. For tests.
+gates as the core does, without NACK, RTX, congestion control and the choice of layers and voices. For tests.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from typing import Any, Final
 from pylibsrtp._binding import ffi, lib
 
 from media.gates import Gate, GatePage
+from media.red import RedError, parse_red
 from media.tap_record import (
     CODEC_NAMES,
     DATAGRAM_MAX_BYTES,
@@ -34,6 +35,7 @@ from sfu.engine import events
 from sfu.engine.api import Listener
 from sfu.engine.fake_rtp import FakeRtp, keyframe_requests, picture_loss, sender_report, stun_local_ufrag
 from sfu.engine.types import (
+    NO_STAGE,
     Ack,
     Address,
     EngineCodec,
@@ -42,6 +44,7 @@ from sfu.engine.types import (
     Kind,
     PathKind,
     SinkId,
+    StageId,
     TapId,
     TrackId,
     TransportId,
@@ -362,6 +365,8 @@ class FakeEngine:
         nack: bool,  # noqa: ARG002 - the model repairs nothing
         twcc: bool,  # noqa: ARG002
         e2ee: bool = False,
+        fir: bool = False,  # noqa: ARG002 - the model asks by PLI
+        stage: StageId = NO_STAGE,  # noqa: ARG002 - and forwards everyone
     ) -> Ack:
         """See `Engine`."""
         if track in self._tracks:
@@ -372,6 +377,10 @@ class FakeEngine:
         layers = tuple(EngineEncoding(*_fields(e)) for e in encodings)
         self._tracks[track] = _Track(transport, kind, mid, by_pt, layers, e2ee)
         return self._command()
+
+    def set_stage(self, worker: int, stage: StageId, places: int) -> Ack:  # noqa: ARG002
+        """See `Engine`. The model forwards everyone."""
+        return self._command("" if 0 <= worker < self.workers else "no such worker")
 
     def remove_track(self, track: TrackId) -> Ack:
         """See `Engine`."""
@@ -634,8 +643,8 @@ class FakeEngine:
                     for tap, header in self._open_taps(track, index, ssrc):
                         self._write_tap(tap, SrRecord(header, *report[1:]))
 
-    def _receive_rtp(self, transport: TransportId, source: _Transport, plain: bytes) -> None:
-        packet = FakeRtp.parse(plain)
+    def _receive_rtp(self, transport: TransportId, source: _Transport, data: bytes) -> None:
+        packet = FakeRtp.parse(data)
         found = None if packet is None else self._find_track(transport, source, packet)
         if packet is None or found is None:
             source.counters["unknown_ssrc"] += 1
@@ -646,10 +655,20 @@ class FakeEngine:
         if codec is None:
             state.counters["unknown_pt"] += 1
             return
-        changed = state.seen.get(index) != (packet.ssrc, codec)
-        state.seen[index] = (packet.ssrc, codec)
+        carried = codec
+        if codec == "red" and not state.is_e2ee:
+            try:
+                frame = parse_red(packet.payload)[-1]
+            except RedError:
+                state.counters["red_malformed"] += 1
+                return
+            plain, carried = replace(packet, pt=frame.payload_type, payload=frame.data), "opus"
+        else:
+            plain = packet
+        changed = state.seen.get(index) != (packet.ssrc, carried)
+        state.seen[index] = (packet.ssrc, carried)
         if changed:
-            self.emit(events.EncodingSeen(track, index, packet.ssrc, state.encodings[index].rid, codec))
+            self.emit(events.EncodingSeen(track, index, packet.ssrc, state.encodings[index].rid, carried))
         if not state.is_enabled:
             state.counters["disabled"] += 1
             return
@@ -657,13 +676,15 @@ class FakeEngine:
         self._take_level(track, source, packet)
         for forward, rule in list(self._forwards.items()):
             if rule.track == track and index == min(state.seen):
-                self._forward(forward, rule, packet, codec)
+                has_codec = codec in rule.payload_types
+                self._forward(forward, rule, packet if has_codec else plain, codec if has_codec else carried)
         for tap, header in self._open_taps(track, index, packet.ssrc):
             tapped = self._taps[tap]
-            flags = FLAG_CODEC_CHANGED if tapped.codec not in {"", codec} else 0
-            tapped.codec = codec
-            number = next((n for n, name in enumerate(CODEC_NAMES) if name == codec), 0)
-            self._write_tap(tap, RtpRecord(replace(header, flags=flags, codec=number), plain))
+            flags = FLAG_CODEC_CHANGED if tapped.codec not in {"", carried} else 0
+            tapped.codec = carried
+            number = next((n for n, name in enumerate(CODEC_NAMES) if name == carried), 0)
+            body = data if plain is packet else plain.write()
+            self._write_tap(tap, RtpRecord(replace(header, flags=flags, codec=number), body))
 
     def _find_track(
         self, transport: TransportId, source: _Transport, packet: FakeRtp

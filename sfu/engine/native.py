@@ -16,6 +16,7 @@ from sfu.config import MediaConfig
 from sfu.engine import _core, events, srtp_table
 from sfu.engine.api import Listener
 from sfu.engine.types import (
+    NO_STAGE,
     Ack,
     Address,
     EngineCodec,
@@ -24,6 +25,7 @@ from sfu.engine.types import (
     Kind,
     PathKind,
     SinkId,
+    StageId,
     TapId,
     TrackId,
     TransportId,
@@ -221,6 +223,8 @@ class NativeEngine:
         nack: bool,
         twcc: bool,
         e2ee: bool = False,
+        fir: bool = False,
+        stage: StageId = NO_STAGE,
     ) -> Ack:
         """See `Engine`."""
         return self._command(
@@ -234,7 +238,13 @@ class NativeEngine:
             nack,
             twcc,
             e2ee,
+            fir,
+            stage,
         )
+
+    def set_stage(self, worker: int, stage: StageId, places: int) -> Ack:
+        """See `Engine`."""
+        return self._command(self._core.set_stage, worker, stage, places)
 
     def remove_track(self, track: TrackId) -> Ack:
         """See `Engine`."""

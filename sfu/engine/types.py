@@ -6,7 +6,7 @@ PURE: no I/O. Ids are u32, chosen by Python, growing, never reused while alive.
 import asyncio
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Literal, NewType
+from typing import Final, Literal, NewType
 
 from media.gates import Gate
 from sfu.errors import EngineError
@@ -16,6 +16,8 @@ TrackId = NewType("TrackId", int)
 ForwardId = NewType("ForwardId", int)
 SinkId = NewType("SinkId", int)
 TapId = NewType("TapId", int)
+StageId = NewType("StageId", int)
+"""Where the audio tracks of one room compete for being heard."""
 
 Kind = Literal["audio", "video"]
 PathKind = Literal["udp", "tcp"]
@@ -31,6 +33,9 @@ EXTENSION_NAMES: frozenset[str] = frozenset({
 })  # fmt: skip
 """The names by which header extensions are told to the engine."""
 
+
+NO_STAGE: Final = StageId(0)
+"""The stage of a track that is always heard."""
 
 ALWAYS_OPEN = Gate(0, 0)
 """The gate of a forward that permission alone governs: participants of the room, never outsiders."""

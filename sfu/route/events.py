@@ -92,12 +92,12 @@ class OfferNeeded:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Audio levels, about five times a second: (track, level in dBov from -127 to 0, voice flag).
+    """Who speaks, the loudest first: (track, level in dBov from -127 to 0); empty when nobody does any more.
 
-    Only the latest one waits.
+    At once when somebody begins or ends, else a few times a second. Only the latest one waits.
     """
 
-    levels: tuple[tuple[TrackId, int, bool], ...]
+    levels: tuple[tuple[TrackId, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sfu.config import MediaConfig
 from sfu.engine.api import Engine
-from sfu.engine.types import Ack, TrackId
+from sfu.engine.types import Ack, StageId, TrackId
 from sfu.route.answers import PublishAnswer
 from sfu.route.track import Track
 from sfu.sdp import Agreed, CodecPolicy, LocalTransport, PublishNegotiation, answer_publish
@@ -26,11 +26,12 @@ class PublishChange:
 class Publisher:
     """A peer that sends tracks; the client offers, first and again on the same peer."""
 
-    def __init__(self, owner: str, peer: Peer, policy: CodecPolicy, engine: Engine) -> None:
+    def __init__(self, owner: str, peer: Peer, policy: CodecPolicy, stage: StageId, engine: Engine) -> None:
         self.owner = owner
         self.peer = peer
         self.tracks: dict[TrackId, Track] = {}
         self._policy = policy
+        self._stage = stage
         self._engine = engine
         self._negotiation: PublishNegotiation | None = None
         self._version = 0
@@ -54,7 +55,8 @@ class Publisher:
         takes_data = data and config.data and self.peer.can_carry_data
         negotiation = answer_publish(
             offer,
-            self._policy,
+            # RED that is encrypted end to end can be unpacked for nobody.
+            self._policy if not e2ee else self._policy.without("red"),
             self.peer.local,
             version=self._version + 1,
             max_tracks=config.max_tracks_per_peer,
@@ -107,6 +109,8 @@ class Publisher:
                     nack=section.nack,
                     twcc=section.twcc,
                     e2ee=track.is_e2ee,
+                    fir=section.fir,
+                    stage=self._stage,
                 )
             )
         self._negotiation = negotiation

@@ -1,28 +1,33 @@
-"""What a router does by the clock: keyframe requests that waited, and the dominant speaker."""
+"""What a router does by the clock: keyframe requests that waited, and who speaks."""
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Final
 
 import structlog
 
 from sfu.engine.api import Engine
 from sfu.engine.types import TrackId
 from sfu.errors import EngineError
-from sfu.route.events import ActiveSpeaker
+from sfu.route.events import ActiveSpeaker, Levels
 from sfu.route.keyframes import KeyframeRequests
 from sfu.route.speakers import SpeakerDetector
 
+_LEVELS_EVERY_S: Final = 0.4
+"""Levels of the same speakers are told so often at most: people look at them."""
 _log = structlog.get_logger("sfu.router")
 
 
 class Pulse:
     """Runs the pure deciders of one router on one timer of the event loop."""
 
-    def __init__(self, engine: Engine, on_speaker: Callable[[ActiveSpeaker], None]) -> None:
+    def __init__(self, engine: Engine, on_speaker: Callable[[ActiveSpeaker | Levels], None]) -> None:
         self._engine = engine
         self._on_speaker = on_speaker
         self._keyframes = KeyframeRequests()
         self._speakers = SpeakerDetector()
+        self._told: tuple[tuple[TrackId, int], ...] = ()
+        self._told_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
 
@@ -61,12 +66,20 @@ class Pulse:
     def _alarm(self) -> None:
         for change in self._speakers.poll():
             self._on_speaker(change)
+        self._tell_levels(_now())
         due = [at for at in (self._keyframes.deadline(), self._speakers.deadline()) if at is not None]
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if due and not self._is_closed:
             self._timer = asyncio.get_running_loop().call_at(min(due), self._tick)
+
+    def _tell_levels(self, now: float) -> None:
+        levels = tuple(self._speakers.active(now))
+        is_news = {track for track, _ in levels} != {track for track, _ in self._told}
+        if is_news or (levels != self._told and now - self._told_at >= _LEVELS_EVERY_S):
+            self._told, self._told_at = levels, now
+            self._on_speaker(Levels(levels))
 
 
 def _now() -> float:

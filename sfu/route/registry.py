@@ -6,7 +6,7 @@ PURE: no I/O.
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sfu.engine.types import ForwardId, SinkId, TapId, TrackId
+from sfu.engine.types import ForwardId, SinkId, StageId, TapId, TrackId
 from sfu.route.events import PeerId
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ class Registry:
     def next_track(self) -> TrackId:
         """A fresh track id."""
         return TrackId(self._next())
+
+    def next_stage(self) -> StageId:
+        """A fresh stage id."""
+        return StageId(self._next())
 
     def next_forward(self) -> ForwardId:
         """A fresh forward id."""

@@ -15,7 +15,6 @@ from sfu.route.events import (
     DataReceived,
     DataSent,
     EventQueue,
-    Levels,
     OfferNeeded,
     PeerActive,
     PeerConnected,
@@ -368,7 +367,6 @@ class Roster:
         """Audio levels of this room's tracks, dBov."""
         known = tuple(row for row in levels if row[0] in self.tracks)
         self._pulse.hear(known)
-        self._events.put(Levels(known))
 
     def on_codec_unsupported(self, event: engine_events.CodecUnsupported) -> None:
         """A forward cannot carry what its track sends."""

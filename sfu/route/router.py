@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -11,6 +12,7 @@ from sfu.allocate import Wish
 from sfu.engine.types import ALWAYS_OPEN, Ack, TapId, TrackId
 from sfu.errors import (
     EndToEndEncrypted,
+    EngineError,
     NegotiationError,
     RouterClosed,
     TooManyPeers,
@@ -76,6 +78,8 @@ class Router:
         self._registry = registry
         self._closed = closed
         self._roster = Roster(room, worker, host, registry, self.events)
+        self._stage = registry.next_stage()
+        self._loudest = 0
         self._is_closed = False
 
     # publishing
@@ -89,6 +93,20 @@ class Router:
         self._codecs = codecs
         self._received = codecs.joined(self._received)
         self._roster.set_codecs(self._received)
+
+    async def set_loudest(self, count: int) -> None:
+        """Forward only so many audio tracks, the loudest; 0 is all. Who speaks up is heard at once.
+
+        Taps, and what leads outside the room, get everyone. A track that tells no level counts as quiet.
+        """
+        self._check_open()
+        if count != self._loudest:
+            self._loudest = count
+            await self._roster.settle(None, self._seat(count))
+
+    def _seat(self, places: int) -> list[Ack]:
+        workers = range(self._engine.workers)
+        return [self._engine.set_stage(worker, self._stage, places) for worker in workers]
 
     async def publish(
         self,
@@ -113,7 +131,7 @@ class Router:
         self._check_open()
         is_new = peer is None
         if peer is None:
-            publisher = Publisher(owner, self._roster.new_peer(), self._codecs, self._engine)
+            publisher = Publisher(owner, self._roster.new_peer(), self._codecs, self._stage, self._engine)
         else:
             publisher = self._roster.publisher(peer, owner)
         change = publisher.plan(offer, self._host.config, self._registry.next_track, e2ee=e2ee, data=data)
@@ -464,6 +482,9 @@ class Router:
         if self._is_closed:
             return
         self._is_closed = True
+        if self._loudest:
+            with suppress(EngineError):
+                self._seat(0)
         closing = self._roster.close()
         self.events.close()
         self._closed(self)

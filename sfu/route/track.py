@@ -40,7 +40,8 @@ class Track:
         """Whether a renegotiated section is still this source, for the engine too."""
         mine = self.negotiated
         return (
-            (mine.mid, mine.kind, mine.nack, mine.twcc) == (other.mid, other.kind, other.nack, other.twcc)
+            (mine.mid, mine.kind, mine.nack, mine.twcc, mine.fir)
+            == (other.mid, other.kind, other.nack, other.twcc, other.fir)
             and set(mine.codecs) == set(other.codecs)
             and mine.encodings == other.encodings
         )

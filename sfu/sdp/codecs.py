@@ -72,13 +72,12 @@ class CodecPolicy:
 
     Attributes:
         video: names among vp8, vp9, h264, av1.
-        audio: names among opus, red. RED is off by default: a publisher that uses it is silent for
-            subscribers without it (Firefox), as the munger does not unpack redundancy. `("red", "opus")`
-            passes it on.
+        audio: names among opus, red. RED carries each Opus frame twice, against loss; it is unpacked for
+            subscribers without it (Firefox), taps, and whatever leads outside. It needs opus.
     """
 
     video: tuple[str, ...] = ("vp8", "h264", "vp9", "av1")
-    audio: tuple[str, ...] = ("opus",)
+    audio: tuple[str, ...] = ("red", "opus")
 
     def __post_init__(self) -> None:
         for kind in ("video", "audio"):
@@ -90,6 +89,13 @@ class CodecPolicy:
     def names(self, kind: Kind) -> tuple[str, ...]:
         """The names for one kind of track, the preferred one first."""
         return self.audio if kind == "audio" else self.video
+
+    def without(self, codec: str) -> CodecPolicy:
+        """The others."""
+        return CodecPolicy(
+            video=tuple(name for name in self.video if name != codec),
+            audio=tuple(name for name in self.audio if name != codec),
+        )
 
     def joined(self, other: CodecPolicy) -> CodecPolicy:
         """The codecs of both, these first."""

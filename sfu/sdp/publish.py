@@ -40,6 +40,7 @@ class NegotiatedTrack:
         extensions: header extension ids by name that this section may carry.
         nack, twcc, remb: which feedback the publisher understands.
         pli: whether it understands keyframe requests (FFmpeg does not).
+        fir: whether it understands them as FIR alone.
     """
 
     mid: str
@@ -51,6 +52,7 @@ class NegotiatedTrack:
     twcc: bool
     remb: bool
     pli: bool
+    fir: bool = False
 
     @property
     def rids(self) -> tuple[str, ...]:
@@ -192,4 +194,5 @@ def _track(offer: Media, answer: Media, kind: Kind, rids: tuple[str, ...]) -> Ne
         twcc="transport-cc" in feedback and "twcc" in names,
         remb="goog-remb" in feedback,
         pli="nack pli" in feedback or "ccm fir" in feedback,
+        fir="ccm fir" in feedback and "nack pli" not in feedback,
     )

@@ -22,6 +22,7 @@ class SettingsBody(Struct, frozen=True):
     uses: UseList | UnsetType = UNSET
     audio_codecs: Codecs | UnsetType = UNSET
     video_codecs: Codecs | UnsetType = UNSET
+    loudest: int | UnsetType = UNSET
     max_participants: int | UnsetType = UNSET
     max_viewers: int | UnsetType = UNSET
     max_tracks: int | UnsetType = UNSET
@@ -43,6 +44,7 @@ class SettingsView(Struct, frozen=True):
     uses: list[str]
     audio_codecs: list[str]
     video_codecs: list[str]
+    loudest: int
     max_participants: int
     max_viewers: int
     max_tracks: int

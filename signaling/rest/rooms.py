@@ -49,6 +49,7 @@ def _settings_view(settings: RoomSettings) -> SettingsView:
         uses=sorted(str(use) for use in settings.uses),
         audio_codecs=list(settings.audio_codecs),
         video_codecs=list(settings.video_codecs),
+        loudest=settings.loudest,
         max_participants=settings.max_participants,
         max_viewers=settings.max_viewers,
         max_tracks=settings.max_tracks,

@@ -4,10 +4,13 @@ MS = 10**6
 
 
 class NackModel:
-    """Missing packets: first asked for after 12 ms, then every RTT x 1.25^n within 20..400 ms."""
+    """Missing packets: first asked for after 12 ms, then every RTT x 1.25^n within 20..400 ms; a packet that
+    comes earns one request.
+    """
 
-    def __init__(self, max_missing: int, max_gap: int) -> None:
+    def __init__(self, max_missing: int, max_gap: int, max_credit: int) -> None:
         self.max_missing, self.max_gap = max_missing, max_gap
+        self.credit = self.max_credit = max_credit
         self.missing: dict[int, tuple[int, int, int]] = {}  # seq -> (since, due, tries)
         self.highest: int | None = None
         self.given_up = 0
@@ -17,7 +20,11 @@ class NackModel:
             self.highest = seq
             return "first"
         if seq <= self.highest:
-            return "old" if self.missing.pop(seq, None) is None else "recovered"
+            if self.missing.pop(seq, None) is None:
+                return "old"
+            self.credit = min(self.credit + 1, self.max_credit)
+            return "recovered"
+        self.credit = min(self.credit + 1, self.max_credit)
         hole = range(self.highest + 1, seq)
         self.highest = seq
         if not hole:
@@ -37,7 +44,8 @@ class NackModel:
             if tries >= 10 or now - since > 1000 * MS:
                 del self.missing[seq]
                 self.given_up += 1
-            elif len(asked) < room:
+            elif len(asked) < room and self.credit:
+                self.credit -= 1
                 asked.append(seq % 2**16)
                 wait = min(rtt or 100 * MS, 400 * MS)
                 for _ in range(tries + 1):

@@ -273,8 +273,8 @@ class PyEngine {
 
   std::uint64_t add_track(std::uint32_t track, std::uint32_t transport, const std::string& kind, std::string mid,
                           const std::vector<CodecTuple>& codecs, const std::vector<EncodingTuple>& encodings,
-                          bool nack, bool twcc, bool e2ee) {
-    AddTrack body{track, transport, is_video_from(kind), std::move(mid), {}, {}, nack, twcc, e2ee};
+                          bool nack, bool twcc, bool e2ee, bool fir, std::uint32_t stage) {
+    AddTrack body{track, transport, is_video_from(kind), std::move(mid), {}, {}, nack, twcc, e2ee, fir, stage};
     for (const auto& [pt, name, clock_hz, rtx_pt] : codecs) {
       if (clock_hz == 0) {
         throw nb::value_error("a codec's clock must not be 0");
@@ -404,7 +404,14 @@ NB_MODULE(_core, m) {
           [](PyEngine& self, std::uint32_t transport) { return self.command(RemoveTransport{transport}); },
           nb::arg("transport"))
       .def("add_track", &PyEngine::add_track, nb::arg("track"), nb::arg("transport"), nb::arg("kind"), nb::arg("mid"),
-           nb::arg("codecs"), nb::arg("encodings"), nb::arg("nack"), nb::arg("twcc"), nb::arg("e2ee") = false)
+           nb::arg("codecs"), nb::arg("encodings"), nb::arg("nack"), nb::arg("twcc"), nb::arg("e2ee") = false,
+           nb::arg("fir") = false, nb::arg("stage") = 0)
+      .def(
+          "set_stage",
+          [](PyEngine& self, std::size_t worker, std::uint32_t stage, std::uint32_t places) {
+            return self.command(SetStage{worker, stage, places});
+          },
+          nb::arg("worker"), nb::arg("stage"), nb::arg("places"))
       .def(
           "remove_track", [](PyEngine& self, std::uint32_t track) { return self.command(RemoveTrack{track}); },
           nb::arg("track"))

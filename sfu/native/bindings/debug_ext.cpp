@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../micro/bare_relay.h"
+#include "codec_peek/red.h"
 #include "forward_sequencer.h"
 #include "munger.h"
 #include "nack_generator.h"
@@ -119,6 +120,24 @@ std::optional<nb::bytes> unwrap_rtx(const nb::bytes& data, int pt, std::uint32_t
   return bytes_of(*original);
 }
 
+// The blocks of a RED payload, oldest first: (payload type, timestamp offset, data); the last is the newest frame.
+using Block = std::tuple<int, int, nb::bytes>;
+
+std::optional<std::vector<Block>> split_red(const nb::bytes& data) {
+  const Bytes payload = view_of(data);
+  const auto red = parse_red(payload);
+  if (!red) {
+    return std::nullopt;
+  }
+  std::vector<Block> blocks;
+  for (std::size_t index = 0; index < red->copy_count; ++index) {
+    const RedBlock& copy = red->copies[index];
+    blocks.emplace_back(copy.pt, copy.timestamp_offset, bytes_of(copy.data));
+  }
+  blocks.emplace_back(red->primary_pt, 0, bytes_of(payload.subspan(red->primary_offset)));
+  return blocks;
+}
+
 // (seq, timestamp, picture_id, tl0_pic_idx, keyidx, marker) as sent.
 using Sent = std::tuple<std::int64_t, std::uint32_t, int, int, int, bool>;
 
@@ -205,10 +224,11 @@ void bind_nack(nb::module_& module) {
   nb::class_<NackGenerator>(module, "NackGenerator")
       .def(
           "__init__",
-          [](NackGenerator* self, std::uint16_t max_missing, std::uint16_t max_gap) {
-            new (self) NackGenerator({.max_missing = max_missing, .max_gap = max_gap});
+          [](NackGenerator* self, std::uint16_t max_missing, std::uint16_t max_gap, std::uint16_t max_credit) {
+            new (self)
+                NackGenerator({.max_missing = max_missing, .max_gap = max_gap, .max_credit = max_credit});
           },
-          nb::arg("max_missing") = 256, nb::arg("max_gap") = 128)
+          nb::arg("max_missing") = 256, nb::arg("max_gap") = 128, nb::arg("max_credit") = 256)
       .def(
           "receive",
           [](NackGenerator& self, std::int64_t ext_seq, TimeNs now) {
@@ -317,6 +337,7 @@ NB_MODULE(_debug, module) {
              nb::arg("twcc_seq"), nb::arg("abs_send_time"), nb::arg("marker"), nb::arg("original_seq") = -1,
              nb::arg("room") = 4096);
   module.def("unwrap_rtx", &parley::unwrap_rtx, nb::arg("data"), nb::arg("pt"), nb::arg("ssrc"));
+  module.def("split_red", &parley::split_red, nb::arg("data"));
   parley::bind_munger(module);
   parley::bind_sequencer(module);
   parley::bind_nack(module);

@@ -60,7 +60,7 @@ class Call {
                  {{"", 0x11, 0}}, false, true});
     const std::vector<PayloadTypeEntry> types = {{Codec::kVp8, 120, 121}, {Codec::kVp9, 122, 123},
                                                  {Codec::kH264, 124, 125}, {Codec::kAv1, 126, 127},
-                                                 {Codec::kOpus, 100, -1}};
+                                                 {Codec::kOpus, 100, -1}, {Codec::kRed, 101, -1}};
     run(AddForward{20, 10, 2, 0x900, 0x901, "0", types, {1, 1}, false});
     run(AddForward{21, 11, 2, 0x902, 0, "1", types, {}, false});
   }

@@ -88,6 +88,8 @@ struct AddTrack {
   bool nack = false;
   bool twcc = false;
   bool e2ee = false;  // end-to-end encrypted: nothing may be read of payloads
+  bool fir = false;   // keyframes are asked for by FIR: the publisher agreed on that alone
+  std::uint32_t stage = 0;  // audio: where it competes for being heard; 0: nowhere
 };
 struct RemoveTrack {
   std::uint32_t track = 0;
@@ -95,6 +97,12 @@ struct RemoveTrack {
 struct SetTrackEnabled {
   std::uint32_t track = 0;
   bool enabled = true;
+};
+// How many of a stage's tracks are forwarded, the loudest; 0: all.
+struct SetStage {
+  std::size_t worker = 0;
+  std::uint32_t stage = 0;
+  std::uint32_t places = 0;
 };
 struct RequestKeyframe {
   std::uint32_t track = 0;
@@ -208,7 +216,7 @@ struct Refused {
 using CommandBody =
     std::variant<std::monostate, AddTransport, AddInjectedTransport, SetUfrags, BindPath, UnbindPath, SendDatagram,
                  SetSrtp, SetExtensions, SetWanted, RemoveTransport, AddTrack, RemoveTrack, ExportTrack, EndExport,
-                 ImportTrack, SetTrackEnabled, RequestKeyframe, AddForward, SetForward,
+                 ImportTrack, SetTrackEnabled, SetStage, RequestKeyframe, AddForward, SetForward,
                  SetForwardSource, SetForwardGate, RemoveForward, AddSink, RemoveSink, AddTap, SetTapGate, RemoveTap,
                  Fence, QueryStats, AddClientTransport, AddGenerator, RemoveGenerator, Refused>;
 

@@ -43,6 +43,7 @@ namespace parley {
   X(nacks_received)                                                                                            \
   X(twcc_sent)                                                                                                 \
   X(rtx_received)                                                                                              \
+  X(red_recovered)                                                                                             \
   X(rtx_sent)                                                                                                  \
   X(rtp_paced)                                                                                                 \
   X(padding_sent)                                                                                              \
@@ -62,6 +63,7 @@ namespace parley {
   X(drop_srtp_not_sent)                                                                                        \
   X(drop_ssrc_limit)                                                                                           \
   X(drop_rtp_malformed)                                                                                        \
+  X(drop_red_malformed)                                                                                        \
   X(drop_rtp_unmapped)                                                                                         \
   X(drop_rtp_unknown_pt)                                                                                       \
   X(drop_rtp_duplicate)                                                                                        \
@@ -74,6 +76,7 @@ namespace parley {
   X(drop_track_disabled)                                                                                       \
   X(drop_gate_closed)                                                                                          \
   X(drop_forward_paused)                                                                                       \
+  X(drop_not_loudest)                                                                                          \
   X(drop_layer)                                                                                                \
   X(drop_codec_unsupported)                                                                                    \
   X(drop_pacer_full)                                                                                           \

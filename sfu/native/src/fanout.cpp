@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "codec_peek/red.h"
 #include "keyframe_requests.h"
 
 namespace parley {
@@ -9,8 +10,34 @@ namespace parley {
 Fanout::Fanout(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes, Departures& departures)
     : context_(context), registry_(registry), keyframes_(keyframes), departures_(departures), gathered_(kGather) {}
 
+void Fanout::hear(Track& track, const Packet& packet, TimeNs now) {
+  // What is recovered has no level of its own.
+  if (track.voice.stage == nullptr || packet.repaired) {
+    return;
+  }
+  if (!track.voice.stage->receive(track.voice, read_audio_level(packet.rtp, packet.extensions), now)) {
+    return;
+  }
+  const PacketStore& store = track.encodings[packet.encoding]->store;
+  const std::int64_t first = std::max(packet.ext_seq - kLeadIn, track.voice.heard_until + 1);
+  for (std::int64_t ext_seq = first; ext_seq < packet.ext_seq; ++ext_seq) {
+    const Packet* earlier = store.get(ext_seq, now);
+    const bool waits = std::ranges::any_of(
+        track.pending, [ext_seq](const Track::Pending& pending) { return pending.ext_seq == ext_seq; });
+    if (earlier != nullptr && !waits && now - earlier->arrival <= kLeadInAge) {
+      add(track, Track::Pending{ext_seq, packet.encoding, false, true}, now);
+    }
+  }
+}
+
 void Fanout::add(Track& track, const Track::Pending& packet, TimeNs now) {
   if (track.forwards.empty() && track.taps.empty()) {
+    return;
+  }
+  if (track.voice.is_heard) {
+    track.voice.heard_until = std::max(track.voice.heard_until, packet.ext_seq);
+  } else if (track.outside_forwards == 0 && track.taps.empty()) {
+    context_.counters.add(Counter::drop_not_loudest, track.forwards.size());
     return;
   }
   if (track.pending.size() == Track::kMaxPending) {
@@ -53,6 +80,7 @@ void Fanout::gather(Track& track, TimeNs now) {
     Gathered& gathered = gathered_[gathered_count_++];
     gathered.packet = packet;
     gathered.codec_changed = pending.codec_changed;
+    gathered.is_lead_in = pending.is_lead_in;
     gathered.planner.start(*packet);
   }
   track.pending.clear();
@@ -64,6 +92,10 @@ void Fanout::fan_out(TimeNs now) {
   for (Track* track : gathered_tracks_) {
     const Range range{track->gathered_first, track->gathered_count};
     for (Forward* forward : track->forwards) {
+      if (!track->voice.is_heard && !forward->is_outside()) {
+        context_.counters.add(Counter::drop_not_loudest, track->gathered_count);
+        continue;
+      }
       Transport& subscriber = forward->transport;
       if (subscriber.pending_forwards.empty()) {
         dirty_transports_.push_back(&subscriber);
@@ -71,7 +103,7 @@ void Fanout::fan_out(TimeNs now) {
       subscriber.pending_forwards.push_back(forward);
     }
     for (Tap* tap : track->taps) {
-      serve_tap(*tap, range, now);
+      serve_tap(*tap, range);
     }
   }
   for (Transport* subscriber : dirty_transports_) {
@@ -107,8 +139,16 @@ void Fanout::serve(Forward& forward, Range range, TimeNs now) {
     forward.is_gated = false;
     forward.open_since = now;
   }
+  if (forward.turn != forward.track->voice.turn && !forward.is_outside()) {
+    // It goes on behind what it sent before, without a hole.
+    forward.turn = forward.track->voice.turn;
+    forward.layers.reset_source();
+  }
   const auto packets = std::span(gathered_).subspan(range.first, range.count);
   for (std::size_t index = 0; index < packets.size(); ++index) {
+    if (packets[index].is_lead_in && forward.is_outside()) {
+      continue;  // had them when they came
+    }
     const int before = forward.layers.current();
     serve_packet(forward, packets[index], now);
     if (forward.layers.current() != before && forward.is_video) {
@@ -124,8 +164,9 @@ void Fanout::serve(Forward& forward, Range range, TimeNs now) {
 
 void Fanout::serve_packet(Forward& forward, Gathered& gathered, TimeNs now) {
   const Packet& packet = *gathered.packet;
-  if (forward.payload_type(packet.codec).pt < 0) {
-    refuse_codec(forward, packet.codec);
+  const Codec needed = packet.has_copies() ? Codec::kOpus : packet.codec;
+  if (forward.payload_type(needed).pt < 0) {
+    refuse_codec(forward, needed);
     context_.counters.add(Counter::drop_codec_unsupported);
     return;
   }
@@ -165,6 +206,7 @@ void Fanout::switch_source(Forward& forward, Gathered& gathered, bool set_marker
   munged.marker = munged.marker || set_marker;
   forward.source_track = &track;
   forward.source_encoding = packet.encoding;
+  forward.source_start = packet.ext_seq;
   forward.clock_hz = encoding.clock_hz;
   forward.refused_codec = Codec::kUnknown;
   forward.next_report = 0;  // the new clock is told at once
@@ -188,6 +230,7 @@ void Fanout::catch_up(Forward& forward, const Packet& first, std::span<const Gat
     }
     late_.packet = packet;
     late_.codec_changed = false;
+    late_.is_lead_in = false;
     late_.planner.start(*packet);
     serve_packet(forward, late_, now);
   }
@@ -196,7 +239,8 @@ void Fanout::catch_up(Forward& forward, const Packet& first, std::span<const Gat
 bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, TimeNs now) {
   const Packet& packet = *gathered.packet;
   Transport& subscriber = forward.transport;
-  const Forward::PayloadType payload_type = forward.payload_type(packet.codec);
+  const Codec codec = forward.outgoing(packet);
+  const Forward::PayloadType payload_type = forward.payload_type(codec);
   const RtpRewrite rewrite{
       .ssrc = forward.ssrc,
       .timestamp = munged.timestamp,
@@ -205,7 +249,10 @@ bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, Ti
       .pt = static_cast<std::uint8_t>(payload_type.pt),
       .marker = munged.marker,
       .frame_number = packet.payload.picture.has_frame_number ? std::int32_t{munged.picture_id} : -1};
-  const PayloadPatch patch = payload_patch(packet, munged.picture_id, munged.tl0_pic_idx, munged.keyidx);
+  PayloadPatch patch = payload_patch(packet, munged.picture_id, munged.tl0_pic_idx, munged.keyidx);
+  if (codec != packet.codec) {
+    patch.skip = packet.payload.primary_offset;
+  }
   const ExtensionPlan& plan = gathered.planner.plan(subscriber.send_ids);
   const MutableBytes out = context_.arena.claim();
   const std::size_t size =
@@ -214,13 +261,17 @@ bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, Ti
     context_.counters.add(Counter::drop_rtp_too_long);
     return false;
   }
+  if (packet.has_copies() && codec == packet.codec) {
+    set_red_types(out.first(size).last(packet.rtp.payload_size),
+                  static_cast<std::uint8_t>(forward.payload_type(Codec::kOpus).pt));
+  }
   if (!departures_.send(forward, out, size, stamp_offsets(forward.header, plan), now)) {
     return false;
   }
   context_.counters.add(Counter::rtp_forwarded);
   forward.last_rtx_pt = payload_type.rtx_pt;
   ++forward.packets;
-  forward.bytes += packet.rtp.payload_size;
+  forward.bytes += static_cast<std::uint32_t>(packet.rtp.payload_size - patch.skip + patch.size);
   if (payload_type.rtx_pt >= 0 && forward.rtx_ssrc != 0) {
     forward.sequencer.record(
         SentPacket{.source = forward.track->encodings[packet.encoding]->key,
@@ -313,7 +364,7 @@ void Fanout::refuse_codec(Forward& forward, Codec codec) {
   }
 }
 
-void Fanout::serve_tap(Tap& tap, Range range, TimeNs) {
+void Fanout::serve_tap(Tap& tap, Range range) {
   if (!context_.gates.is_open(tap.gate)) {
     tap.dropped_by_gate += range.count;
     context_.counters.add(Counter::drop_tap_gate_closed, range.count);
@@ -321,7 +372,7 @@ void Fanout::serve_tap(Tap& tap, Range range, TimeNs) {
   }
   for (const Gathered& gathered : std::span(gathered_).subspan(range.first, range.count)) {
     const Packet& packet = *gathered.packet;
-    if (packet.is_padding_only()) {
+    if (packet.is_padding_only() || gathered.is_lead_in) {
       continue;
     }
     TapRecord record{.kind = TapKind::kRtp,
@@ -332,7 +383,7 @@ void Fanout::serve_tap(Tap& tap, Range range, TimeNs) {
                      .gate_version = tap.gate.version,
                      .arrival_ns = static_cast<std::uint64_t>(packet.arrival),
                      .ssrc = packet.rtp.ssrc,
-                     .codec = packet.codec};
+                     .codec = packet.has_copies() ? Codec::kOpus : packet.codec};
     if (packet.payload.keyframe_start) {
       record.flags |= kTapKeyframe;
     }
@@ -342,9 +393,10 @@ void Fanout::serve_tap(Tap& tap, Range range, TimeNs) {
     if (gathered.codec_changed) {
       record.flags |= kTapCodecChanged;
     }
-    append_record(tap, record, packet.rtp.packet);
+    const Bytes body = packet.has_copies() ? without_copies(packet, plain_) : packet.rtp.packet;
+    append_record(tap, record, body);
     ++tap.packets;
-    tap.bytes += packet.rtp.packet.size();
+    tap.bytes += body.size();
     context_.counters.add(Counter::taps_written);
   }
 }

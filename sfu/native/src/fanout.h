@@ -4,6 +4,7 @@
 // Thread: the worker that owns it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -29,6 +30,9 @@ class Fanout {
 
   // A packet that its encoding has just stored. `now` starts the coalescing window of an empty batch.
   void add(Track& track, const Track::Pending& packet, TimeNs now);
+  // The audio level of the packet that is added next: its track may take a place on its stage, and what came just before
+  // goes out with it, so that nobody's first syllable is cut off.
+  void hear(Track& track, const Packet& packet, TimeNs now);
   // A publisher's report for the taps of its track.
   void tap_report(Track& track, std::uint8_t encoding, const SenderInfo& report, TimeNs now);
 
@@ -58,10 +62,14 @@ class Fanout {
   static constexpr std::size_t kGather = 128;
   // Packets of a keyframe that may have overtaken its first one.
   static constexpr std::int64_t kCatchUp = 256;
+  // What a track said before it was found to be among the loudest: three usual packets.
+  static constexpr std::int64_t kLeadIn = 3;
+  static constexpr TimeNs kLeadInAge = 80 * kMillisecond;
 
   struct Gathered {
     const Packet* packet = nullptr;
     bool codec_changed = false;
+    bool is_lead_in = false;
     ExtensionPlanner planner;
   };
   struct Range {
@@ -76,7 +84,7 @@ class Fanout {
   void switch_source(Forward& forward, Gathered& gathered, bool set_marker, TimeNs now);
   void catch_up(Forward& forward, const Packet& first, std::span<const Gathered> still_to_come, TimeNs now);
   bool send(Forward& forward, Gathered& gathered, const Munged& munged, TimeNs now);
-  void serve_tap(Tap& tap, Range range, TimeNs now);
+  void serve_tap(Tap& tap, Range range);
   void append_record(Tap& tap, const TapRecord& record, Bytes body);
   void flush_sink(Sink& sink);
   void flush_sinks();
@@ -93,6 +101,7 @@ class Fanout {
   std::vector<Gathered> gathered_;
   std::size_t gathered_count_ = 0;
   Gathered late_;
+  std::array<std::uint8_t, kMaxPacketSize> plain_{};  // what a tap gets of RED
   ExtensionPlanner resend_planner_;
   TimeNs deadline_ = kNever;
 

@@ -50,8 +50,8 @@ void Feedback::send_nacks(TimeNs now) {
   std::erase_if(nacking_, [&](Encoding* encoding) {
     if (encoding->nack.deadline() <= now) {
       std::array<std::uint16_t, kMaxNacks> due{};
-      const std::size_t count = encoding->nack.poll(now, 0, due);
       Transport& publisher = *encoding->track.publisher;  // a track from elsewhere misses nothing here
+      const std::size_t count = encoding->nack.poll(now, publisher.rtt, due);
       if (count > 0) {
         const bool queued = send_feedback(context_, publisher, [&](Writer& writer) {
           return append_nack(writer, publisher.local_ssrc, encoding->ssrc, std::span(due).first(count));
@@ -118,7 +118,9 @@ void Feedback::send_receiver_reports(Transport& transport, TimeNs now) {
   std::size_t count = 0;
   std::array<std::uint32_t, 31> open_ssrcs{};
   std::size_t open_count = 0;
+  bool needs_rtt = false;
   for (const Track* track : transport.tracks) {
+    needs_rtt = needs_rtt || track->nack;
     for (const auto& encoding : track->encodings) {
       if (encoding->has_sent && count < blocks.size()) {
         blocks[count++] = encoding->stats.take_report(encoding->ssrc, now);
@@ -135,6 +137,11 @@ void Feedback::send_receiver_reports(Transport& transport, TimeNs now) {
   Writer writer(buffer.first(kMaxRtcpBytes));
   append_receiver_report(writer, transport.local_ssrc, std::span(blocks).first(count));
   append_sdes_cname(writer, transport.local_ssrc, kCname);
+  if (needs_rtt) {
+    const std::uint64_t time = to_ntp(now);
+    append_reference_time(writer, transport.local_ssrc, time);
+    transport.reference.sent(time, now);
+  }
   if (open_count > 0) {
     append_remb(writer, transport.local_ssrc, kOpenBitrate, std::span(open_ssrcs).first(open_count));
   }

@@ -11,6 +11,7 @@
 #include "gate_page.h"
 #include "layer_gate.h"
 #include "munger.h"
+#include "packet.h"
 #include "rtp_write.h"
 #include "sender_report.h"
 
@@ -48,7 +49,9 @@ struct Forward {
   std::int16_t last_rtx_pt = -1;     // of the codec sent last; -1: nothing to pad with
   int source_encoding = -1;          // of the packet sent last
   Track* source_track = nullptr;     // the same; the track may be another since set_forward_source
+  std::int64_t source_start = 0;     // number of the first packet of the source at hand
   std::uint32_t clock_hz = 0;        // of the codec sent last
+  std::uint32_t turn = 0;            // of its source on the stage, when it sent last
   bool is_gated = true;              // the gate was not seen open since it was set or closed
   TimeNs open_since = 0;             // what arrived earlier belongs to another grant
   Codec refused_codec = Codec::kUnknown;  // told as unsupported
@@ -63,11 +66,22 @@ struct Forward {
   std::uint8_t fraction_lost = 0;  // the subscriber's last report
   std::uint32_t lost = 0;
 
+  // Behind a consent gate: it leads outside the room, and gets everyone whatever the room hears.
+  [[nodiscard]] bool is_outside() const { return gate.slot != 0; }
+
   // The gate closed or changed: nothing that went out, or was stored, under the former grant is sent (again).
   void begin_gate() {
     is_gated = true;
     layers.reset_source();
     sequencer.clear();
+  }
+
+  // As which codec a packet goes out. RED loses its copies where the subscriber has no RED, and where they are of frames
+  // from before the forward had its source: a gate or a mute may have been shut then.
+  [[nodiscard]] Codec outgoing(const Packet& packet) const {
+    const bool keeps_copies =
+        payload_type(Codec::kRed).pt >= 0 && packet.ext_seq - source_start >= packet.payload.copies;
+    return packet.has_copies() && !keeps_copies ? Codec::kOpus : packet.codec;
   }
 
   [[nodiscard]] PayloadType payload_type(Codec codec) const { return payload_types[static_cast<std::size_t>(codec)]; }

@@ -68,6 +68,9 @@ void KeyframeRequests::send(Encoding& encoding) {
     return;
   }
   const bool queued = send_feedback(context_, publisher, [&](Writer& writer) {
+    if (encoding.track.fir) {
+      return append_fir(writer, publisher.local_ssrc, encoding.ssrc, ++encoding.fir_seq);
+    }
     return append_pli(writer, publisher.local_ssrc, encoding.ssrc);
   });
   if (queued) {

@@ -8,7 +8,9 @@ namespace {
 constexpr TimeNs kAssumedRtt = 100 * kMillisecond;
 }  // namespace
 
-NackGenerator::NackGenerator(const NackConfig& config) : config_(config) { missing_.reserve(config.max_missing); }
+NackGenerator::NackGenerator(const NackConfig& config) : config_(config), credit_(config.max_credit) {
+  missing_.reserve(config.max_missing);
+}
 
 NackOutcome NackGenerator::receive(std::int64_t ext_seq, TimeNs now) {
   if (!started_) {
@@ -22,9 +24,11 @@ NackOutcome NackGenerator::receive(std::int64_t ext_seq, TimeNs now) {
       return NackOutcome::kOld;
     }
     missing_.erase(at);
+    earn();
     update_deadline();
     return NackOutcome::kRecovered;
   }
+  earn();
   const std::int64_t gap = ext_seq - highest_ - 1;
   if (gap == 0) {
     highest_ = ext_seq;
@@ -59,7 +63,8 @@ std::size_t NackGenerator::poll(TimeNs now, TimeNs rtt, std::span<std::uint16_t>
       ++given_up_;
       continue;
     }
-    if (entry.due <= now && count < out.size()) {
+    if (entry.due <= now && count < out.size() && credit_ > 0) {
+      --credit_;
       out[count++] = static_cast<std::uint16_t>(entry.ext_seq);
       // The answer takes an RTT; each further try waits a quarter longer (FIELD: x 1.25).
       TimeNs interval = std::min(base, config_.max_interval);
@@ -74,6 +79,12 @@ std::size_t NackGenerator::poll(TimeNs now, TimeNs rtt, std::span<std::uint16_t>
   missing_.resize(kept);
   update_deadline();
   return count;
+}
+
+void NackGenerator::earn() {
+  if (credit_ < config_.max_credit) {
+    ++credit_;
+  }
 }
 
 void NackGenerator::reset() {

@@ -25,6 +25,8 @@ struct Packet {
   bool repaired = false;      // came by RTX
 
   [[nodiscard]] bool is_padding_only() const { return rtp.payload_size == 0; }
+  // RED that can be unpacked.
+  [[nodiscard]] bool has_copies() const { return codec == Codec::kRed && payload.primary_offset != 0; }
 };
 
 }  // namespace parley

@@ -36,6 +36,7 @@ class PacketStore {
   [[nodiscard]] const Packet* get_by_low32(std::uint32_t ext_seq_low, TimeNs now) const;
 
   [[nodiscard]] std::int64_t highest() const { return highest_; }  // of what was put since the start
+  [[nodiscard]] bool is_empty() const { return !started_; }
   [[nodiscard]] std::size_t capacity() const { return slots_.size(); }
   void clear();
 

@@ -308,6 +308,8 @@ std::unique_ptr<Track> Registry::make_track(const AddTrack& command, Transport* 
   made->nack = command.nack;
   made->twcc = command.twcc;
   made->e2ee = command.e2ee;
+  made->fir = command.fir;
+  made->stage = command.is_video ? 0 : command.stage;
   made->mid = command.mid;
   made->codecs = command.codecs;
   made->pending.reserve(Track::kMaxPending);
@@ -317,7 +319,8 @@ std::unique_ptr<Track> Registry::make_track(const AddTrack& command, Transport* 
     made->encodings.back()->key = ++last_encoding_key_;
     if (command.e2ee) {
       // Keyframes may pass unnoticed: a request is repeated once, not until one is seen.
-      made->encodings.back()->keyframes = KeyframeThrottle(KeyframeConfig{.max_retries = 1});
+      made->encodings.back()->keyframes = KeyframeThrottle(
+          KeyframeConfig{.max_retry_interval = 500 * kMillisecond, .max_retries = 1});
     }
   }
   return made;
@@ -326,6 +329,9 @@ std::unique_ptr<Track> Registry::make_track(const AddTrack& command, Transport* 
 void Registry::keep(std::unique_ptr<Track> track) {
   for (const auto& encoding : track->encodings) {
     encodings_[encoding->key] = encoding.get();
+  }
+  if (track->stage != 0) {
+    stages_.join(track->stage, track->voice);
   }
   const std::uint32_t id = track->id;
   tracks_.emplace(id, std::move(track));
@@ -386,6 +392,7 @@ Refusal Registry::remove_track(std::uint32_t id) {
     known->publisher->ssrcs.forget(known);
     erase_one(known->publisher->tracks, known);
   }
+  stages_.leave(known->voice);
   for (const auto& encoding : known->encodings) {
     encodings_.erase(encoding->key);
   }
@@ -405,10 +412,19 @@ Refusal Registry::set_track_enabled(const SetTrackEnabled& command) {
   // What was dropped meanwhile is not asked for again, and forwards start afresh.
   for (const auto& encoding : known->encodings) {
     encoding->nack.reset();
+    encoding->store.clear();
   }
   for (Forward* forward : known->forwards) {
     forward->layers.reset_source();
   }
+  return {};
+}
+
+Refusal Registry::set_stage(const SetStage& command, TimeNs now) {
+  if (command.stage == 0) {
+    return "stage 0 is none";
+  }
+  stages_.set_places(command.stage, command.places, now);
   return {};
 }
 
@@ -471,15 +487,26 @@ Refusal Registry::check_gate(GatePosition gate, const Track* track) const {
   return track != nullptr && track->e2ee ? Refusal("e2ee") : Refusal();
 }
 
+void Registry::set_gate(Forward& forward, GatePosition gate) {
+  if (forward.track != nullptr) {
+    forward.track->outside_forwards -= forward.is_outside() ? 1U : 0U;
+    forward.track->outside_forwards += gate.slot != 0 ? 1U : 0U;
+  }
+  forward.gate = gate;
+}
+
 void Registry::attach(Forward& forward, Track& track) {
   forward.track = &track;
+  forward.turn = track.voice.turn;
   track.forwards.push_back(&forward);
+  track.outside_forwards += forward.is_outside() ? 1U : 0U;
   forward.layers.set_active(track.activity.active(), track.is_simulcast());
 }
 
 void Registry::detach(Forward& forward) {
   if (forward.track != nullptr) {
     erase_one(forward.track->forwards, &forward);
+    forward.track->outside_forwards -= forward.is_outside() ? 1U : 0U;
     forward.track = nullptr;
   }
   forward.layers.reset_source();
@@ -509,7 +536,7 @@ Refusal Registry::set_forward_source(const SetForwardSource& command) {
   if (const Refusal refusal = check_gate(command.gate, source); !refusal.empty()) {
     return refusal;
   }
-  known->gate = command.gate;
+  set_gate(*known, command.gate);
   known->begin_gate();
   if (source != known->track) {
     detach(*known);
@@ -529,7 +556,7 @@ Refusal Registry::set_forward_gate(const SetForwardGate& command) {
     return refusal;
   }
   if (known->gate != command.gate) {
-    known->gate = command.gate;
+    set_gate(*known, command.gate);
     known->begin_gate();
   }
   return {};

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "audio_stage.h"
 #include "commands.h"
 #include "forward.h"
 #include "path_table.h"
@@ -53,6 +54,7 @@ class Registry {
   Refusal import_track(const ImportTrack& command);
   Refusal remove_track(std::uint32_t id);
   Refusal set_track_enabled(const SetTrackEnabled& command);
+  Refusal set_stage(const SetStage& command, TimeNs now);
 
   Refusal add_forward(const AddForward& command);
   Refusal set_forward(const SetForward& command);
@@ -114,11 +116,13 @@ class Registry {
   void release_path(Transport& transport, std::size_t index);
   Refusal claim_ssrcs(Track& track);
   [[nodiscard]] Refusal check_gate(GatePosition gate, const Track* track) const;
+  static void set_gate(Forward& forward, GatePosition gate);
   void attach(Forward& forward, Track& track);
   void detach(Forward& forward);
 
   WorkerContext& context_;
   Watcher* watcher_ = nullptr;
+  AudioStages stages_;
   PathTable paths_;
   std::unordered_map<std::string, Transport*, TextHash, std::equal_to<>> ufrags_;
   ById<Transport> transports_;

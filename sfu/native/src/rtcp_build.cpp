@@ -136,6 +136,17 @@ bool append_fir(Writer& out, std::uint32_t sender_ssrc, std::uint32_t media_ssrc
   return message.finish();
 }
 
+bool append_reference_time(Writer& out, std::uint32_t sender_ssrc, std::uint64_t ntp) {
+  constexpr std::uint8_t kReceiverReferenceTime = 4;
+  MessageScope message(out, 0, kRtcpXr);
+  out.u32(sender_ssrc);
+  out.u8(kReceiverReferenceTime);
+  out.u8(0);
+  out.u16(2);
+  out.u64(ntp);
+  return message.finish();
+}
+
 bool append_remb(Writer& out, std::uint32_t sender_ssrc, std::uint64_t bitrate_bps,
                  std::span<const std::uint32_t> ssrcs) {
   if (ssrcs.size() > 255) {

@@ -21,6 +21,8 @@ bool append_bye(Writer& out, std::uint32_t ssrc);
 bool append_nack(Writer& out, std::uint32_t sender_ssrc, std::uint32_t media_ssrc, std::span<const std::uint16_t> seqs);
 bool append_pli(Writer& out, std::uint32_t sender_ssrc, std::uint32_t media_ssrc);
 bool append_fir(Writer& out, std::uint32_t sender_ssrc, std::uint32_t media_ssrc, std::uint8_t command_seq);
+// A receiver's clock, which senders echo: its way to a round-trip time (XR block 4, RFC 3611 section 4.4).
+bool append_reference_time(Writer& out, std::uint32_t sender_ssrc, std::uint64_t ntp);
 // At most 255 ssrcs.
 bool append_remb(Writer& out, std::uint32_t sender_ssrc, std::uint64_t bitrate_bps,
                  std::span<const std::uint32_t> ssrcs);

@@ -1,9 +1,21 @@
 #include "rtcp_receiver.h"
 
+#include <algorithm>
+
 #include "client_mode.h"
 #include "rtp_receiver.h"
 
 namespace parley {
+
+namespace {
+
+// Smoothed as TCP does; 0 stays "unknown".
+void note_rtt(Transport& transport, TimeNs rtt) {
+  const TimeNs measured = std::max(rtt, kMicrosecond);
+  transport.rtt = transport.rtt == 0 ? measured : (transport.rtt * 7 + measured) / 8;
+}
+
+}  // namespace
 
 void RtcpReceiver::receive(Transport& transport, MutableBytes datagram, TimeNs now) {
   context_.counters.add(Counter::rtcp_received);
@@ -62,6 +74,9 @@ void RtcpReceiver::receive(Transport& transport, MutableBytes datagram, TimeNs n
           departures_.feedback(transport, *feedback, now);
         }
         break;
+      case RtcpKind::kExtendedReport:
+        receive_echoes(transport, *message, now);
+        break;
       case RtcpKind::kSdes:
       case RtcpKind::kBye:
       case RtcpKind::kOther:
@@ -113,9 +128,18 @@ void RtcpReceiver::receive_report_blocks(Transport& transport, const RtcpMessage
     forward.fraction_lost = block->fraction_lost;
     forward.lost = block->cumulative_lost > 0 ? static_cast<std::uint32_t>(block->cumulative_lost) : 0;
     if (const auto rtt = forward.reports.rtt(*block, now)) {
-      transport.rtt = transport.rtt == 0 ? *rtt : (transport.rtt * 7 + *rtt) / 8;
+      note_rtt(transport, *rtt);
     }
   }
+}
+
+void RtcpReceiver::receive_echoes(Transport& transport, const RtcpMessage& message, TimeNs now) {
+  for_each_echo(message, [&](const ReferenceEcho& echo) {
+    const ReportBlock block{.last_sr = echo.last_time, .delay_since_sr = echo.delay};
+    if (const auto rtt = transport.reference.rtt(block, now); rtt && echo.ssrc == transport.local_ssrc) {
+      note_rtt(transport, *rtt);
+    }
+  });
 }
 
 Forward* RtcpReceiver::forward_of(Transport& transport, std::uint32_t media_ssrc) {

@@ -32,6 +32,7 @@ class RtcpReceiver {
 
   void receive_sender_report(Transport& transport, const RtcpMessage& message, TimeNs now);
   void receive_report_blocks(Transport& transport, const RtcpMessage& message, TimeNs now);
+  void receive_echoes(Transport& transport, const RtcpMessage& message, TimeNs now);
   void receive_nack(Transport& transport, const RtcpMessage& message, std::size_t& nacked, TimeNs now);
   void receive_keyframe_request(Transport& transport, std::uint32_t media_ssrc, TimeNs now);
   void receive_remb(Transport& transport, const RtcpMessage& message, TimeNs now);

@@ -20,6 +20,8 @@ RtcpKind kind_of(std::uint8_t type, std::uint8_t count, Bytes body) {
       return RtcpKind::kSdes;
     case kRtcpBye:
       return RtcpKind::kBye;
+    case kRtcpXr:
+      return RtcpKind::kExtendedReport;
     case kRtcpRtpfb:
       return count == 1 ? RtcpKind::kNack : count == 15 ? RtcpKind::kTransportFeedback : RtcpKind::kOther;
     case kRtcpPsfb:

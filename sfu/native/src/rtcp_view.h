@@ -1,5 +1,5 @@
 // Walks a compound RTCP packet and reads the messages that an SFU acts on. Every count is bounded by the bytes present.
-// Thread: any, one object at a time. Source: RFC 3550 section 6, RFC 4585, RFC 5104, draft-alvestrand-rmcat-remb-03,
+// Thread: any, one object at a time. Source: RFC 3550 section 6, RFC 3611, RFC 4585, RFC 5104, draft-alvestrand-rmcat-remb-03,
 // draft-holmer-rmcat-transport-wide-cc-extensions-01.
 #pragma once
 
@@ -30,7 +30,8 @@ enum class RtcpKind : std::uint8_t {
   kPli,
   kFir,
   kRemb,
-  kOther,  // APP, XR, other feedback: ignored
+  kExtendedReport,
+  kOther,  // APP, other feedback: ignored
 };
 
 struct RtcpMessage {
@@ -103,6 +104,36 @@ void for_each_nacked(const RtcpMessage& message, Each&& each) {
       if (((pair.blp >> bit) & 1U) != 0) {
         each(static_cast<std::uint16_t>(pair.pid + bit + 1U));
       }
+    }
+  }
+}
+
+// What a sender answers to a receiver's reference time: how long ago it came (XR block DLRR, RFC 3611 section 4.5).
+struct ReferenceEcho {
+  std::uint32_t ssrc = 0;       // of the receiver
+  std::uint32_t last_time = 0;  // middle 32 bits of its NTP
+  std::uint32_t delay = 0;      // 1/65536 s
+};
+
+// Calls `each(const ReferenceEcho&)` for every echo of an extended report; blocks that overrun it end the walk.
+template <typename Each>
+void for_each_echo(const RtcpMessage& message, Each&& each) {
+  constexpr std::uint8_t kDlrr = 5;
+  if (message.kind != RtcpKind::kExtendedReport) {
+    return;
+  }
+  Reader reader(message.body);
+  reader.skip(4);
+  while (reader.ok() && !reader.empty()) {
+    const std::uint8_t type = reader.u8();
+    reader.skip(1);
+    Reader block(reader.take(reader.u16() * 4U));
+    while (type == kDlrr && block.remaining() >= 12) {
+      ReferenceEcho echo;
+      echo.ssrc = block.u32();
+      echo.last_time = block.u32();
+      echo.delay = block.u32();
+      each(echo);
     }
   }
 }

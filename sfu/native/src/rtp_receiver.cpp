@@ -1,8 +1,10 @@
 #include "rtp_receiver.h"
 
 #include <algorithm>
+#include <array>
 
 #include "client_mode.h"
+#include "codec_peek/red.h"
 #include "demux.h"
 #include "rtx.h"
 
@@ -44,6 +46,12 @@ Encoding* encoding_of_rid(const Track& track, std::string_view rid) {
     }
   }
   return nullptr;
+}
+
+// The newest frame's payload type says Opus.
+bool carries_opus(const Track& track, const Packet& packet) {
+  const CodecEntry* carried = track.codec_of(packet.rtp.payload()[4U * packet.payload.copies]);
+  return carried != nullptr && carried->codec == Codec::kOpus;
 }
 
 }  // namespace
@@ -232,21 +240,66 @@ void RtpReceiver::receive_media(const Source& source, const RtpView& rtp, const 
     context_.counters.add(Counter::drop_rtp_unknown_pt);
     return;
   }
-  const std::int64_t ext_seq = repaired ? encoding.seqs.peek(rtp.seq) : encoding.seqs.unwrap(rtp.seq);
   Packet packet{.rtp = rtp,
                 .extensions = extensions,
                 .payload = {},
-                .ext_seq = ext_seq,
+                .ext_seq = repaired ? encoding.seqs.peek(rtp.seq) : encoding.seqs.unwrap(rtp.seq),
                 .arrival = now,
                 .codec = codec->codec,
                 .encoding = encoding.index,
                 .repaired = repaired};
   packet.payload = track.e2ee ? encoding.peek.peek_encrypted(rtp, extensions)
                               : encoding.peek.peek(codec->codec, rtp, extensions);
-  if (!packet.payload.valid) {
-    context_.counters.add(Counter::drop_rtp_malformed);
+  const bool is_red = codec->codec == Codec::kRed;
+  if (!packet.payload.valid || (packet.has_copies() && !carries_opus(track, packet))) {
+    context_.counters.add(is_red ? Counter::drop_red_malformed : Counter::drop_rtp_malformed);
     return;
   }
+  if (packet.payload.copies != 0 && !encoding.store.is_empty() && packet.ext_seq > encoding.store.highest() + 1) {
+    recover(source, packet, now);
+  }
+  accept(source, *codec, packet, now);
+}
+
+// Fills the hole before a RED packet from its copies, so that whoever gets no RED has them, too.
+void RtpReceiver::recover(const Source& source, const Packet& packet, TimeNs now) {
+  const auto red = parse_red(packet.rtp.payload());
+  const CodecEntry* opus = source.track->codec_of(red->primary_pt);
+  for (std::uint8_t index = 0; index < red->copy_count; ++index) {
+    // The copies are of the packets just before, one each, as browsers send them.
+    const RedBlock& copy = red->copies[index];
+    const std::int64_t ext_seq = packet.ext_seq - (red->copy_count - index);
+    if (copy.data.empty() || copy.pt != red->primary_pt || ext_seq <= source.encoding->store.highest()) {
+      continue;
+    }
+    std::array<std::uint8_t, kMaxPacketSize> bytes;
+    Writer writer(bytes);
+    writer.u8(0x80);
+    writer.u8(copy.pt);
+    writer.u16(static_cast<std::uint16_t>(ext_seq));
+    writer.u32(packet.rtp.timestamp - copy.timestamp_offset);
+    writer.u32(packet.rtp.ssrc);
+    writer.bytes(copy.data);
+    const auto rtp = writer.ok() ? parse_rtp(Bytes(bytes).first(writer.size())) : std::nullopt;
+    if (rtp) {
+      Packet lost{.rtp = *rtp,
+                  .extensions = {},
+                  .payload = source.encoding->peek.peek(Codec::kOpus, *rtp, {}),
+                  .ext_seq = ext_seq,
+                  .arrival = now,
+                  .codec = Codec::kOpus,
+                  .encoding = packet.encoding,
+                  .repaired = true};
+      context_.counters.add(Counter::red_recovered);
+      accept(source, *opus, lost, now);
+    }
+  }
+}
+
+void RtpReceiver::accept(const Source& source, const CodecEntry& codec, const Packet& packet, TimeNs now) {
+  Track& track = *source.track;
+  Encoding& encoding = *source.encoding;
+  const RtpView& rtp = packet.rtp;
   switch (encoding.store.put(packet)) {
     case PutResult::kStored:
       break;
@@ -260,12 +313,12 @@ void RtpReceiver::receive_media(const Source& source, const RtpView& rtp, const 
       context_.counters.add(Counter::drop_rtp_too_long);
       return;
   }
-  const bool codec_changed = notice_codec(encoding, rtp, *codec);
-  encoding.stats.receive(ext_seq, rtp.timestamp, rtp.packet.size(), repaired, now);
-  if (repaired) {
+  const bool codec_changed = notice_codec(encoding, rtp, codec);
+  encoding.stats.receive(packet.ext_seq, rtp.timestamp, rtp.packet.size(), packet.repaired, now);
+  if (packet.repaired) {
     ++encoding.recovered;
   }
-  if (!track_sequence(encoding, ext_seq, now)) {
+  if (!track_sequence(encoding, packet.ext_seq, now)) {
     keyframes_.request(encoding, now);
   }
   if (packet.payload.keyframe_start) {
@@ -275,12 +328,13 @@ void RtpReceiver::receive_media(const Source& source, const RtpView& rtp, const 
     encoding.rates.receive(packet.payload.spatial, packet.payload.temporal, rtp.packet.size());
     encoding.height = packet.payload.height != 0 ? packet.payload.height : encoding.height;
   }
-  if (const auto level = read_audio_level(rtp, extensions)) {
+  if (const auto level = read_audio_level(rtp, packet.extensions)) {
     track.levels.receive(*level);
   }
   track.note_active(encoding.index, now);
   links_.share(track, packet, codec_changed);
-  fanout_.add(track, Track::Pending{ext_seq, encoding.index, codec_changed}, now);
+  fanout_.hear(track, packet, now);
+  fanout_.add(track, Track::Pending{packet.ext_seq, encoding.index, codec_changed}, now);
 }
 
 // False when a hole is too large to repair: only a keyframe helps.
@@ -296,16 +350,17 @@ bool RtpReceiver::track_sequence(Encoding& encoding, std::int64_t ext_seq, TimeN
 }
 
 bool RtpReceiver::notice_codec(Encoding& encoding, const RtpView& rtp, const CodecEntry& codec) {
-  if (encoding.codec == codec.codec) {
+  const Codec carried = codec.codec == Codec::kRed ? Codec::kOpus : codec.codec;
+  if (encoding.codec == carried) {
     return false;
   }
   const bool is_change = encoding.has_sent;
   encoding.has_sent = true;
-  encoding.codec = codec.codec;
+  encoding.codec = carried;
   encoding.clock_hz = codec.clock_hz;
   encoding.stats.set_clock(codec.clock_hz);
   context_.events.post(
-      EncodingEvent{encoding.track.id, encoding.index, rtp.ssrc, encoding.rid, codec_name(codec.codec)});
+      EncodingEvent{encoding.track.id, encoding.index, rtp.ssrc, encoding.rid, codec_name(carried)});
   return is_change;
 }
 

@@ -43,6 +43,8 @@ class RtpReceiver {
   Source latch(Transport& transport, SsrcEntry& entry, const RtpView& rtp, const ExtensionTable& extensions);
   void receive_media(const Source& source, const RtpView& rtp, const ExtensionTable& extensions, bool repaired,
                      TimeNs now);
+  void recover(const Source& source, const Packet& packet, TimeNs now);
+  void accept(const Source& source, const CodecEntry& codec, const Packet& packet, TimeNs now);
   bool track_sequence(Encoding& encoding, std::int64_t ext_seq, TimeNs now);
   bool notice_codec(Encoding& encoding, const RtpView& rtp, const CodecEntry& codec);
   void notice_keyframe(Encoding& encoding, TimeNs now);

@@ -85,7 +85,7 @@ class ExtensionPlanner {
 
 // Replaces the first `skip` payload bytes by `bytes[0..size)`.
 struct PayloadPatch {
-  std::uint8_t skip = 0;
+  std::uint16_t skip = 0;
   std::uint8_t size = 0;
   std::array<std::uint8_t, 8> bytes{};
 };

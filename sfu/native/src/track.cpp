@@ -24,6 +24,7 @@ void Track::tell_active() {
 
 void Track::restart(Encoding& encoding) {
   encoding.restart();
+  voice.heard_until = 0;
   for (Forward* forward : forwards) {
     if (forward->layers.current() == encoding.index) {
       forward->layers.reset_source();

@@ -23,6 +23,7 @@
 #include "sender_report.h"
 #include "seq.h"
 #include "track_link.h"
+#include "audio_stage.h"
 
 namespace parley {
 
@@ -58,6 +59,7 @@ struct Encoding {
   PacketStore store;
   CodecPeek peek;
   KeyframeThrottle keyframes;
+  std::uint8_t fir_seq = 0;
   bool awaits_nack = false;      // listed for the NACK timer
   bool awaits_keyframe = false;  // listed for the keyframe timer
   LayerRates rates;
@@ -90,6 +92,7 @@ struct Track {
     std::int64_t ext_seq = 0;
     std::uint8_t encoding = 0;
     bool codec_changed = false;
+    bool is_lead_in = false;  // from just before its track entered the stage
   };
 
   std::uint32_t id;
@@ -98,6 +101,7 @@ struct Track {
   bool nack = false;
   bool twcc = false;
   bool e2ee = false;
+  bool fir = false;
   bool enabled = true;
   std::string mid;
   std::vector<CodecEntry> codecs;
@@ -105,9 +109,12 @@ struct Track {
   EncodingActivity activity;
   EncodingClocks clocks;
   AudioLevelMeter levels;
+  std::uint32_t stage = 0;  // that it competes on; 0: none
+  Voice voice;
   TimeNs next_layers = 0;  // when its layers are told next
 
   std::vector<Forward*> forwards;
+  std::uint32_t outside_forwards = 0;  // those that get it whether it is heard or not
   std::vector<Tap*> taps;
   std::vector<Pending> pending;  // capacity kMaxPending from the start
   std::uint32_t gathered_first = 0;  // its packets in the fan-out's current round

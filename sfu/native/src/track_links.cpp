@@ -156,6 +156,7 @@ void TrackLinks::receive_packet(Track& track, const SharedPacket& shared, TimeNs
     encoding.keyframes.receive_keyframe(now);
   }
   track.note_active(encoding.index, now);
+  fanout_.hear(track, packet, now);
   fanout_.add(track, Track::Pending{packet.ext_seq, encoding.index, shared.codec_changed}, now);
 }
 

@@ -12,6 +12,7 @@
 #include "downlink.h"
 #include "path_id.h"
 #include "extension_ids.h"
+#include "sender_report.h"
 #include "srtp.h"
 #include "ssrc_table.h"
 #include "token_bucket.h"
@@ -68,7 +69,8 @@ struct Transport {
 
   // Send side.
   std::uint16_t next_twcc = 0;
-  TimeNs rtt = 0;  // from the peer's report blocks, 0 unknown
+  TimeNs rtt = 0;         // from the peer's report blocks and echoes, 0 unknown
+  SentReports reference;  // times that we told a publisher, for it to echo
   TimeNs next_reports = 0;
   TimeNs last_bandwidth_event = 0;
   std::unique_ptr<Downlink> downlink;  // null: the peer is not told transport-wide numbers

@@ -67,6 +67,7 @@ void Worker::execute(Command& command, TimeNs now) {
       }
       return refusal;
     }
+    Refusal operator()(const SetStage& body) const { return worker.registry_.set_stage(body, now); }
     Refusal operator()(const RequestKeyframe& body) const {
       Track* track = worker.registry_.track(body.track);
       if (track == nullptr) {

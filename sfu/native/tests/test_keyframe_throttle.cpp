@@ -23,7 +23,67 @@ TEST(requests_in_between_are_one) {
     sent += throttle.request(now) ? 1 : 0;
     sent += throttle.tick(now) ? 1 : 0;
   }
-  CHECK(sent >= 7 && sent <= 8);
+  CHECK_EQ(sent, 4);  // 0, 0.5, 1 and 2 s: ever more slowly
+}
+
+TEST(a_publisher_that_heeds_nothing_is_asked_every_two_seconds) {
+  KeyframeThrottle throttle;
+  int sent = 0;
+  for (TimeNs now = 0; now < 60 * kSecond; now += kMs) {
+    sent += throttle.request(now) ? 1 : 0;
+    sent += throttle.tick(now) ? 1 : 0;
+  }
+  CHECK(sent >= 30 && sent <= 33);
+  throttle.receive_keyframe(60 * kSecond);
+  CHECK(throttle.request(61 * kSecond));
+  CHECK_EQ(throttle.deadline(), 61 * kSecond + 500 * kMs);
+}
+
+TEST(a_lost_request_is_repeated_after_half_a_second) {
+  KeyframeThrottle throttle;
+  CHECK(throttle.request(0));
+  CHECK(!throttle.tick(499 * kMs));
+  CHECK(throttle.tick(500 * kMs));
+  CHECK(throttle.tick(kSecond));
+  throttle.receive_keyframe(1100 * kMs);
+  CHECK(!throttle.is_waiting());
+}
+
+// A thousand subscribers come within a second; the publisher answers each request after 80 ms with a keyframe that
+// takes 30 ms to arrive, and whoever was there at its start has it.
+TEST(a_thousand_joins_cost_two_keyframes_a_second_and_everyone_gets_one) {
+  KeyframeThrottle throttle;
+  constexpr TimeNs kAnswer = 80 * kMs;
+  constexpr int kJoins = 1000;
+  TimeNs due = kNever;
+  int joined = 0;
+  int served = 0;
+  int sent = 0;
+  TimeNs all_served = 0;
+  for (TimeNs now = 0; now < 5 * kSecond && served < kJoins; now += kMs) {
+    bool asks = throttle.tick(now);
+    if (joined < kJoins) {
+      ++joined;
+      asks = throttle.request(now) || asks;
+    }
+    if (asks) {
+      ++sent;
+      due = now + kAnswer;
+    }
+    if (now == due) {
+      throttle.receive_keyframe(now);
+      served = joined;
+      due = kNever;
+    }
+    if (served < joined && !throttle.is_waiting() && throttle.request(now)) {  // whoever still waits says so
+      ++sent;
+      due = now + kAnswer;
+    }
+    all_served = now;
+  }
+  CHECK_EQ(served, kJoins);
+  CHECK(sent <= 4);
+  CHECK(all_served <= 1600 * kMs);
 }
 
 TEST(keyframe_answers_every_request) {

@@ -139,6 +139,34 @@ TEST(small_output_takes_the_oldest_and_keeps_the_rest_due) {
   CHECK_EQ(out[0], 3);
 }
 
+TEST(requests_never_outnumber_the_packets_that_earned_them) {
+  NackGenerator nack({.max_credit = 16});
+  std::size_t received = 0;
+  std::size_t asked = 0;
+  std::int64_t seq = 0;
+  // Of four packets three are lost, and nothing is ever repaired.
+  for (TimeNs now = 0; now < 10 * kSecond; now += 10 * kMs) {
+    nack.receive(seq, now);
+    ++received;
+    seq += 4;
+    asked += poll(nack, now, 10 * kMs).size();
+  }
+  CHECK(asked <= received + 16);
+  CHECK(asked > received / 2);
+  CHECK(nack.missing() <= 256);
+}
+
+TEST(spent_credit_is_earned_again_and_what_waited_is_asked_for) {
+  NackGenerator nack({.max_credit = 2});
+  nack.receive(0, 0);
+  nack.receive(5, 0);
+  CHECK(poll(nack, 12 * kMs) == (std::vector{1, 2}));
+  CHECK(poll(nack, 13 * kMs).empty());
+  CHECK(nack.deadline() <= 13 * kMs);
+  nack.receive(6, 14 * kMs);
+  CHECK(poll(nack, 14 * kMs) == (std::vector{3}));
+}
+
 TEST(reset_starts_anew) {
   NackGenerator nack;
   nack.receive(0, 0);

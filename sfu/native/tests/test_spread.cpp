@@ -370,3 +370,47 @@ TEST(the_engine_ends_while_packets_are_between_workers) {
     pair.house.engine->close();
   }
 }
+
+TEST(the_loudest_are_chosen_on_every_worker) {
+  House house({}, 2);
+  Peer viewer;
+  house.join(9, viewer, 1);
+  std::vector<std::unique_ptr<Peer>> people;
+  ExtensionIds ids;
+  ids.set(Extension::kAudioLevel, 1);
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    people.push_back(std::make_unique<Peer>());
+    house.join(1 + i, *people.back(), i % 2);
+    CHECK_EQ(house.run(SetExtensions{1 + i, ids, false}), "");
+    AddTrack track{10 + i, 1 + i, false, "a", {test::kOpus}, {{"", 0x11 + i, 0}}, false, false};
+    track.stage = 3;
+    CHECK_EQ(house.run(track), "");
+    CHECK_EQ(house.forward(20 + i, 10 + i, 9, 0x900 + 2 * i), "");
+  }
+  for (const std::size_t worker : {0U, 1U}) {
+    CHECK_EQ(house.run(SetStage{worker, 3, 1}), "");
+  }
+  // One after the other, so that each packet is judged with those before it.
+  std::int64_t arrived = 0;
+  for (std::uint16_t seq = 1; seq <= 30; ++seq) {
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      const auto level = static_cast<std::uint8_t>(i == 2 ? 0x80 | 30 : 90);
+      people[i]->send_rtp(house.address(i % 2),
+                          test::rtp({.pt = 111, .seq = seq, .timestamp = seq * 960U, .ssrc = 0x11 + i,
+                                     .extensions = {{1, {level}}}, .payload = Data(40, 1)}));
+    }
+    arrived += 4;
+    CHECK(test::until([&] { return house.counter("rtp_received", 0) + house.counter("rtp_received", 1) == arrived; }));
+  }
+  CHECK(test::until([&] {
+    return house.counter("link_items_received", 1) == 60;
+  }));
+  viewer.collect();
+  std::size_t loud = 0;
+  std::size_t others = 0;
+  for (const Data& packet : viewer.rtp) {
+    (load_u32(packet, 8) == 0x904 ? loud : others) += 1;
+  }
+  CHECK(loud >= 28);
+  CHECK(others <= 4);
+}

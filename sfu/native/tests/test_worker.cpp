@@ -1,131 +1,19 @@
 // One worker without its thread: datagrams, commands and time go in by hand; what it sends arrives on real sockets.
 #include "worker.h"
 
-#include <memory>
+#include <array>
 #include <string>
 #include <vector>
 
 #include "builders.h"
 #include "check.h"
 #include "loopback.h"
-#include "test_cipher.h"
+#include "rtcp_build.h"
+#include "worker_bench.h"
 
 using namespace parley;
+using test::Bench;
 using test::Data;
-
-namespace {
-
-class Bench {
- public:
-  Bench() : page_(test::make_page(16)) {
-    std::string error;
-    gates.map(page_.get(), 16);
-    std::vector<std::unique_ptr<UdpSocket>> sockets;
-    sockets.push_back(UdpSocket::open("127.0.0.1", 0, true, error));
-    worker = std::make_unique<Worker>(WorkerConfig{.coalesce = kMillisecond, .idle = kSecond, .seed = 3},
-                                      std::move(sockets), gates, TestCipher::table(), wake, neighbours);
-  }
-
-  // The refusal of a command, empty when it was done.
-  template <typename Body>
-  std::string run(Body body) {
-    Command command{++last_ack, CommandBody(std::move(body))};
-    worker->run_command_for_test(command, now);
-    std::string error = "no answer";
-    drain([&](const ControlEvent& event) {
-      if (const auto* ack = std::get_if<AckEvent>(&event)) {
-        error = ack->error;
-      }
-    });
-    return error;
-  }
-
-  template <typename Visit>
-  void drain(Visit&& visit) {
-    auto& ring = worker->outbox().control();
-    while (const ControlEvent* event = ring.front()) {
-      visit(*event);
-      if (!std::holds_alternative<AckEvent>(*event)) {
-        events.push_back(*event);
-      }
-      ring.release();
-    }
-  }
-
-  template <typename Event>
-  std::vector<Event> of() {
-    drain([](const ControlEvent&) {});
-    std::vector<Event> found;
-    for (const ControlEvent& event : events) {
-      if (const auto* match = std::get_if<Event>(&event)) {
-        found.push_back(*match);
-      }
-    }
-    return found;
-  }
-
-  std::size_t network_events() { return worker->outbox().network().size(); }
-
-  std::int64_t counter(Counter which) {
-    Command command{++last_ack, QueryStats{}};
-    worker->run_command_for_test(command, now);
-    std::int64_t value = -1;
-    drain([&](const ControlEvent& event) {
-      if (const auto* stats = std::get_if<StatsEvent>(&event)) {
-        value = stats->worker[static_cast<std::size_t>(which)].second;
-      }
-    });
-    return value;
-  }
-
-  void join(std::uint32_t transport, test::Peer& peer) {
-    CHECK_EQ(run(AddTransport{0, transport, {"ufrag" + std::to_string(transport)}}), "");
-    CHECK_EQ(run(BindPath{transport, {.socket = 0, .remote = peer.address()}, true}), "");
-    CHECK_EQ(run(SetSrtp{transport, &peer.rx(), &peer.rx(), *SrtpProfile::by_name("AEAD_AES_128_GCM")}), "");
-  }
-  void audio(std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc) {
-    CHECK_EQ(run(AddTrack{track, transport, false, "a", {test::kOpus}, {{"", ssrc, 0}}, false, false}), "");
-  }
-  void video(std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc) {
-    CHECK_EQ(run(AddTrack{track, transport, true, "v", {test::kVp8}, {{"", ssrc, ssrc + 1}}, true, false}), "");
-  }
-  std::string forward(std::uint32_t id, std::uint32_t track, std::uint32_t transport, GatePosition gate = {},
-                      std::uint32_t ssrc = 0x900) {
-    return run(AddForward{
-        id, track, transport, ssrc, ssrc + 1, "0", {{Codec::kOpus, 100, -1}, {Codec::kVp8, 120, 121}}, gate, false});
-  }
-
-  static Data seal(Data data, bool is_rtcp = false) {
-    static TestCipher cipher;
-    int size = static_cast<int>(data.size());
-    data.resize(data.size() + kMaxSrtpTrailer);
-    (is_rtcp ? TestCipher::table().protect_rtcp : TestCipher::table().protect)(&cipher, data.data(), &size);
-    data.resize(static_cast<std::size_t>(size));
-    return data;
-  }
-  void receive(const test::Peer& from, Data datagram) {
-    worker->receive_for_test(0, from.address(), datagram, now);
-  }
-  void receive_rtp(const test::Peer& from, Data packet) { receive(from, seal(std::move(packet))); }
-  void receive_rtcp(const test::Peer& from, Data packet) { receive(from, seal(std::move(packet), true)); }
-  void tick(TimeNs by = 10 * kMillisecond) {
-    now += by;
-    worker->tick_for_test(now);
-  }
-
-  GatePage gates;
-  Wake wake;
-  Neighbours neighbours{1};
-  std::unique_ptr<Worker> worker;
-  TimeNs now = 100 * kSecond;
-  std::uint64_t last_ack = 0;
-  std::vector<ControlEvent> events;
-
- private:
-  UniqueFd page_;
-};
-
-}  // namespace
 
 TEST(a_packet_goes_from_its_publisher_to_every_subscriber) {
   Bench bench;
@@ -467,4 +355,139 @@ TEST(generated_packets_reach_a_client_that_measures_them) {
   CHECK_EQ(bench.run(RemoveGenerator{10}), "");
   CHECK_EQ(bench.run(RemoveGenerator{10}), "unknown generator");
   CHECK_EQ(bench.run(RemoveTransport{1}), "");
+}
+
+namespace {
+
+// What the publisher was told, by kind.
+template <typename Each>
+void each_message(test::Peer& peer, Each&& each) {
+  peer.collect();
+  for (const Data& compound : peer.rtcp) {
+    RtcpReader reader(compound);
+    while (const auto message = reader.next()) {
+      each(*message);
+    }
+  }
+  peer.rtcp.clear();
+}
+
+}  // namespace
+
+TEST(the_round_trip_to_a_publisher_is_measured_by_its_echo_and_paces_requests) {
+  Bench bench;
+  test::Peer publisher;
+  bench.join(1, publisher);
+  bench.video(11, 1, 0x22);
+  bench.receive_rtp(publisher, test::video_packet(1, 0x22, true));
+  std::uint32_t reference = 0;
+  for (int i = 0; i < 110 && reference == 0; ++i) {
+    bench.tick();
+    each_message(publisher, [&](const RtcpMessage& message) {
+      if (message.kind == RtcpKind::kExtendedReport) {
+        CHECK_EQ(message.body.size(), 16U);
+        CHECK_EQ(message.body[4], 4);  // receiver reference time
+        reference = load_u32(message.body, 10);
+      }
+    });
+  }
+  CHECK(reference != 0);
+  bench.now += 300 * kMillisecond;
+  Data echo = test::hex("80c90001 00000022 000000000000000000000000000000000000000000000000");
+  Writer writer(MutableBytes(echo).subspan(8));  // behind an empty receiver report
+  writer.u32(0x80CF0005);
+  writer.u32(0x22);
+  writer.u32(0x05000003);
+  writer.u32(1);
+  writer.u32(reference);
+  writer.u32(65'536 / 10);  // it kept it for 100 ms
+  bench.receive_rtcp(publisher, echo);
+  const auto rtt = [&] {
+    Command command{++bench.last_ack, QueryStats{}};
+    bench.worker->run_command_for_test(command, bench.now);
+    std::int64_t found = -1;
+    bench.drain([&](const ControlEvent& event) {
+      if (const auto* stats = std::get_if<StatsEvent>(&event)) {
+        for (const auto& [name, value] : stats->transports.at(0)) {
+          found = name == "rtt_us" ? value : found;
+        }
+      }
+    });
+    return found;
+  };
+  CHECK(rtt() > 195'000 && rtt() < 215'000);
+  // The second request for a packet waits for that long, and a quarter more.
+  bench.receive_rtp(publisher, test::video_packet(3, 0x22, false));
+  std::vector<TimeNs> asked;
+  for (int i = 0; i < 60; ++i) {
+    bench.tick();
+    each_message(publisher, [&](const RtcpMessage& message) {
+      if (message.kind == RtcpKind::kNack) {
+        asked.push_back(bench.now);
+      }
+    });
+  }
+  CHECK(asked.size() >= 2);
+  CHECK(asked[1] - asked[0] >= 240 * kMillisecond && asked[1] - asked[0] <= 290 * kMillisecond);
+}
+
+TEST(a_publisher_that_agreed_on_fir_alone_is_asked_by_fir) {
+  Bench bench;
+  test::Peer publisher;
+  bench.join(1, publisher);
+  AddTrack track{11, 1, true, "v", {test::kVp8}, {{"", 0x22, 0x23}}, true, false};
+  track.fir = true;
+  CHECK_EQ(bench.run(track), "");
+  bench.receive_rtp(publisher, test::video_packet(1, 0x22, true));
+  std::vector<FirEntry> asked;
+  for (int i = 0; i < 2; ++i) {
+    CHECK_EQ(bench.run(RequestKeyframe{11}), "");
+    bench.tick(600 * kMillisecond);
+    each_message(publisher, [&](const RtcpMessage& message) {
+      CHECK(message.kind != RtcpKind::kPli);
+      if (message.kind == RtcpKind::kFir) {
+        asked.push_back(read_fir_entry(message, 0));
+      }
+    });
+  }
+  CHECK(asked.size() >= 2);
+  CHECK_EQ(asked[0].ssrc, 0x22U);
+  CHECK(asked[0].command_seq != asked[1].command_seq);
+}
+
+TEST(a_subscriber_that_asks_for_everything_at_most_doubles_its_traffic) {
+  Bench bench;
+  test::Peer publisher;
+  test::Peer viewer;
+  bench.join(1, publisher);
+  bench.join(2, viewer);
+  bench.video(11, 1, 0x22);
+  bench.forward(20, 11, 2);
+  std::size_t media = 0;
+  std::size_t resent = 0;
+  std::uint16_t newest = 0;
+  for (std::uint16_t seq = 1; seq <= 400; ++seq) {
+    bench.receive_rtp(publisher, test::video_packet(seq, 0x22, seq == 1));
+    Data asks(40);
+    Writer writer(asks);
+    append_receiver_report(writer, 9, {});
+    std::array<std::uint16_t, 17> last{};
+    for (std::uint16_t i = 0; i < last.size(); ++i) {
+      last[i] = static_cast<std::uint16_t>(newest - 16 + i);
+    }
+    append_nack(writer, 9, 0x900, last);
+    asks.resize(writer.size());
+    bench.receive_rtcp(viewer, asks);
+    bench.tick(20 * kMillisecond);
+    viewer.collect();
+    for (const Data& packet : viewer.rtp) {
+      const bool is_rtx = (packet[1] & 0x7F) == 121;
+      (is_rtx ? resent : media) += packet.size();
+      newest = is_rtx ? newest : load_u16(packet, 2);
+    }
+    viewer.rtp.clear();
+  }
+  CHECK(resent <= media + 16 * 1024 + 400 * 20);  // RTX adds two bytes and its tag to each
+  CHECK(resent > media / 2);
+  CHECK(bench.counter(Counter::drop_nack_budget) > 0);
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from media import red as red_model
 from sfu.engine import _debug
 from tests.reference import rtp as rtp_model
 from tests.reference import twcc as twcc_model
@@ -264,6 +265,36 @@ def test_munger_leaves_no_hole_when_nothing_is_lost(source: list[Sent]) -> None:
     assert set(steps) <= {0, 1}
 
 
+# -- RED
+
+
+@st.composite
+def red_payloads(draw: st.DrawFn) -> bytes:
+    copies = draw(
+        st.lists(
+            st.tuples(st.integers(0, 127), st.integers(0, 2**14 - 1), st.binary(max_size=20)), max_size=10
+        )
+    )
+    heads = [
+        bytes([0x80 | pt]) + (offset << 10 | len(data)).to_bytes(3, "big") for pt, offset, data in copies
+    ]
+    whole = b"".join([*heads, bytes([draw(st.integers(0, 127))]), *(data for _, _, data in copies)])
+    whole += draw(st.binary(max_size=20))
+    return whole[: draw(st.integers(0, len(whole)))] if draw(st.booleans()) else whole
+
+
+@thorough
+@given(red_payloads() | st.binary(max_size=60))
+def test_red_is_split_as_its_model_splits_it(payload: bytes) -> None:
+    try:
+        expected = [
+            (block.payload_type, block.ts_offset, block.data) for block in red_model.parse_red(payload)
+        ]
+    except red_model.RedError:
+        expected = None
+    assert _debug.split_red(payload) == expected
+
+
 # -- NACK
 
 
@@ -276,24 +307,36 @@ def test_munger_leaves_no_hole_when_nothing_is_lost(source: list[Sent]) -> None:
     st.integers(1, 20),
     st.integers(1, 40),
     st.integers(1, 20),
+    st.integers(1, 40),
 )
 def test_nack_generator_follows_the_rules(
-    network: list[int], stride: int, waits: list[int], rtt_ms: int, room: int, max_missing: int, max_gap: int
+    network: list[int],
+    stride: int,
+    waits: list[int],
+    rtt_ms: int,
+    room: int,
+    max_missing: int,
+    max_gap: int,
+    max_credit: int,
 ) -> None:
-    nack = _debug.NackGenerator(max_missing, max_gap)
-    model = NackModel(max_missing, max_gap)
+    nack = _debug.NackGenerator(max_missing, max_gap, max_credit)
+    model = NackModel(max_missing, max_gap, max_credit)
+    asked = 0
     now = 0
     for step, index in enumerate(network):
         now += waits[step % len(waits)] * MS
         seq = 65_500 + index * (1 + stride * (index % 7 == 0))
         assert nack.receive(seq, now) == model.receive(seq, now)
         assert nack.deadline == model.deadline
-        assert nack.poll(now, rtt_ms * MS, room) == model.poll(now, rtt_ms * MS, room)
+        due = nack.poll(now, rtt_ms * MS, room)
+        assert due == model.poll(now, rtt_ms * MS, room)
+        asked += len(due)
+        assert asked <= max_credit + step, "repair outgrew what came"
         assert nack.missing == len(model.missing) <= max_missing
     for _ in range(400):
         if nack.deadline is None:
             break
-        now = max(now, nack.deadline)
+        now = max(now + 10 * MS, nack.deadline)
         assert nack.poll(now, rtt_ms * MS, room) == model.poll(now, rtt_ms * MS, room)
     assert nack.deadline is None
     assert nack.given_up == model.given_up

@@ -43,8 +43,8 @@ async def test_only_the_latest_levels_wait_and_they_never_push_out_another() -> 
     queue = EventQueue(1)
     queue.put(PeerConnected(PeerId(1)))
     for level in range(-100, 0):
-        queue.put(Levels(((TrackId(1), level, True),)))
-    assert await drained(queue) == [PeerConnected(PeerId(1)), Levels(((TrackId(1), -1, True),))]
+        queue.put(Levels(((TrackId(1), level),)))
+    assert await drained(queue) == [PeerConnected(PeerId(1)), Levels(((TrackId(1), -1),))]
 
 
 async def test_what_does_not_fit_is_counted_and_told_once() -> None:

@@ -105,3 +105,66 @@ def test_the_speaker_is_always_someone_who_was_heard(rows: list[tuple[TrackId, i
         heard.add(track)
         detector.tick(now)
         assert detector.speaker is None or detector.speaker in heard
+
+
+def words(detector: SpeakerDetector, start: float, rounds: int, **levels: int) -> float:
+    """Like `talk`, with a gap between words every third round."""
+    now = start
+    for turn in range(rounds):
+        gap = turn % 3 == 2
+        now = talk(detector, now, 1, **{who: -75 if gap else level for who, level in levels.items()})
+    return now
+
+
+def test_a_level_that_never_changes_loses_the_floor_to_a_voice() -> None:
+    detector = SpeakerDetector()
+    now = talk(detector, 0.0, 150, a=0, b=-90)
+    assert detector.speaker == A
+    for turn in range(30):
+        now = talk(detector, now, 1, a=0, b=-75 if turn % 3 == 2 else -30)
+    assert detector.speaker == B
+    assert [track for track, _ in detector.active(now)] == [B]
+
+
+def test_a_made_up_level_with_gaps_does_not_keep_the_floor_for_ever() -> None:
+    detector = SpeakerDetector()
+    now = words(detector, 0.0, 30, a=0, b=-90)
+    assert detector.speaker == A
+    start = now
+    while detector.speaker == A:
+        now = words(detector, now, 3, a=0, b=-30)
+        assert now - start < 90.0
+    assert now - start > 10.0, "who is louder for a while does have the floor"
+
+
+def test_a_long_talk_with_pauses_keeps_the_floor_over_quieter_voices() -> None:
+    detector = SpeakerDetector()
+    now = 0.0
+    for _ in range(20):
+        now = words(detector, now, 60, a=-25, b=-45)
+        now = talk(detector, now, 7, a=-80, b=-80)
+    assert detector.speaker == A
+    assert list(detector.poll()) == [ActiveSpeaker(A)]
+
+
+def test_everyone_who_speaks_is_active_the_loudest_first() -> None:
+    detector = SpeakerDetector()
+    now = words(detector, 0.0, 9, a=-40, b=-25, c=-80)
+    assert [track for track, _ in detector.active(now)] == [B, A]
+    levels = dict(detector.active(now))
+    assert -32 <= levels[B] <= -25
+    assert -47 <= levels[A] <= -40
+
+
+def test_nobody_is_active_soon_after_the_last_word_however_reports_end() -> None:
+    detector = SpeakerDetector()
+    now = words(detector, 0.0, 9, a=-30)
+    assert detector.active(now)
+    silent = talk(detector, now, 5, a=-80)
+    assert detector.active(silent) == []
+    other = SpeakerDetector()
+    now = words(other, 0.0, 9, a=-30)
+    due = other.deadline()
+    assert due is not None
+    other.tick(due)
+    assert other.active(due) == []

@@ -2,6 +2,7 @@
 
 #include "h264.h"
 #include "opus.h"
+#include "red.h"
 #include "vp8.h"
 #include "vp9.h"
 

@@ -1,5 +1,5 @@
-// Opus and RED: every packet is a frame; RED's header chain is checked within bounds.
-// Thread: any. Source: RFC 7587, RFC 2198 section 3.
+// Opus: every packet is a frame.
+// Thread: any. Source: RFC 7587.
 #pragma once
 
 #include "../bytes.h"
@@ -8,6 +8,5 @@
 namespace parley {
 
 [[nodiscard]] PayloadInfo peek_opus(Bytes payload);
-[[nodiscard]] PayloadInfo peek_red(Bytes payload);
 
 }  // namespace parley

@@ -36,6 +36,8 @@ struct PayloadInfo {
   std::uint8_t spatial = 0;     // SVC layer inside this encoding; 0 without SVC
   std::uint8_t temporal = 0;
   std::uint16_t height = 0;     // of the picture in pixels, at keyframes that tell; 0: not told
+  std::uint16_t primary_offset = 0;  // RED: where the newest frame begins; 0: not RED, or nothing may be read of it
+  std::uint8_t copies = 0;           // RED: how many earlier frames come with it
   PictureFields picture;
 };
 
