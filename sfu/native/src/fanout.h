@@ -62,9 +62,9 @@ class Fanout {
   static constexpr std::size_t kGather = 128;
   // Packets of a keyframe that may have overtaken its first one.
   static constexpr std::int64_t kCatchUp = 256;
-  // What a track said before it was found to be among the loudest: three usual packets.
-  static constexpr std::int64_t kLeadIn = 3;
-  static constexpr TimeNs kLeadInAge = 80 * kMillisecond;
+  // What a track said before it was found to be among the loudest: five usual packets.
+  static constexpr std::int64_t kLeadIn = 5;
+  static constexpr TimeNs kLeadInAge = 120 * kMillisecond;
 
   struct Gathered {
     const Packet* packet = nullptr;
