@@ -176,14 +176,12 @@ class DataSection:
 
     enabled: bool = option(True, "Whether publish connections may carry data channels")
     message_bytes: int = option(16_384, "The longest message, with its envelope", low=256, high=65_536)
-    messages_per_s: float = option(
-        50.0, "Messages of one participant a second, for long", low=0.1, high=10_000
-    )
-    messages_burst: int = option(200, "Messages of one participant at once", low=1, high=100_000)
+    messages_per_s: float = option(50.0, "Messages of one participant a second, for long", low=0.1, high=250)
+    messages_burst: int = option(200, "Messages of one participant at once", low=1, high=2_500)
     bytes_per_s: float = option(
-        65_536.0, "Bytes of one participant a second, for long", low=256, high=100_000_000
+        65_536.0, "Bytes of one participant a second, for long", low=256, high=250_000
     )
-    bytes_burst: int = option(262_144, "Bytes of one participant at once", low=256, high=100_000_000)
+    bytes_burst: int = option(262_144, "Bytes of one participant at once", low=256, high=2_500_000)
     room_per_s: float = option(
         1_000.0, "Deliveries a second in one room: a message counts for each who gets it", low=1, high=100_000
     )

@@ -15,7 +15,7 @@ from typing import Any, Final
 from aiortc import RTCDataChannel, RTCSctpCapabilities, RTCSctpTransport
 from aiortc.rtcsctptransport import Chunk
 
-from sfu.transport.sctp_guard import STREAMS, Standing
+from sfu.transport.sctp_guard import STREAMS, Standing, ahead
 
 __all__ = ["Association"]
 
@@ -112,6 +112,19 @@ class Association(RTCSctpTransport):
             if is_told and self._association_state != self.State.CLOSED:
                 _drive(self._abort())
             self._set_state(self.State.CLOSED)
+
+    def _mark_received(self, tsn: int) -> bool:
+        """Note a TSN, at a cost that does not grow with what is missing; whether it was there already."""
+        received = self._last_received_tsn
+        if received is None or not ahead(tsn, received) or tsn in self._sack_misordered:
+            self._sack_duplicates.append(tsn)
+            return True
+        self._sack_misordered.add(tsn)
+        while (following := (received + 1) % _U32) in self._sack_misordered:
+            self._sack_misordered.discard(following)
+            received = following
+        self._last_received_tsn = received
+        return False
 
     async def _receive(self, stream_id: int, pp_id: int, data: bytes) -> None:
         if self._take(stream_id, pp_id, data):

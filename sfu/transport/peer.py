@@ -23,7 +23,8 @@ from sfu.route.events import PeerId
 from sfu.sdp import DataSection, LocalTransport, RemoteTransport
 from sfu.transport.budget import Budget
 from sfu.transport.candidates import credentials
-from sfu.transport.data_channel import DataChannels, DataLimits, Sent
+from sfu.transport.data_channel import Sent
+from sfu.transport.data_side import DataSide
 from sfu.transport.dcep import ChannelKind
 from sfu.transport.dtls import (
     Dtls,
@@ -162,8 +163,13 @@ class Peer:
         self._checks = Budget(per_s=_CHECKS_PER_S, burst=_CHECKS_BURST, now=now)
         self._handshake = Budget(per_s=_HANDSHAKE_PER_S, burst=_HANDSHAKE_BURST, now=now)
         self._datagrams = Budget(per_s=_DATA_PER_S, burst=_DATA_BURST, now=now)
-        self._data_section: DataSection | None = None
-        self._data: DataChannels | None = None
+        self._data = DataSide(
+            host.config,
+            host.counters,
+            send=self._send_application,
+            on_message=lambda kind, message: listener.on_data(peer, kind, message),
+            is_ready=lambda: listener.takes_data,
+        )
 
     @property
     def transport(self) -> TransportId:
@@ -233,8 +239,6 @@ class Peer:
             self._begin_dtls(_now())
             self._run()
 
-    # data channels
-
     @property
     def can_carry_data(self) -> bool:
         """Whether data channels can be agreed to now: not once the DTLS association was freed."""
@@ -242,42 +246,15 @@ class Peer:
 
     def set_data(self, section: DataSection | None) -> None:
         """Take what was agreed of data channels; None ends those there are."""
-        if section is None:
-            self._end_data()
-        elif self._data_section is None:
-            if self._dtls is not None:
-                self._dtls.keep()
-            self._data_section = section
-            self._begin_data()
+        self._data.agree(section)
+        if self._data.is_wanted and self._dtls is not None:
+            self._dtls.keep()
+            if self._sessions is not None:
+                self._data.begin(self._dtls.role)
 
     def send_data(self, kind: ChannelKind, message: bytes) -> Sent:
         """Send a message on a channel that the peer has opened. Never raises."""
-        return Sent.NO_CHANNEL if self._data is None else self._data.send(kind, message)
-
-    def _begin_data(self) -> None:
-        section, dtls = self._data_section, self._dtls
-        if section is None or self._data is not None or dtls is None or self._sessions is None:
-            return
-        config = self._host.config
-        self._data = DataChannels(
-            self._send_application,
-            self._take_message,
-            lambda: self._listener.takes_data,
-            limits=DataLimits(message_bytes=config.data_message_bytes, queue_bytes=config.data_queue_bytes),
-            counters=self._host.counters,
-            role=dtls.role,
-            remote_port=section.port,
-            remote_bytes=section.message_bytes,
-        )
-        self._data.start()
-
-    def _end_data(self) -> None:
-        data, self._data, self._data_section = self._data, None, None
-        if data is not None:
-            data.close()
-
-    def _take_message(self, kind: ChannelKind, message: bytes) -> None:
-        self._listener.on_data(self.id, kind, message)
+        return self._data.send(kind, message)
 
     def _send_application(self, data: bytes) -> None:
         dtls = self._dtls
@@ -325,7 +302,7 @@ class Peer:
                     self.begin().receive(event.data, event.socket, event.ip, event.port, now, event.kind)
                     self._run()
             case events.Dtls():
-                budget = self._handshake if self._data is None else self._datagrams
+                budget = self._datagrams if self._data.is_wanted else self._handshake
                 if not budget.allow(now):
                     self._host.counters["dtls_over_budget"] += 1
                 else:
@@ -366,7 +343,7 @@ class Peer:
                 fingerprints,
                 now,
                 handshake_s=self._host.config.handshake_timeout_s,
-                keep=self._data_section is not None,
+                keep=self._data.is_wanted,
             )
             if role == "client":
                 self._dtls.start(now)
@@ -421,15 +398,15 @@ class Peer:
             case DtlsConnected():
                 self.state = PeerState.SECURING
                 self._sessions = effect.sessions
-                self._begin_data()
+                if self._data.is_wanted and self._dtls is not None:
+                    self._data.begin(self._dtls.role)
                 self._host.tasks.start(self._secure(effect.sessions), name=f"secure {self.id}")
             case DtlsFailed():
                 self.fail(f"{effect.code}: {effect.reason}")
             case DtlsClosed():
                 self.fail("closed_by_peer")
             case DtlsData():
-                if self._data is not None:
-                    self._data.receive(effect.data)
+                self._data.receive(effect.data)
             case _ as never:
                 assert_never(never)
 
@@ -467,7 +444,7 @@ class Peer:
             return
         self.state = PeerState.FAILED
         self._disarm()
-        self._end_data()
+        self._data.agree(None)
         self._listener.on_failed(self.id, reason)
 
     def _arm(self) -> None:
@@ -516,7 +493,7 @@ class Peer:
             return
         self.state = PeerState.CLOSED
         self._disarm()
-        self._end_data()
+        self._data.agree(None)
         self._goodbye()
         if self._ice is not None:
             for reason, count in self._ice.dropped.items():

@@ -30,7 +30,7 @@ from sfu.transport.sctp_packet import (
     parse_sctp,
 )
 
-__all__ = ["STREAMS", "SctpGuard", "SctpLimits", "Standing", "Verdict"]
+__all__ = ["STREAMS", "SctpGuard", "SctpLimits", "Standing", "Verdict", "ahead"]
 
 STREAMS: Final = 64
 """Streams each way; a room's data needs two."""
@@ -49,8 +49,9 @@ class SctpLimits:
 
     packets_per_s: float = 500.0
     packets_burst: int = 1_000
-    chunks_per_s: float = 1_000.0
-    chunks_burst: int = 4_000
+    chunks_per_s: float = 300.0
+    """Chunks of data; a SACK counts by what its gaps cover."""
+    chunks_burst: int = 3_000
     controls_per_s: float = 10.0
     """Handshakes, resets, heartbeats and errors."""
     controls_burst: int = 60
@@ -186,10 +187,9 @@ class SctpGuard:
             raise SctpError("stream")
         if (chunk.sequence - standing.reset_sequence) % _U32 > 1:
             raise SctpError("reset_sequence")
-        if standing.received_tsn is not None:
-            ahead = _ahead(chunk.last_tsn, standing.received_tsn)
-            if ahead > self._limits.window:
-                raise SctpError("reset_tsn")
+        received = standing.received_tsn
+        if received is None or ahead(chunk.last_tsn, received) > self._limits.window:
+            raise SctpError("reset_tsn")
 
     def _check_data(self, chunks: list[Data], standing: Standing) -> Verdict:
         if not chunks:
@@ -201,17 +201,17 @@ class SctpGuard:
         for chunk in chunks:
             if chunk.stream >= STREAMS:
                 raise SctpError("stream")
-            ahead = _ahead(chunk.tsn, received)
-            if ahead > limits.window:
+            distance = ahead(chunk.tsn, received)
+            if distance > limits.window:
                 raise SctpError("tsn_window")
-            fresh += ahead > 0
+            fresh += distance > 0
         if not fresh:
             return PASS
         held_bytes = standing.held_bytes + sum(chunk.size for chunk in chunks)
         held_chunks = standing.held_chunks + len(chunks)
         if held_bytes <= limits.held_bytes and held_chunks <= limits.held_chunks:
             return PASS
-        if _ahead(chunks[0].tsn, received) != 1:
+        if ahead(chunks[0].tsn, received) != 1:
             raise SctpError("held_full")
         # What comes in order frees what waits for it, unless it is one message without an end.
         if (
@@ -223,10 +223,10 @@ class SctpGuard:
 
 
 def _check_sack(chunk: Sack, standing: Standing) -> None:
-    flight = _ahead(standing.sent_tsn, standing.acked_tsn)
-    if _ahead(chunk.cumulative, standing.acked_tsn) > flight:
+    flight = ahead(standing.sent_tsn, standing.acked_tsn)
+    if ahead(chunk.cumulative, standing.acked_tsn) > flight:
         raise SctpError("sack_tsn")
-    left, last = _ahead(standing.sent_tsn, chunk.cumulative), 0
+    left, last = ahead(standing.sent_tsn, chunk.cumulative), 0
     for first, end in chunk.gaps:
         if not last < first <= end <= left:
             raise SctpError("sack_gaps")
@@ -236,18 +236,18 @@ def _check_sack(chunk: Sack, standing: Standing) -> None:
 def _check_forward(chunk: ForwardTsn, standing: Standing) -> None:
     if any(stream >= STREAMS for stream in chunk.streams):
         raise SctpError("stream")
-    if standing.received_tsn is None or _ahead(chunk.cumulative, standing.received_tsn) > _FORWARD_WINDOW:
+    if standing.received_tsn is None or ahead(chunk.cumulative, standing.received_tsn) > _FORWARD_WINDOW:
         raise SctpError("forward_window")
 
 
 def _cost(chunk: Chunk) -> float:
     if isinstance(chunk, Sack):
         covered = sum(max(0, end - first) for first, end in chunk.gaps)
-        return 1.0 + min(covered / _GAPS_FOR_A_CHUNK, _DEAREST_SACK)
-    return 1.0
+        return min(covered / _GAPS_FOR_A_CHUNK, _DEAREST_SACK)
+    return 1.0 if isinstance(chunk, Data) else 0.0
 
 
-def _ahead(tsn: int, base: int) -> int:
+def ahead(tsn: int, base: int) -> int:
     """How far a TSN lies after another; 0 when it does not (RFC 1982)."""
     distance = (tsn - base) % _U32
     return distance if distance < _U32 // 2 else 0

@@ -11,8 +11,16 @@ pytestmark = pytest.mark.browser
 COUNT = 1_000
 ACCEPT = {"terms_version": "2026-11", "age_18": True}
 PLENTY = {
-    f"PARLEY_DATA_{name}": "100000" for name in ("MESSAGES_BURST", "BYTES_PER_S", "ROOM_PER_S", "NODE_PER_S")
-} | {"PARLEY_DATA_MESSAGES_PER_S": "10000", "PARLEY_DATA_BYTES_BURST": "100000000"}
+    f"PARLEY_DATA_{name}": value
+    for name, value in {
+        "MESSAGES_PER_S": "250",
+        "MESSAGES_BURST": "2500",
+        "BYTES_PER_S": "250000",
+        "BYTES_BURST": "2500000",
+        "ROOM_PER_S": "100000",
+        "NODE_PER_S": "100000",
+    }.items()
+}
 
 _JOIN = """async ([token, accept]) => {
   const { Room } = await import("/static/sdk/parley.js");

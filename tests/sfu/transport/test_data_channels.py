@@ -331,8 +331,10 @@ async def test_storms_cost_answers_within_the_budget_and_no_memory() -> None:
     peer = Hostile(near)
     peer.open()
     near.take()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     tracemalloc.start()
-    for _ in range(5_000):
+    for _ in range(2_000):
         peer.send(reset(peer.tsn + 1, peer.tsn, 0))
         peer.send(init(9, 9), tag=0)
         peer.send(chunk(4, b"\0\1\0\4"))
@@ -340,8 +342,10 @@ async def test_storms_cost_answers_within_the_budget_and_no_memory() -> None:
         peer.send(sack(0, *[(1, 65_535)] * 200))
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(near.take()) < 500
-    assert near.counters["data_over_packet_rate"] > 20_000
+    # A thousand packets at once, and what the budget gains while this runs.
+    taken = 1_000 + 500 * (loop.time() - began)
+    assert near.counters["data_over_packet_rate"] >= 10_000 - taken - 2
+    assert len(near.take()) <= taken / 5 + 100
     assert near.counters["data_broke"] == 0
     assert size < MIB
     assert not near.channels.is_over

@@ -91,6 +91,7 @@ def test_before_the_handshake_only_the_handshake_passes(raw: bytes) -> None:
         "not_established",
         "",
         "forward_window",
+        "reset_tsn",
     }
     assert found.receive(packet(init(), tag=0), FRESH, 0.0) == Verdict()
     answered = standing(is_established=False)
