@@ -17,6 +17,9 @@ from sfu.engine.types import TrackId
 HEADROOM: Final = 0.9
 """Share of the estimate that a step upwards may fill."""
 
+COVERS: Final = 0.95
+"""Share of a wished height from which a picture covers it: encoders round sizes to whole blocks."""
+
 CALM_S: Final = 2.0
 """No step upwards so soon after one downwards."""
 
@@ -49,6 +52,8 @@ class _Video:
     ladder: tuple[Layer, ...] = ()
     step: int = -1
     """Index of what it gets now; -1: nothing."""
+    is_forced: bool = False
+    """The last step was one down, because the path did not carry what was sent."""
 
 
 def ladder_of(layers: Iterable[Layer], wish: Wish) -> tuple[Layer, ...]:
@@ -63,7 +68,7 @@ def ladder_of(layers: Iterable[Layer], wish: Wish) -> tuple[Layer, ...]:
     if wish.temporal is not None:
         found = [layer for layer in found if layer.temporal <= wish.temporal]
     if wish.height is not None:
-        covering = [layer.spatial for layer in found if layer.height and layer.height >= wish.height]
+        covering = [layer.spatial for layer in found if layer.height >= COVERS * wish.height]
         if covering:
             found = [layer for layer in found if layer.spatial <= min(covering)]
     ladder: list[Layer] = []
@@ -92,7 +97,7 @@ class Allocator:
         else:
             video = self._videos.setdefault(wish.track, _Video(wish))
             video.wish = wish
-            video.ladder = self._climbable(wish)
+            self._renew_ladder(video)
         self._allocate(now)
 
     def remove(self, track: TrackId, now: float) -> None:
@@ -109,9 +114,7 @@ class Allocator:
         if video is None:
             return
         self._layers[track] = tuple(layers)
-        held = self._held(video)
-        video.ladder = self._climbable(video.wish)
-        video.step = self._step_of(video.ladder, held)
+        self._renew_ladder(video)
         self._allocate(now)
 
     def receive_estimate(self, bps: float | None, now: float) -> None:
@@ -147,13 +150,16 @@ class Allocator:
         if video is None or video.wish.is_paused:
             return None
         top = video.ladder[-1] if video.ladder else None
-        if top is not None and video.wish.height is not None and top.height >= video.wish.height:
+        if top is not None and video.wish.height is not None and top.height >= COVERS * video.wish.height:
             return top.spatial
         # No layer that is there covers the wish: one that rests, or is not sent yet, may.
         return BEST if video.wish.spatial is None else video.wish.spatial
 
-    def _climbable(self, wish: Wish) -> tuple[Layer, ...]:
-        return ladder_of(self._layers.get(wish.track, ()), wish)
+    def _renew_ladder(self, video: _Video) -> None:
+        held = self._held(video)
+        video.ladder = ladder_of(self._layers.get(video.wish.track, ()), video.wish)
+        video.step = self._step_of(video.ladder, held)
+        video.is_forced = False
 
     @staticmethod
     def _held(video: _Video) -> Layer | None:
@@ -183,11 +189,14 @@ class Allocator:
         if self._estimate is None:
             for video in ranked:
                 video.step = len(video.ladder) - 1
+                video.is_forced = False
             return
         plan = self._plan(ranked, self._estimate, may_climb=now - self._went_down_at >= CALM_S)
         if any(plan[video.wish.track] < video.step for video in ranked):
             self._went_down_at = now
         for video in ranked:
+            if plan[video.wish.track] != video.step:
+                video.is_forced = plan[video.wish.track] < video.step
             video.step = plan[video.wish.track]
         if any(video.step < len(video.ladder) - 1 for video in ranked):
             self._next_tick = now + TICK_S
@@ -240,7 +249,13 @@ class Allocator:
         is_top = video.step == len(video.ladder) - 1
         if is_top and wish.height is None:
             return choose([wish])[0]
-        return Choice(wish.track, is_paused=False, spatial=layer.spatial, temporal=layer.temporal)
+        return Choice(
+            wish.track,
+            is_paused=False,
+            spatial=layer.spatial,
+            temporal=layer.temporal,
+            is_forced=video.is_forced,
+        )
 
 
 def _cost(layer: Layer) -> float:

@@ -4,7 +4,7 @@ PURE: no I/O.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sfu.engine.types import Kind, TrackId
@@ -42,6 +42,8 @@ class Choice:
     temporal: int
     is_starved: bool = False
     """Paused because the path does not carry it, not because the viewer wished so."""
+    is_forced: bool = field(default=False, compare=False)
+    """A step down because the path does not carry what is sent now: waiting for a keyframe costs more."""
 
 
 def choose(wishes: Iterable[Wish]) -> list[Choice]:

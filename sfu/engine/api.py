@@ -185,8 +185,20 @@ class Engine(Protocol):
         """
         ...
 
-    def set_forward(self, forward: ForwardId, *, paused: bool, spatial: int = -1, temporal: int = -1) -> Ack:
-        """Choose layers (-1: the best), or pause."""
+    def set_forward(
+        self,
+        forward: ForwardId,
+        *,
+        paused: bool,
+        spatial: int = -1,
+        temporal: int = -1,
+        at_once: bool = False,
+    ) -> Ack:
+        """Choose layers (-1: the best), or pause.
+
+        A lower encoding begins at its next keyframe. Until then the present one goes on; `at_once` ends it
+        with the picture under way, for a path that does not carry it.
+        """
         ...
 
     def set_forward_source(self, forward: ForwardId, track: TrackId, gate: Gate) -> Ack:

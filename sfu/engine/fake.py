@@ -442,7 +442,15 @@ class FakeEngine:
         self._forwards[forward] = _Forward(track, transport, ssrc, mid, dict(payload_types), gate, paused)
         return self._command()
 
-    def set_forward(self, forward: ForwardId, *, paused: bool, spatial: int = -1, temporal: int = -1) -> Ack:  # noqa: ARG002
+    def set_forward(
+        self,
+        forward: ForwardId,
+        *,
+        paused: bool,
+        spatial: int = -1,  # noqa: ARG002
+        temporal: int = -1,  # noqa: ARG002
+        at_once: bool = False,  # noqa: ARG002
+    ) -> Ack:
         """See `Engine`."""
         state = self._forwards.get(forward)
         if state is None:

@@ -287,9 +287,17 @@ class NativeEngine:
             paused,
         )
 
-    def set_forward(self, forward: ForwardId, *, paused: bool, spatial: int = -1, temporal: int = -1) -> Ack:
+    def set_forward(
+        self,
+        forward: ForwardId,
+        *,
+        paused: bool,
+        spatial: int = -1,
+        temporal: int = -1,
+        at_once: bool = False,
+    ) -> Ack:
         """See `Engine`."""
-        return self._command(self._core.set_forward, forward, paused, spatial, temporal)
+        return self._command(self._core.set_forward, forward, paused, spatial, temporal, at_once)
 
     def set_forward_source(self, forward: ForwardId, track: TrackId, gate: Gate) -> Ack:
         """See `Engine`."""

@@ -93,7 +93,11 @@ class Outlet:
         choice = self.feed.choice
         return [
             engine.set_forward(
-                self.forward, paused=choice.is_paused, spatial=choice.spatial, temporal=choice.temporal
+                self.forward,
+                paused=choice.is_paused,
+                spatial=choice.spatial,
+                temporal=choice.temporal,
+                at_once=choice.is_forced,
             )
         ]
 

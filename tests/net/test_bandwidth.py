@@ -102,6 +102,7 @@ async def test_a_narrower_path_gets_a_lower_layer_and_the_way_back_is_found(tmp_
             f"at 1 Mb/s {down.packet_bytes * 8 / 8 / 1000:.0f} kb/s, queue p95 {p95_ms:.0f} ms; "
             f"1 -> 3 Mb/s: back after {up_s:.1f} s"
         )
+        assert gap_s <= NO_FREEZE_S * STARVED_FACTOR
         assert p95_ms <= 100 * STARVED_FACTOR
 
 

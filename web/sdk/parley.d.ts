@@ -179,6 +179,8 @@ export interface PublishOptions {
   muted?: boolean;
   /** Send three sizes, of which each receiver gets one. Video only. */
   simulcast?: boolean;
+  /** Layers inside one encoding instead (VP9, AV1), as WebRTC-SVC names them: "L3T3_KEY". Browsers without it send one layer. */
+  scalability_mode?: string;
   max_bitrate_bps?: number;
 }
 

@@ -6,15 +6,27 @@ import { Serial } from "./serial.js";
 // An ICE restart costs one exchange, and what still works goes on meanwhile.
 const DISCONNECTED_GRACE_MS = 250;
 const RESTART_GRACE_MS = 8000;
+// Without a mode Chromium takes several VP9 encodings for layers of one.
+const scalabilityMode = "L1T3";
 const LAYERS = [
-  { rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
-  { rid: "m", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
-  { rid: "h", maxBitrate: 1_700_000 },
+  { rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150_000, scalabilityMode },
+  { rid: "m", scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode },
+  { rid: "h", maxBitrate: 1_700_000, scalabilityMode },
 ];
 // Browsers send no third encoding of a picture smaller than this.
 const THREE_LAYERS_HEIGHT = 540;
 const SOURCE_WORDS = { mic: "sound", camera: "video", screen: "a shared screen", screen_audio: "a shared screen's sound" };
 const BITRATE_BPS = { mic: 64_000, camera: 1_700_000, screen: 2_500_000, screen_audio: 128_000 };
+
+function encodings_of({ source, media, options }, kind) {
+  if (options.simulcast && kind === "video") {
+    const layers = (media?.getSettings().height ?? 0) >= THREE_LAYERS_HEIGHT ? LAYERS : LAYERS.slice(1);
+    return layers.map((layer) => ({ ...layer }));
+  }
+  const single = { maxBitrate: options.max_bitrate_bps ?? BITRATE_BPS[source] };
+  if (options.scalability_mode) single.scalabilityMode = options.scalability_mode;
+  return [single];
+}
 
 /**
  * The publish peer connection: this side offers. It restarts ICE when the path breaks, and is rebuilt when that does not help.
@@ -71,7 +83,7 @@ export class Publisher extends Emitter {
     return this.#connection ? [...(await this.#connection.getStats()).values()] : [];
   }
 
-  /** Publish [{media, source, options: {simulcast, max_bitrate_bps}}] in one negotiation. Throws ParleyError and leaves what was published before as it was. */
+  /** Publish [{media, source, options: {simulcast, scalability_mode, max_bitrate_bps}}] in one negotiation. Throws ParleyError and leaves what was published before as it was. */
   add(wanted) {
     return this.#steps.run(async () => {
       const taken = wanted.find(({ source }) => this.#sendings.has(source));
@@ -182,10 +194,7 @@ export class Publisher extends Emitter {
       sending.transceiver = idle;
       return;
     }
-    const maxBitrate = options.max_bitrate_bps ?? BITRATE_BPS[source];
-    const layers = (media?.getSettings().height ?? 0) >= THREE_LAYERS_HEIGHT ? LAYERS : LAYERS.slice(1);
-    const sendEncodings = options.simulcast && kind === "video" ? layers.map((layer) => ({ ...layer })) : [{ maxBitrate }];
-    sending.transceiver = this.#connection.addTransceiver(media ?? kind, { direction: "sendonly", sendEncodings });
+    sending.transceiver = this.#connection.addTransceiver(media ?? kind, { direction: "sendonly", sendEncodings: encodings_of(sending, kind) });
     sending.transceiver.parley_source = source;
   }
 

@@ -429,10 +429,10 @@ NB_MODULE(_core, m) {
            nb::arg("gate_version"), nb::arg("paused"))
       .def(
           "set_forward",
-          [](PyEngine& self, std::uint32_t forward, bool paused, int spatial, int temporal) {
-            return self.command(SetForward{forward, paused, spatial, temporal});
+          [](PyEngine& self, std::uint32_t forward, bool paused, int spatial, int temporal, bool at_once) {
+            return self.command(SetForward{forward, paused, spatial, temporal, at_once});
           },
-          nb::arg("forward"), nb::arg("paused"), nb::arg("spatial"), nb::arg("temporal"))
+          nb::arg("forward"), nb::arg("paused"), nb::arg("spatial"), nb::arg("temporal"), nb::arg("at_once"))
       .def(
           "set_wanted",
           [](PyEngine& self, std::uint32_t transport, std::uint64_t bps) {

@@ -181,7 +181,7 @@ class Writer {
   bool ok_ = true;
 };
 
-// Reads bit by bit, most significant first (AV1 descriptors). Same sticky failure as Reader.
+// Reads bit by bit, most significant first (AV1 descriptors, H.264 parameter sets). Same sticky failure as Reader.
 class BitReader {
  public:
   explicit BitReader(Bytes data) : data_(data) {}
@@ -202,6 +202,23 @@ class BitReader {
     return value;
   }
   bool flag() { return bits(1) != 0; }
+
+  // Exponential Golomb code, at most 32 bits of value. Source: ITU-T H.264 section 9.1.
+  std::uint32_t ue() {
+    std::size_t zeros = 0;
+    while (ok_ && !flag()) {
+      ++zeros;
+    }
+    if (zeros > 31) {
+      ok_ = false;
+    }
+    return ok_ ? static_cast<std::uint32_t>((std::uint64_t{1} << zeros) - 1 + bits(zeros)) : 0;
+  }
+  std::int32_t se() {
+    const std::uint32_t code = ue();
+    const auto half = static_cast<std::int32_t>((code >> 1U) + (code & 1U));
+    return (code & 1U) != 0 ? half : -half;
+  }
 
   // A value below `limit` in the fewest bits. Source: AV1 specification section 4.10.7 ns(n).
   std::uint32_t non_symmetric(std::uint32_t limit) {

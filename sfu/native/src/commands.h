@@ -144,6 +144,7 @@ struct SetForward {
   bool paused = false;
   int spatial = -1;
   int temporal = -1;
+  bool at_once = false;
 };
 struct SetForwardSource {
   std::uint32_t forward = 0;

@@ -17,7 +17,7 @@ int lowest_bit(std::uint32_t mask) { return static_cast<int>(std::countr_zero(ma
 
 }  // namespace
 
-void LayerGate::set_target(bool paused, int spatial, int temporal) {
+void LayerGate::set_target(bool paused, int spatial, int temporal, bool at_once) {
   spatial_target_ = spatial;
   temporal_target_ = temporal;
   if (paused && !paused_) {
@@ -25,6 +25,7 @@ void LayerGate::set_target(bool paused, int spatial, int temporal) {
   }
   paused_ = paused;
   choose();
+  leaves_at_once_ = at_once && is_simulcast_ && wanted_ < current_;
 }
 
 void LayerGate::set_active(std::uint32_t encodings, bool is_simulcast) {
@@ -36,6 +37,7 @@ void LayerGate::set_active(std::uint32_t encodings, bool is_simulcast) {
 void LayerGate::reset_source() {
   current_ = -1;
   highest_spatial_ = 0;
+  leaves_at_once_ = false;
 }
 
 void LayerGate::choose() {
@@ -78,11 +80,15 @@ GateDecision LayerGate::decide(const Packet& packet) {
     const bool may_switch = !packet.is_padding_only() && (!is_video_ || is_start);
     if (may_switch) {
       current_ = encoding;
+      leaves_at_once_ = false;
       highest_spatial_ = 0;
       spatial_now_ = spatial_cap();
       temporal_now_ = cap_of(temporal_target_);
       return {.verdict = GateVerdict::kSwitch, .set_marker = ends_picture(packet)};
     }
+  }
+  if (encoding == current_ && leaves_at_once_ && packet.payload.frame_start) {
+    reset_source();
   }
   if (encoding != current_) {
     return {};

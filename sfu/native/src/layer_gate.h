@@ -29,8 +29,9 @@ class LayerGate {
   explicit LayerGate(bool is_video) : is_video_(is_video) {}
 
   // `spatial`, `temporal`: -1 = best. In a simulcast track `spatial` is the encoding's index (low to high), in an SVC
-  // track the layer inside encoding 0.
-  void set_target(bool paused, int spatial, int temporal);
+  // track the layer inside encoding 0. `at_once`: the path does not carry the present encoding, so on the way down it
+  // ends with the picture under way, and nothing is sent until the lower one's keyframe.
+  void set_target(bool paused, int spatial, int temporal, bool at_once = false);
 
   // Encodings that send at present (bit i = encoding i), from EncodingActivity. The best active one not above the target
   // is wanted; else the lowest active one above it.
@@ -60,6 +61,7 @@ class LayerGate {
   bool is_video_;
   bool is_simulcast_ = false;
   bool paused_ = false;
+  bool leaves_at_once_ = false;
   int spatial_target_ = -1;
   int temporal_target_ = -1;
   std::uint32_t active_ = 0;

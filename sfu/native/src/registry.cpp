@@ -517,7 +517,7 @@ Refusal Registry::set_forward(const SetForward& command) {
   if (known == nullptr) {
     return "unknown forward";
   }
-  known->layers.set_target(command.paused, command.spatial, command.temporal);
+  known->layers.set_target(command.paused, command.spatial, command.temporal, command.at_once);
   return {};
 }
 

@@ -45,3 +45,29 @@ TEST(marker_ends_the_frame) {
   CHECK(peek_h264(hex("41 9a"), true).frame_end);
   CHECK(!peek_h264(hex("41 9a"), false).frame_end);
 }
+
+TEST(a_parameter_set_tells_the_height) {
+  struct Row {
+    const char* unit;  // what x264 wrote for such a picture
+    int height;
+  };
+  for (const Row& row : {
+           Row{"6742c01ed900a02ff9610000030001000003003c8f162e48", 360},
+           Row{"6764001facb200a00b7420000003002000000791e30649", 720},
+           Row{"6764000dacb202833f3c20000003002000000791e28549", 180},
+           Row{"674d4028d900780227e584000003000400000300f23c60c920", 1080},
+           Row{"67f4000a91964189f8b840000003004000000f23c48992", 54},  // 4:4:4
+       }) {
+    const auto unit = hex(row.unit);
+    CHECK_EQ(peek_h264(unit, false).height, row.height);
+    for (std::size_t size = 1; size < unit.size(); ++size) {
+      const int height = peek_h264(Bytes(unit).first(size), false).height;
+      CHECK(height == 0 || height == row.height);
+    }
+  }
+  const auto aggregated = hex("78 0018 6742c01ed900a02ff9610000030001000003003c8f162e48 0002 68ce");
+  CHECK_EQ(peek_h264(aggregated, false).height, 360);
+  const auto fragment = hex("7c 87 64001facb200a00b7420000003002000000791e30649");
+  CHECK_EQ(peek_h264(fragment, false).height, 720);
+  CHECK_EQ(peek_h264(hex("65 8884"), false).height, 0);
+}

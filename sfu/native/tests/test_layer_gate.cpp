@@ -93,6 +93,30 @@ TEST(old_encoding_goes_on_until_the_new_ones_keyframe) {
   CHECK(!gate.awaited().has_value());
 }
 
+TEST(an_encoding_that_does_not_fit_ends_with_its_picture) {
+  auto gate = simulcast(2);
+  CHECK_EQ(decide(gate, {.encoding = 2, .keyframe = true}), GateVerdict::kSwitch);
+  gate.set_target(false, 0, -1, true);
+  CHECK_EQ(*gate.awaited(), 0);
+  CHECK_EQ(decide(gate, {.encoding = 2, .start = false}), GateVerdict::kForward);
+  CHECK_EQ(decide(gate, {.encoding = 2}), GateVerdict::kIgnore);
+  CHECK_EQ(decide(gate, {.encoding = 2, .start = false}), GateVerdict::kIgnore);
+  CHECK_EQ(decide(gate, {.encoding = 2, .keyframe = true}), GateVerdict::kIgnore);
+  CHECK_EQ(*gate.awaited(), 0);
+  CHECK_EQ(decide(gate, {.encoding = 0, .keyframe = true}), GateVerdict::kSwitch);
+  CHECK_EQ(decide(gate, {.encoding = 0}), GateVerdict::kForward);
+}
+
+TEST(a_climb_or_a_second_thought_leaves_nothing_at_once) {
+  auto gate = simulcast(1);
+  decide(gate, {.encoding = 1, .keyframe = true});
+  gate.set_target(false, 2, -1, true);
+  CHECK_EQ(decide(gate, {.encoding = 1}), GateVerdict::kForward);
+  gate.set_target(false, 0, -1, true);
+  gate.set_target(false, 1, -1);
+  CHECK_EQ(decide(gate, {.encoding = 1}), GateVerdict::kForward);
+}
+
 TEST(silent_encoding_falls_back_to_the_best_below) {
   struct Row {
     std::uint32_t active;

@@ -108,6 +108,20 @@ def test_a_fall_acts_at_once_and_a_rise_waits() -> None:
     assert told(allocator)[A].spatial == -1
 
 
+def test_only_a_fall_of_the_path_forces_a_step_down() -> None:
+    allocator = allocator_with(video(A), bps=2_000_000)
+    told(allocator)
+    allocator.want(video(A, height=180), 1.0)
+    assert [(c.spatial, c.is_forced) for c in allocator.poll()] == [(0, False)]
+    allocator.want(video(A), 2.0)
+    allocator.tick(5.0)
+    told(allocator)
+    allocator.receive_estimate(500_000, 10.0)
+    assert [(c.spatial, c.is_forced) for c in allocator.poll()] == [(1, True)]
+    allocator.receive_estimate(2_000_000, 20.0)
+    assert [(c.spatial, c.is_forced) for c in allocator.poll()] == [(-1, False)]
+
+
 def test_an_estimate_that_wavers_moves_nothing() -> None:
     allocator = climbed(video(A), bps=420_000)
     told(allocator)

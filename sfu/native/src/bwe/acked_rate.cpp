@@ -31,6 +31,7 @@ void AckedRate::receive(std::uint32_t bytes, TimeNs arrived) {
 void AckedRate::close_window(TimeNs length) {
   const double sample = static_cast<double>(bytes_) * 8 * static_cast<double>(kSecond) / static_cast<double>(length);
   rate_ = has_rate_ ? rate_ + kWeight * (sample - rate_) : sample;
+  last_sample_ = sample;
   has_rate_ = true;
 }
 

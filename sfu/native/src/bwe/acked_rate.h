@@ -2,6 +2,7 @@
 // Thread: the worker that owns the transport.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -19,6 +20,10 @@ class AckedRate {
 
   // Bits a second; nothing before the first window is full.
   [[nodiscard]] std::optional<double> bps() const { return has_rate_ ? std::optional(rate_) : std::nullopt; }
+  // While the path's queue fills it delivers all that it can: the last window alone tells that, not what came before.
+  [[nodiscard]] std::optional<double> filled_bps() const {
+    return has_rate_ ? std::optional(std::max(rate_, last_sample_)) : std::nullopt;
+  }
   // Starts over: the path, or what is sent, has changed.
   void reset() { *this = AckedRate(); }
 
@@ -29,6 +34,7 @@ class AckedRate {
   TimeNs last_ = 0;
   std::uint64_t bytes_ = 0;
   double rate_ = 0;
+  double last_sample_ = 0;
   bool is_started_ = false;
   bool has_rate_ = false;
 };

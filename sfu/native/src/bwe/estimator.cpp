@@ -64,7 +64,7 @@ bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
   }
   if (has_delta) {
     const bool is_over = was_over || floor_.above() > kStandingQueue;
-    control_.update(is_over ? PathUse::kOver : trend_.use(), acked_.bps(), sent_bps_, rtt_, now);
+    control_.update(is_over ? PathUse::kOver : trend_.use(), is_over ? acked_.filled_bps() : acked_.bps(), sent_bps_, rtt_, now);
   }
   if (shown && trend_.use() != PathUse::kOver) {
     control_.raise_to(*shown, now);

@@ -14,7 +14,7 @@ namespace parley {
 
 class Pacer {
  public:
-  static constexpr double kFactor = 2.5;                     // of the estimate
+  static constexpr double kFactor = 1.5;                     // of the estimate
   static constexpr TimeNs kBurst = 5 * kMillisecond;         // what may leave at once
   static constexpr TimeNs kMaxDelay = 400 * kMillisecond;    // a longer queue leaves faster
   static constexpr std::uint32_t kMaxBytes = 2 * 1024 * 1024;

@@ -25,7 +25,7 @@ class ProbeControl {
   static constexpr TimeNs kDuration = 20 * kMillisecond;
   static constexpr std::uint32_t kMinPackets = 5;
   static constexpr TimeNs kBaseInterval = 2 * kSecond;
-  static constexpr TimeNs kMaxInterval = 10 * kSecond;
+  static constexpr TimeNs kMaxInterval = 5 * kSecond;
   static constexpr TimeNs kAnswerTime = kSecond;  // a cluster without an answer by then has failed
 
   // What the viewer's tracks could use in all, bits a second: nothing above is probed for.

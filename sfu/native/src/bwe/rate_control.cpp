@@ -28,8 +28,8 @@ double seconds(TimeNs time) { return static_cast<double>(time) / static_cast<dou
 void RateControl::update(PathUse use, std::optional<double> acked_bps, double sent_bps, TimeNs rtt, TimeNs now) {
   switch (use) {
     case PathUse::kOver: {
-      // One cut per reaction time: the queue needs it to show the last one's effect.
-      const TimeNs wait = std::clamp<TimeNs>(rtt == 0 ? kUnknownRtt : rtt, 10 * kMillisecond, kUnknownRtt);
+      // One cut per reaction time: the queue and the detector need it to show the last one's effect.
+      const TimeNs wait = std::clamp<TimeNs>(rtt == 0 ? kUnknownRtt : rtt, 10 * kMillisecond, kUnknownRtt) + kReaction;
       if (decreased_at_ == 0 || now - decreased_at_ >= wait) {
         decrease(acked_bps.value_or(rate_), sent_bps, now);
       }

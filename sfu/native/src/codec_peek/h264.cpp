@@ -1,5 +1,7 @@
 #include "h264.h"
 
+#include "h264_sps.h"
+
 namespace parley {
 
 namespace {
@@ -10,8 +12,11 @@ constexpr std::uint8_t kStapA = 24;
 constexpr std::uint8_t kFuA = 28;
 constexpr std::uint8_t kLastDefined = 29;
 
-void note_unit(std::uint8_t type, PayloadInfo& info) {
-  info.has_sps = info.has_sps || type == kSps;
+void note_unit(Bytes unit, std::uint8_t type, PayloadInfo& info) {
+  if (type == kSps) {
+    info.has_sps = true;
+    info.height = sps_height(unit);
+  }
   info.keyframe_start = info.keyframe_start || type == kSps || type == kIdrSlice;
 }
 
@@ -34,7 +39,7 @@ PayloadInfo peek_h264(Bytes payload, bool marker) {
       if (!reader.ok() || unit.empty()) {
         return {};
       }
-      note_unit(unit[0] & 0x1FU, info);
+      note_unit(unit, unit[0] & 0x1FU, info);
     }
   } else if (type == kFuA) {
     const std::uint8_t header = reader.u8();
@@ -42,10 +47,10 @@ PayloadInfo peek_h264(Bytes payload, bool marker) {
       return {};
     }
     if ((header & 0x80U) != 0) {  // S: first fragment
-      note_unit(header & 0x1FU, info);
+      note_unit(payload.subspan(1), header & 0x1FU, info);  // its header stands for the unit's
     }
   } else {
-    note_unit(type, info);
+    note_unit(payload, type, info);
   }
   info.valid = true;
   info.frame_end = marker;
