@@ -45,11 +45,12 @@ class UfragDirectory {
   std::map<std::string, std::size_t, std::less<>> workers_;
 };
 
-// How many TCP connections there may be, over all and from one address.
+// How many TCP connections there may be, over all and from one address. Those that a peer has proved to be its own
+// count over all only: many people may sit behind one NAT.
 class TcpAdmission {
  public:
   static constexpr std::size_t kMax = 2048;
-  static constexpr std::size_t kMaxPerAddress = 64;  // people behind one NAT
+  static constexpr std::size_t kMaxPerAddress = 64;
 
   // False when there are too many; else `leave` must follow.
   bool enter(const Endpoint& remote) {
@@ -65,14 +66,16 @@ class TcpAdmission {
     ++count_;
     return true;
   }
-  void leave(const Endpoint& remote) {
+  // An authenticated check came by it: it counts for its address no more. Once for each connection.
+  void vouch(const Endpoint& remote) {
     const std::lock_guard lock(mutex_);
-    const auto at = by_address_.find(remote.ip);
-    if (at != by_address_.end()) {
-      --count_;
-      if (--at->second == 0) {
-        by_address_.erase(at);
-      }
+    uncount(remote);
+  }
+  void leave(const Endpoint& remote, bool is_vouched) {
+    const std::lock_guard lock(mutex_);
+    --count_;
+    if (!is_vouched) {
+      uncount(remote);
     }
   }
   [[nodiscard]] std::size_t count() const {
@@ -81,6 +84,13 @@ class TcpAdmission {
   }
 
  private:
+  void uncount(const Endpoint& remote) {
+    const auto at = by_address_.find(remote.ip);
+    if (at != by_address_.end() && --at->second == 0) {
+      by_address_.erase(at);
+    }
+  }
+
   mutable std::mutex mutex_;
   std::map<std::array<std::uint8_t, 16>, std::size_t> by_address_;
   std::size_t count_ = 0;

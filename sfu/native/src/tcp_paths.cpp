@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "neighbours.h"
-
 namespace parley {
 
 bool TcpConnection::fill() {
@@ -37,7 +35,7 @@ TcpConnection* TcpPaths::adopt(TcpArrival arrival, TimeNs now) {
   event.data.u64 = tag_ | made->id;
   if (arrival.received.size() > room.size() || by_path_.contains(arrival.path) ||
       epoll_ctl(epoll_, EPOLL_CTL_ADD, arrival.fd.get(), &event) != 0) {
-    admission_.leave(arrival.path.remote);
+    admission_.leave(arrival.path.remote, false);
     return nullptr;
   }
   copy_to(room, 0, arrival.received);
@@ -144,8 +142,9 @@ UniqueFd TcpPaths::forget(TcpConnection& connection) {
 
 void TcpPaths::close(TcpConnection& connection) {
   const Endpoint remote = connection.path.remote;
+  const bool is_vouched = connection.is_vouched;
   forget(connection).reset();
-  admission_.leave(remote);
+  admission_.leave(remote, is_vouched);
   counters_.add(Counter::tcp_closed);
 }
 

@@ -13,6 +13,7 @@
 #include "bytes.h"
 #include "counters.h"
 #include "frame_reader.h"
+#include "neighbours.h"
 #include "path_id.h"
 #include "tcp_arrival.h"
 #include "udp_socket.h"
@@ -20,8 +21,6 @@
 #include "units.h"
 
 namespace parley {
-
-class TcpAdmission;
 
 struct TcpConnection {
   // About half a second of video.
@@ -35,6 +34,7 @@ struct TcpConnection {
   std::size_t sent = 0;               // of `pending`
   TimeNs unbound_since = 0;
   bool is_settled = false;  // its transport is known to be this worker's
+  bool is_vouched = false;  // an authenticated check has bound it once
   bool is_dirty = false;
   bool wants_room = false;  // waits for the kernel to take more
 
@@ -75,7 +75,8 @@ class TcpPaths {
   // For another worker; the connection is gone from here.
   [[nodiscard]] TcpArrival hand_over(TcpConnection& connection);
 
-  // Connections that `is_bound(path)` denies for too long; the caller closes them.
+  // Connections that `is_bound(path)` denies for too long; the caller closes them. Those that it affirms are vouched
+  // for.
   template <typename IsBound>
   [[nodiscard]] std::vector<TcpConnection*> overdue(TimeNs now, IsBound&& is_bound);
 
@@ -104,6 +105,10 @@ std::vector<TcpConnection*> TcpPaths::overdue(TimeNs now, IsBound&& is_bound) {
   for (const auto& [id, connection] : by_id_) {
     if (is_bound(connection->path)) {
       connection->unbound_since = now;
+      if (!connection->is_vouched) {
+        connection->is_vouched = true;
+        admission_.vouch(connection->path.remote);
+      }
     } else if (now - connection->unbound_since >= kUnboundPatience) {
       found.push_back(connection.get());
     }

@@ -94,7 +94,7 @@ bool Worker::settle(TcpConnection& connection, Bytes first) {
     door.wake.notify();
   } else {
     context_.counters.add(Counter::drop_tcp_refused);
-    context_.neighbours.connections.leave(remote);
+    context_.neighbours.connections.leave(remote, false);
   }
   return false;
 }

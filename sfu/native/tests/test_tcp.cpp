@@ -200,10 +200,18 @@ TEST(whoever_connects_and_proves_nothing_is_closed_within_seconds) {
   house.run(AddTransport{0, 1, {"ufrag1"}});
   Stream silent(house.tcp());
   Stream unproven(house.tcp());
+  Stream dripping(house.tcp());
   unproven.send_frame(test::stun_check("ufrag1"));
+  // A frame that never ends keeps nothing open, however often a byte of it comes.
+  dripping.send_bytes(Data{0x04, 0x00});
+  CHECK(test::until([&] {
+    dripping.send_bytes(Data{0});
+    dripping.collect();
+    return dripping.is_closed;
+  }));
   CHECK(silent.ends());
   CHECK(unproven.ends());
-  CHECK_EQ(house.counter("drop_tcp_unbound"), 2);
+  CHECK_EQ(house.counter("drop_tcp_unbound"), 3);
 }
 
 TEST(connections_from_one_address_are_capped_and_their_end_makes_room) {
@@ -224,6 +232,27 @@ TEST(connections_from_one_address_are_capped_and_their_end_makes_room) {
       [&] { return house.counter("tcp_closed") == static_cast<std::int64_t>(TcpAdmission::kMaxPerAddress); }));
   Stream again(house.tcp());
   house.join_tcp(1, again, 0);
+  house.engine->close();
+}
+
+TEST(whoever_has_proved_a_connection_leaves_the_room_of_its_address_to_others) {
+  TcpHouse house;
+  Stream proved(house.tcp());
+  house.join_tcp(1, proved, 0);
+  std::vector<std::unique_ptr<Stream>> strangers;
+  const auto fill = [&] {
+    while (strangers.size() < TcpAdmission::kMaxPerAddress) {
+      strangers.push_back(std::make_unique<Stream>(house.tcp()));
+    }
+    for (const auto& stream : strangers) {
+      stream->collect();
+    }
+    std::erase_if(strangers, [](const auto& stream) { return stream->is_closed; });
+    return strangers.size() == TcpAdmission::kMaxPerAddress;
+  };
+  CHECK(test::until(fill));
+  proved.collect();
+  CHECK(!proved.is_closed);
   house.engine->close();
 }
 
