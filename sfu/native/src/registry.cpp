@@ -25,6 +25,12 @@ StoreConfig store_config(const AddTrack& command) {
   return StoreConfig{.first_slots = 32, .max_slots = 64, .max_age = 400 * kMillisecond};
 }
 
+// Whether a path goes another way through the network than the one that is sent on: not merely to another port.
+bool leads_elsewhere(const Transport& transport, const PathId& path) {
+  const Path* now = transport.path();
+  return now == nullptr || now->id.kind != path.kind || now->id.remote.ip != path.remote.ip;
+}
+
 }  // namespace
 
 Transport* Registry::transport_of_ufrag(std::string_view ufrag) const {
@@ -173,6 +179,9 @@ Refusal Registry::bind_path(const BindPath& command) {
   }
   known->paths[place] = Path{command.path, ++bind_order_};
   if (command.selected || known->selected < 0) {
+    if (known->downlink != nullptr && leads_elsewhere(*known, command.path)) {
+      known->downlink->estimator.move();
+    }
     known->selected = static_cast<int>(place);
   }
   return {};

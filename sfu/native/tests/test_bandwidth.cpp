@@ -110,6 +110,20 @@ TEST(silence_halves_the_rate) {
   CHECK(path.estimator.bps() > 2'500'000);
 }
 
+TEST(another_way_is_not_judged_by_the_last_one) {
+  BandwidthPath path(PathConfig{.bps = 5'000'000});
+  path.run(10 * kSecond, 3'000'000);
+  path.path.loss = 1;
+  path.run(6 * kSecond, 3'000'000);
+  CHECK(path.estimator.bps() < kStartBps / 4);
+  path.path.loss = 0;
+  path.estimator.move();
+  CHECK_EQ(path.estimator.bps(), kStartBps);
+  path.run(3 * kSecond, 3'000'000);
+  print("after a move", path);
+  CHECK(path.estimator.bps() > 2'500'000);
+}
+
 TEST(in_flight_bytes_return_to_nothing) {
   BandwidthPath path(PathConfig{.bps = 2'000'000, .loss = 0.02});
   path.run(10 * kSecond, 1'000'000);

@@ -83,6 +83,17 @@ void BandwidthEstimator::tick(TimeNs now) {
   }
 }
 
+void BandwidthEstimator::move() {
+  groups_ = {};
+  trend_ = {};
+  acked_ = {};
+  control_ = RateControl(kStartBps);
+  loss_ = {};
+  floor_ = {};
+  rtt_ = 0;
+  unanswered_ = 0;
+}
+
 std::optional<ProbePlan> BandwidthEstimator::probe(TimeNs now) {
   const bool has_room = trend_.use() == PathUse::kNormal && loss_.loss() <= LossControl::kCongested &&
                         now - control_.decreased_at() >= kSecond / 2;

@@ -38,6 +38,8 @@ class BandwidthEstimator {
   bool feedback(const TransportFeedbackReader& reader, TimeNs now);
   // Several times a second.
   void tick(TimeNs now);
+  // The packets go another way from now on: what was learnt of the old one says nothing of it.
+  void move();
   // Bits a second that the viewer's tracks could use in all.
   void set_wanted(double bps) { probes_.set_wanted(bps); }
   // The probe to send now, if one is due.
