@@ -87,9 +87,7 @@ class Publisher:
         negotiation, transport = change.negotiation, self.peer.transport
         self.peer.set_remote(negotiation.remote)
         self.peer.set_data(negotiation.data)
-        if change.restart is not None:
-            self.peer.restart(change.restart)
-        acks = []
+        acks = [] if change.restart is None else self.peer.restart(change.restart)
         if self._negotiation is None or self._negotiation.extensions != negotiation.extensions:
             acks.append(self._engine.set_receive_extensions(transport, negotiation.extensions))
         for track in change.removed:

@@ -247,7 +247,10 @@ class Router:
             UnknownPeer: not in this room.
         """
         self._check_open()
-        return self._roster.subscriber(sub).offer(restart=restart)
+        subscriber = self._roster.subscriber(sub)
+        if restart:
+            await self._roster.settle(subscriber.peer, subscriber.peer.restart(subscriber.peer.next_local()))
+        return subscriber.offer(restart=restart)
 
     async def answer(self, sub: SubscriberId, version: int, sdp: str) -> None:
         """Take the subscriber's answer and start what it accepted.
@@ -411,7 +414,8 @@ class Router:
             raise NegotiationError("there is nothing to restart yet")
         local = member.peer.next_local()
         answer = write_fragment(local, member.agreed)
-        member.peer.restart(local, remote_ufrag=parsed.ufrag)
+        acks = member.peer.restart(local, remote_ufrag=parsed.ufrag)
+        await self._roster.settle(member.peer, acks)
         return answer
 
     async def remove_peer(self, peer: PeerId) -> None:

@@ -84,12 +84,11 @@ class Subscriber:
         return self._session.pending
 
     def offer(self, *, restart: bool) -> SubscribeOffer | None:
-        """The next offer; None when nothing changed or an answer is outstanding."""
-        local = None
-        if restart:
-            local = self.peer.next_local()
-            self.peer.restart(local)
-        offer = self._session.offer(restart=local)
+        """The next offer; None when nothing changed or an answer is outstanding.
+
+        `restart`: it carries the peer's new credentials.
+        """
+        offer = self._session.offer(restart=self.peer.local if restart else None)
         if offer is None:
             return None
         self.peer.begin()

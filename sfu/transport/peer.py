@@ -156,6 +156,7 @@ class Peer:
         self._dtls: Dtls | None = None
         self._dtls_path: Path | None = None
         self._remote: RemoteTransport | None = None
+        self._ufrags_acks: list[Ack] = []
         self._sessions: SrtpSessions | None = None
         self._join_by: float | None = None
         self._farewell_by: float | None = None
@@ -272,16 +273,21 @@ class Peer:
         """Fresh credentials for an ICE restart; `restart` puts them to use."""
         return self._make_local(self.local.session_id)
 
-    def restart(self, local: LocalTransport, *, remote_ufrag: str | None = None) -> None:
-        """Accept checks with new credentials beside the old, until one of them succeeds."""
+    def restart(self, local: LocalTransport, *, remote_ufrag: str | None = None) -> list[Ack]:
+        """Accept checks with new credentials beside the old, until one of them succeeds.
+
+        The remote is told them when they are acknowledged: a TCP connection whose first check nobody expects
+        is closed.
+        """
         self.local = local
         if remote_ufrag is not None and self._remote is not None:
             self._remote = replace(self._remote, ufrag=remote_ufrag)
         if self._ice is None:
-            self._host.engine.set_ufrags(self.transport, [local.ufrag])
-            return
+            return [self._host.engine.set_ufrags(self.transport, [local.ufrag])]
         self._ice.restart(local.ufrag, local.pwd, _now())
         self._run()
+        acks, self._ufrags_acks = self._ufrags_acks, []
+        return acks
 
     def receive(self, event: TransportEvent) -> None:
         """Take one of the engine's events for this transport; never raises."""
@@ -380,7 +386,7 @@ class Peer:
             case UnbindPath():
                 engine.unbind_path(self.transport, effect.socket, effect.ip, effect.port, kind=effect.kind)
             case UfragsChanged():
-                engine.set_ufrags(self.transport, effect.ufrags)
+                self._ufrags_acks = [engine.set_ufrags(self.transport, effect.ufrags)]
             case IceConnected():
                 if self._remote is not None and self._remote.dtls_role == "client":
                     self._begin_dtls(_now())

@@ -20,6 +20,7 @@ from sfu.transport import (
     DtlsFailed,
     DtlsIdentity,
     IceClient,
+    IceClientState,
     IceConnected,
     SendDtls,
     SendStun,
@@ -55,6 +56,7 @@ class MediaClient:
         self.is_closed_by_server = False
         self._ice: IceClient | None = None
         self._dtls: Dtls | None = None
+        self._port = 0
 
     def offer(self, capture: str, *, drop: str = "") -> str:
         """A captured offer with this client's credentials; `drop` is a regex of lines to leave out."""
@@ -84,17 +86,10 @@ class MediaClient:
         media = next(media for media in parse(server).media if not media.is_stopped)
         ours = [parse_candidate(line) for line in media.candidates]
         mine = [line for line in ours if line.protocol == self.wire.kind]
-        self.wire.aim(next(line.port for line in mine if (":" in line.ip) == (":" in self.wire.ip)))
+        self._port = next(line.port for line in mine if (":" in line.ip) == (":" in self.wire.ip))
+        self.wire.aim(self._port)
         now = asyncio.get_running_loop().time()
-        self._ice = IceClient(
-            local=(self.ufrag, self.pwd),
-            remote=(media.ice_ufrag or "", media.ice_pwd or ""),
-            socket=0,
-            ip="127.0.0.1",
-            port=9,
-            rng=self.rng,
-            now=now,
-        )
+        self._ice = self._make_ice((media.ice_ufrag or "", media.ice_pwd or ""), now)
         self._dtls = Dtls(identity(), "client", media.fingerprints, now, keep=True)
         deadline = now + timeout_s
         self._tick()
@@ -102,6 +97,34 @@ class MediaClient:
             if asyncio.get_running_loop().time() > deadline:
                 raise ConnectFailed("timeout")
             await self.pump(0.02)
+
+    async def move(self, wire: Wire, remote: tuple[str, str], timeout_s: float = PATIENCE_S) -> None:
+        """Go on by another wire after an ICE restart, with the keys that there are.
+
+        Raises:
+            ConnectFailed: no check was answered.
+        """
+        self.wire.close()
+        self.wire = wire
+        self.wire.aim(self._port)
+        now = asyncio.get_running_loop().time()
+        self._ice = self._make_ice(remote, now)
+        self._tick()
+        while self._ice.state is not IceClientState.CONNECTED:
+            if asyncio.get_running_loop().time() > now + timeout_s:
+                raise ConnectFailed("timeout")
+            await self.pump(0.02)
+
+    def _make_ice(self, remote: tuple[str, str], now: float) -> IceClient:
+        return IceClient(
+            local=(self.ufrag, self.pwd),
+            remote=remote,
+            socket=0,
+            ip="127.0.0.1",
+            port=9,
+            rng=self.rng,
+            now=now,
+        )
 
     async def pump(self, for_s: float) -> None:
         """Take what arrives for a while."""
@@ -155,7 +178,7 @@ class MediaClient:
         for effect in self._ice.poll():
             if isinstance(effect, SendStun):
                 self.wire.send(effect.data)
-            elif isinstance(effect, IceConnected):
+            elif isinstance(effect, IceConnected) and self.sessions is None:
                 self._dtls.start(now)
         for item in self._dtls.poll():
             if isinstance(item, SendDtls):

@@ -124,6 +124,33 @@ async def test_a_subscriber_restarts_ice_by_a_new_offer(room: Room) -> None:
     assert len(await speak(client, listener, 1)) == 5
 
 
+def credentials_of(text: str) -> tuple[str, str]:
+    """The ICE credentials that a description or fragment gives first."""
+    ufrag, pwd = (re.search(rf"a=ice-{name}:(\S+)", text) for name in ("ufrag", "pwd"))
+    assert ufrag is not None
+    assert pwd is not None
+    return ufrag[1], pwd[1]
+
+
+async def test_after_a_restart_media_goes_on_from_elsewhere_without_a_handshake(room: Room) -> None:
+    """The publisher by WHIP's fragment, the subscriber by an offer; both from another address."""
+    client, answer = await room.publisher()
+    listener, sub = await room.subscriber(ids(answer)["audio"])
+    client.ufrag, client.pwd = "movedufrag", "p" * 24
+    reply = await room.router.restart(
+        answer.peer, f"a=ice-ufrag:{client.ufrag}\r\na=ice-pwd:{client.pwd}\r\n"
+    )
+    await client.move(room.wire(), credentials_of(reply))
+    offer = await room.router.offer(sub, restart=True)
+    assert offer is not None
+    listener.ufrag, listener.pwd = "othermovedufrag", "q" * 24
+    await room.router.answer(sub, offer.version, listener.answer(offer.sdp))
+    await listener.move(room.wire(), credentials_of(offer.sdp))
+    assert len(await speak(client, listener, 1)) == 5
+    assert len(room.of(PeerConnected)) == 2
+    assert not room.of(PeerFailed)
+
+
 async def test_a_publisher_restarts_ice_by_fragment(room: Room) -> None:
     client, answer = await room.publisher()
     reply = await room.router.restart(
