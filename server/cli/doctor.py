@@ -50,5 +50,6 @@ def _doctor_table(findings: "list[Finding]") -> Table:
     table = Table("", "what", "found", "what to do", header_style="bold")
     for finding in findings:
         mark = Text(finding.verdict, style=styles[finding.verdict])
-        table.add_row(mark, finding.what, finding.found, finding.advice)
+        # As text: brackets of addresses and options are no markup.
+        table.add_row(mark, *map(Text, (finding.what, finding.found, finding.advice)))
     return table

@@ -6,6 +6,7 @@ Runs on the event loop's thread.
 import asyncio
 import random
 from collections import deque
+from time import perf_counter
 from typing import Final, Literal, assert_never
 
 from pylibsrtp import Error as SrtpError
@@ -61,7 +62,7 @@ class Caller:
         self._has_checked = False
         self._seq = 0
         self.received: deque[tuple[float, bytes]] = deque(maxlen=_KEPT)
-        """Payloads of RTP packets with the loop's time at which they came."""
+        """Payloads of RTP packets with the `perf_counter` of their coming (the loop's time is too coarse)."""
 
     def offer(self) -> str:
         """The description to be answered."""
@@ -155,7 +156,7 @@ class Caller:
                 self._dtls.receive(data, now)
             case DatagramKind.RTP if self._sessions is not None:
                 try:
-                    self.received.append((now, self._sessions.rx.unprotect(data)[12:]))
+                    self.received.append((perf_counter(), self._sessions.rx.unprotect(data)[12:]))
                 except SrtpError:
                     return
         self._step()

@@ -159,12 +159,13 @@ async def test_where_no_direct_way_is_open_browsers_meet_through_a_relay(
 async def test_whoever_watches_by_whep_gets_the_relays_too(stage: Stage) -> None:
     await stage.closed("udp", *stage.direct)
     async with stage.call() as room:
-        try:
-            await stage.far.watch(room)
-            way = await stage.far.sees_and_hears()
-            assert (way.local["type"], way.local["relay"]) == ("relay", "tcp")
-        finally:
-            await stage.far.leave()
+        for person in (stage.far, stage.fox):
+            try:
+                await person.watch(room)
+                way = await person.sees_and_hears()
+                assert (way.local["type"], way.local["relay"]) == ("relay", "tcp")
+            finally:
+                await person.leave()
 
 
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
@@ -231,24 +232,12 @@ async def test_a_new_address_costs_a_restart_and_no_handshake(stage: Stage) -> N
     await stage.closed("ip6", "tcp")
     async with stage.call(stage.fox):
         await settle(stage, stage.fox)
+        before = await ufrags(stage.fox)
         address = stage.net.renumber(77)
         await asyncio.sleep(0.3)
         await goes_on(stage, stage.fox, "address changed, Firefox", 1.0)
         assert {way.local["ip"] for way in await stage.fox.ways()} == {address}
-
-
-async def test_when_another_network_comes_up_ice_restarts_at_once(stage: Stage) -> None:
-    await stage.closed("ip6", "tcp")
-    async with stage.call(stage.far):
-        await settle(stage, stage.far)
-        before = await ufrags(stage.far)
-        stage.net.plug(is_in=False)
-        await asyncio.sleep(1.0)
-        stage.net.plug(is_in=True)
-        address = stage.net.renumber(78)
-        await goes_on(stage, stage.far, "1 s without a network, then another, Chromium", 3.0)
-        assert all(one != other for one, other in zip(before, await ufrags(stage.far), strict=True))
-        assert {way.local["ip"] for way in await stage.far.ways()} == {address}
+        assert all(one != other for one, other in zip(before, await ufrags(stage.fox), strict=True))
 
 
 async def test_signalling_and_media_lost_together_come_back_together(stage: Stage) -> None:
@@ -259,6 +248,7 @@ async def test_signalling_and_media_lost_together_come_back_together(stage: Stag
         stage.net.plug(is_in=False)
         await asyncio.sleep(1.0)
         stage.net.plug(is_in=True)
-        stage.net.renumber(79)
+        address = stage.net.renumber(78)
         await stage.open_entrance()
-        await goes_on(stage, stage.far, "1 s without network and signalling, Chromium", 4.0)
+        await goes_on(stage, stage.far, "1 s without network and signalling, then another, Chromium", 4.0)
+        assert {way.local["ip"] for way in await stage.far.ways()} == {address}
