@@ -2,6 +2,8 @@ import { Emitter } from "./emitter.js";
 import { OwnMedia } from "./own_media.js";
 import { Subscriber } from "./subscriber.js";
 
+const SILENCE_MS = 500;
+
 /**
  * Both peer connections of a participant: the one that sends (`own`) and the one that receives.
  *
@@ -58,10 +60,22 @@ export class Connections extends Emitter {
     this.own.rebuild();
   }
 
-  /** The network changed, or nothing could be negotiated for a while: find other paths by an ICE restart of both, or of those that are not connected. */
-  restart({ only_broken = false } = {}) {
-    if (!only_broken || this.own.is_broken()) this.own.restart();
-    if (!only_broken || this.#subscriber.is_broken()) this.#restart_subscriber();
+  /** The network changed: find other paths by an ICE restart of both. */
+  restart() {
+    this.own.restart();
+    this.#restart_subscriber();
+  }
+
+  /** Nothing could be negotiated for a while: restart ICE of those that hear nothing of the server. Browsers notice that only after seconds. */
+  async restart_silent() {
+    const both = [[this.own, () => this.own.restart()], [this.#subscriber, () => this.#restart_subscriber()]];
+    await Promise.all(both.map(async ([connection, restart]) => {
+      const before = received_bytes(await connection.stats());
+      if (before === null) return;
+      await new Promise((resolve) => setTimeout(resolve, SILENCE_MS));
+      const after = received_bytes(await connection.stats());
+      if (after !== null && after <= before) restart();
+    }));
   }
 
   /** The server's side of one ended: `publish` or `subscribe`. */
@@ -79,4 +93,10 @@ export class Connections extends Emitter {
   #restart_subscriber() {
     this.#call("subscribe_restart").catch((error) => this.emit("error", error));
   }
+}
+
+/** What a connection has received on all its paths, feedback and connectivity checks included; null while it has none. */
+function received_bytes(rows) {
+  const pairs = rows.filter(({ type }) => type === "candidate-pair");
+  return pairs.length ? pairs.reduce((sum, { bytesReceived = 0 }) => sum + bytesReceived, 0) : null;
 }

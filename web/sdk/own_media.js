@@ -36,11 +36,6 @@ export class OwnMedia extends Emitter {
     return this.#publisher.is_alive();
   }
 
-  /** Whether there is a connection and nothing flows on it. */
-  is_broken() {
-    return this.#publisher.is_broken();
-  }
-
   /** Find another path by an ICE restart. */
   restart() {
     this.#publisher.restart();

@@ -68,11 +68,6 @@ export class Publisher extends Emitter {
     return !["failed", "closed"].includes(this.#connection?.connectionState);
   }
 
-  /** Whether there is a connection whose path is lost. */
-  is_broken() {
-    return ["disconnected", "failed"].includes(this.#connection?.connectionState);
-  }
-
   /** Restart ICE, and rebuild when that does not help. */
   restart() {
     if (this.#connection) this.#mend(this.#connection);

@@ -288,7 +288,7 @@ export class Room extends Emitter {
   #connect_media({ ice_servers, resumed, media }) {
     if (!this.#connections) this.#connections = this.#make_connections(ice_servers);
     else if (!resumed || media !== "kept") this.#connections.renew();
-    else this.#connections.restart({ only_broken: true });
+    else this.#connections.restart_silent();
   }
 
   #make_connections(ice_servers) {

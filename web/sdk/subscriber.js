@@ -34,11 +34,6 @@ export class Subscriber extends Emitter {
     return !["failed", "closed"].includes(this.#connection?.connectionState);
   }
 
-  /** Whether there is a connection whose path is lost. */
-  is_broken() {
-    return ["disconnected", "failed"].includes(this.#connection?.connectionState);
-  }
-
   /** getStats of the peer connection, empty before it exists. */
   async stats() {
     return this.#connection ? [...(await this.#connection.getStats()).values()] : [];
