@@ -67,6 +67,29 @@ async def test_chromium_and_firefox_see_and_hear_each_other(router: Router) -> N
         await hears(two, "audio", 500)
 
 
+async def test_red_reaches_chromium_as_it_came_and_firefox_as_opus(router: Router) -> None:
+    async with serve(router) as url, chromium.launch() as browser, firefox.launch(tone_hz=700) as other:
+        one, two = await browser.page(Capture(RED, 500)), await browser.page(Capture(BLUE, 900))
+        three = await other.page(Capture(GREEN, 700))
+        tracks = await meets(one, url, "p_one")
+        for page, owner in ((two, "p_two"), (three, "p_three")):
+            await page.goto(url)
+            await page.evaluate("([owner, track]) => subscribe(owner, [track])", [owner, tracks["audio"]])
+            await hears(page, "audio", 500)
+        with_red, without = sorted((await router.stats()).forwards, key=lambda forward: forward.peer)
+        sizes = [row.counters["bytes"] / row.counters["packets"] for row in (with_red, without)]
+        assert sizes[0] > 1.6 * sizes[1], "every frame comes twice, or once"
+        # In-band FEC is agreed on as well, both ways.
+        for page, connection in ((one, "up"), (two, "down"), (three, "down")):
+            assert "useinbandfec=1" in await page.evaluate(f"() => {connection}.localDescription.sdp")
+            assert "useinbandfec=1" in await page.evaluate(f"() => {connection}.remoteDescription.sdp")
+        # A publisher echoes our reference times: the way there and back is known.
+        deadline = asyncio.get_running_loop().time() + 4 * 2
+        while not any(0 < peer.counters["rtt_us"] < 500_000 for peer in (await router.stats()).peers[:1]):
+            assert asyncio.get_running_loop().time() < deadline, await router.stats()
+            await asyncio.sleep(0.1)
+
+
 async def test_a_subscriber_of_a_simulcast_track_gets_the_layer_that_it_asks_for(router: Router) -> None:
     async with serve(router) as url, chromium.launch() as browser:
         # The browser's own fake camera: simulcast needs a larger picture than the capture hook's.
