@@ -24,6 +24,8 @@ from sfu.transport import DtlsIdentity
 
 _STARTS_WITHIN_S: Final = 20.0
 _ANSWERS_WITHIN_S: Final = 20.0
+_HELLO_AFTER_S: Final = 0.05
+"""Janus has no ear for DTLS in the first moments after the check that it answers."""
 _PLUGIN: Final = "janus.plugin.videoroom"
 _PLUGINS_FOLDER: Final = Path("/usr/lib")
 _GENERAL: Final = """
@@ -41,7 +43,6 @@ general: {{
 nat: {{
     ice_lite = true
     ice_enforce_list = "{ip}"
-    ice_ignore_list = "none"
 }}
 media: {{
     dtls_mtu = 1200
@@ -84,7 +85,9 @@ class Janus:
         http: aiohttp.ClientSession,
         identity: DtlsIdentity,
         folder: "tempfile.TemporaryDirectory[str]",
+        ip: str,
     ) -> None:
+        self.peers_ip = ip
         self._process = process
         self._http = http
         self._identity = identity
@@ -95,20 +98,23 @@ class Janus:
         self._answers: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, *, profile: str = "", ip: str = "127.0.0.1") -> Self:
-        """Start it with two event loops, on loopback, and wait until it takes sessions.
+    async def start(cls, *, profile: str = "") -> Self:
+        """Start it with two event loops and wait until it takes sessions.
+
+        Its ICE library passes loopback over, so that media goes to the machine's own address; the kernel
+        takes that over loopback all the same.
 
         Raises:
             TargetFailed: Janus is not installed, or does not come up; the text says what to do.
         """
         folder = tempfile.TemporaryDirectory(prefix="janus-bench-", ignore_cleanup_errors=True)
-        port = target.free_port()
+        port, ip = target.free_port(), _own_ip()
         _configure(Path(folder.name), port, ip)
         log = Path(folder.name) / "janus.log"
         process = await target.spawn([_command(), "-F", folder.name], log, {})
         http = aiohttp.ClientSession()
         identity = DtlsIdentity.generate([profile] if profile in plan.PROFILES else None)
-        made = cls(process, http, identity, folder)
+        made = cls(process, http, identity, folder, ip)
         try:
             await made._come_up(port, log)
         except BaseException:
@@ -215,7 +221,7 @@ class JanusSeat:
 
     async def publish(self) -> None:
         """Join as a publisher and send."""
-        line = self.publishing = Line(self._node, self._identity)
+        line = self.publishing = Line(self._node, self._identity, hello_after_s=_HELLO_AFTER_S)
         handle = await self._attach()
         self.joined_ns = time.monotonic_ns()
         joined = await self._api.event(handle, {"request": "join", "ptype": "publisher", "room": self._room})
@@ -233,7 +239,7 @@ class JanusSeat:
         Raises:
             JanusRefused, LineLost: with the reason.
         """
-        line = self.watching = Line(self._node, self._identity)
+        line = self.watching = Line(self._node, self._identity, hello_after_s=_HELLO_AFTER_S)
         handle = await self._attach()
         self.joined_ns = time.monotonic_ns()
         streams = [{"feed": feed} for feed in self._feeds if feed != self._own][:count]
@@ -329,6 +335,17 @@ def _command() -> str:
             "janus is not installed: run tools/system-packages bench, or apt-get install janus"
         )
     return found
+
+
+def _own_ip() -> str:
+    """The address that this machine has towards others."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent: the kernel only chooses the way
+        except OSError as error:
+            raise target.TargetFailed("janus needs a network interface besides loopback") from error
+        ip: str = probe.getsockname()[0]
+        return ip
 
 
 def _configure(folder: Path, port: int, ip: str) -> None:

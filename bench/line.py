@@ -35,9 +35,14 @@ class LineLost(Exception):
 
 
 class Line:
-    """Made with a socket of its own; `connect` to what the server described, `close` in the end."""
+    """Made with a socket of its own; `connect` to what the server described, `close` in the end.
 
-    def __init__(self, node: Node, identity: DtlsIdentity) -> None:
+    `hello_after_s`: how long after the first answered check the DTLS hello leaves, for servers that lose one
+    that comes at once (a browser repeats it after 50 ms, OpenSSL only after a second).
+    """
+
+    def __init__(self, node: Node, identity: DtlsIdentity, *, hello_after_s: float = 0.0) -> None:
+        self._hello_after_s = hello_after_s
         self._node = node
         self._identity = identity
         self._engine = node.engine
@@ -167,7 +172,10 @@ class Line:
                 case SendStun():
                     self._engine.send(0, effect.socket, effect.ip, effect.port, effect.data)
                 case IceConnected():
-                    dtls.start(now)
+                    if self._hello_after_s == 0:
+                        dtls.start(now)
+                    else:
+                        self._node.tasks.start(self._say_hello(dtls), f"hello {self.transport}")
                 case IceFailed():
                     self._lose(effect.reason)
                 case ConsentLost():
@@ -197,6 +205,11 @@ class Line:
     def _send(self, data: bytes) -> None:
         if self._ice is not None:
             self._engine.send(0, *self._ice.address, data)
+
+    async def _say_hello(self, dtls: Dtls) -> None:
+        await asyncio.sleep(self._hello_after_s)
+        dtls.start(_now())
+        self._step()
 
     async def _secure(self, sessions: SrtpSessions) -> None:
         try:

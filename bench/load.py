@@ -51,7 +51,7 @@ async def running(server: ServerName, wanted: Wanted) -> AsyncIterator[tuple[Tar
     else:
         target = await Janus.start(profile=wanted.profile)
     try:
-        node = await Node.open(wanted.sockets, gro=wanted.gro)
+        node = await Node.open(wanted.sockets, ip=target.peers_ip, gro=wanted.gro)
         try:
             yield target, node
         finally:

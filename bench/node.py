@@ -44,13 +44,13 @@ class Node:
         engine.listen(self._receive)
 
     @classmethod
-    async def open(cls, sockets: int, *, gro: bool = True) -> Self:
-        """Bind so many sockets, each on a loopback address of its own as far as they go.
+    async def open(cls, sockets: int, *, ip: str = "", gro: bool = True) -> Self:
+        """Bind so many sockets: on `ip`, or each on a loopback address of its own as far as they go.
 
         Raises:
             EngineError: an address cannot be bound.
         """
-        ips = tuple(f"127.1.{index // 250 % 250}.{index % 250 + 1}" for index in range(sockets))
+        ips = tuple(ip or f"127.1.{index // 250 % 250}.{index % 250 + 1}" for index in range(sockets))
         config = MediaConfig(addresses=ips, port=0, workers=1, gate_slots=64)
         gates = GatePage.create(config.gate_slots)
         tasks = TaskScope("load")

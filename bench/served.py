@@ -41,6 +41,7 @@ class Served:
     """A `Target`. Made by `start`."""
 
     name = "parley"
+    peers_ip = ""
     worker_thread = "sfu-worker"
 
     def __init__(

@@ -46,6 +46,8 @@ class Target(Protocol):
     """A server under load."""
 
     name: str
+    peers_ip: str
+    """Where peers must come from to be heard; empty: any address of this machine."""
     worker_thread: str
     """How the names of the threads that carry media begin, for pinning."""
 
