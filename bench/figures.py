@@ -69,7 +69,8 @@ def line(name: str, run: Figures) -> str:
     parts = [
         f"{name}: {run.cost_us:.2f} us a packet",
         f"{run.ratio:.2f} of a bare datagram ({run.calibration_us:.2f} us)",
-        f"{run.packets_per_s:.0f} packets/s on {run.server_core:.3f} of a core",
+        f"{run.packets_per_s:.0f} packets/s on {run.server_core:.3f} of a core"
+        + ("" if run.worker_core is None else f" (media threads {run.worker_core:.3f})"),
         f"{run.packets_per_core_s:.0f} packets/s and {run.streams_per_core:.0f} streams a core",
         f"latency p50 {run.latency_p50_ms:.2f} p99 {run.latency_p99_ms:.2f} ms",
         f"{run.lost} lost",

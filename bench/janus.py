@@ -11,7 +11,6 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -20,6 +19,7 @@ import aiohttp
 from bench import descriptions, plan, target
 from bench.line import Line
 from bench.node import Node
+from bench.quantiles import Histogram
 from sfu.transport import DtlsIdentity
 
 _STARTS_WITHIN_S: Final = 20.0
@@ -144,9 +144,9 @@ class Janus:
                 raise
         return seat
 
-    async def figures(self) -> Mapping[str, float]:
-        """Janus keeps none that we read."""
-        return {}
+    async def account(self) -> target.Account:
+        """Nothing: what Janus counts is not read."""
+        return target.Account({}, Histogram({}))
 
     async def stop(self) -> None:
         """End Janus and remove its folder."""
@@ -230,6 +230,7 @@ class JanusSeat:
         told = await self._api.event(handle, {"request": "publish"}, jsep=offer)
         await line.connect(descriptions.far(told["jsep"]["sdp"]))
         await line.publish(ssrcs)
+        await self._api.is_up(handle)
         self._own = int(joined["plugindata"]["data"]["id"])
         self._feeds.append(self._own)
 
@@ -275,15 +276,24 @@ class _Api:
         self._session = 0
         self._numbers = itertools.count(1)
         self._waiting: dict[str, tuple[bool, asyncio.Future[dict[str, Any]]]] = {}
+        self._up: dict[int, asyncio.Event] = {}
 
     async def open(self) -> None:
         self._session = int((await self._ask("create", waits_for_event=False))["data"]["id"])
 
     async def attach(self) -> int:
         answer = await self._ask("attach", waits_for_event=False, plugin=_PLUGIN)
-        return int(answer["data"]["id"])
+        handle = int(answer["data"]["id"])
+        self._up[handle] = asyncio.Event()
+        return handle
+
+    async def is_up(self, handle: int) -> None:
+        """Wait until Janus says that the handle's peer connection stands: only then is it a feed."""
+        async with asyncio.timeout(_ANSWERS_WITHIN_S):
+            await self._up[handle].wait()
 
     async def detach(self, handle: int) -> None:
+        del self._up[handle]
         await self._ask("detach", waits_for_event=False, handle_id=handle)
 
     async def request(self, handle: int, body: dict[str, Any]) -> dict[str, Any]:
@@ -306,6 +316,8 @@ class _Api:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 continue
             said = json.loads(message.data)
+            if said["janus"] == "webrtcup" and said["sender"] in self._up:
+                self._up[said["sender"]].set()
             waits_for_event, answer = self._waiting.get(said.get("transaction", ""), (False, None))
             if answer is None or answer.done() or (said["janus"] == "ack" and waits_for_event):
                 continue

@@ -9,7 +9,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from bench import calibration, plan, process
@@ -17,9 +17,9 @@ from bench.crowd import Crowd, Received
 from bench.figures import Figures
 from bench.janus import Janus
 from bench.node import Node
-from bench.quantiles import Histogram, quantile
+from bench.quantiles import quantile
 from bench.served import Served
-from bench.target import Target
+from bench.target import Account, Target
 from bench.wanted import Wanted
 
 _LEAST_LOAD: Final = 0.97
@@ -34,8 +34,7 @@ class _Moment:
     received: Received
     cpu_ns: int
     worker_ns: int
-    counters: dict[str, float]
-    lag: Histogram
+    account: Account
 
 
 @contextlib.asynccontextmanager
@@ -100,13 +99,16 @@ async def _fill(crowd: Crowd, target: Target, wanted: Wanted) -> int:
 
 async def _watch(crowd: Crowd, target: Target, wanted: Wanted) -> tuple[_Moment, _Moment]:
     await asyncio.sleep(wanted.warm_up)
+    # The server tells its account outside the measured time: the telling is work of its own.
+    account = await target.account()
     await crowd.read()  # the latency starts anew
-    first = await _moment(crowd, target)
+    first = await _moment(crowd, target, account)
     until = time.monotonic() + wanted.seconds
     if wanted.churn > 0:
         await _churn(crowd, wanted, until)
     await asyncio.sleep(max(until - time.monotonic(), 0))
-    return first, await _moment(crowd, target)
+    last = await _moment(crowd, target, account)
+    return first, replace(last, account=await target.account())
 
 
 async def _churn(crowd: Crowd, wanted: Wanted, until: float) -> None:
@@ -120,20 +122,17 @@ async def _churn(crowd: Crowd, wanted: Wanted, until: float) -> None:
         await crowd.watch(others=wanted.publishers)
 
 
-async def _moment(crowd: Crowd, target: Target) -> _Moment:
+async def _moment(crowd: Crowd, target: Target, account: Account) -> _Moment:
     workers = {
         thread
         for thread, name in process.threads(target.pid).items()
         if name.startswith(target.worker_thread)
     }
-    lag = await target.lag() if isinstance(target, Served) else Histogram({})
-    counters = dict(await target.figures())
     return _Moment(
         await crowd.read(),
         process.cpu_ns(target.pid),
         sum(process.thread_cpu_ns(thread) for thread in workers),
-        counters,
-        lag,
+        account,
     )
 
 
@@ -149,7 +148,8 @@ def _figures(
     packets = last.received.packets - first.received.packets
     lost = last.received.lost - first.received.lost
     cost_us = (last.cpu_ns - first.cpu_ns) / 1000 / max(packets, 1)
-    counters = {name: value - first.counters.get(name, 0.0) for name, value in last.counters.items()}
+    before, after = first.account.counters, last.account.counters
+    counters = {name: value - before.get(name, 0.0) for name, value in after.items()}
     expected = wanted.packets_per_s * seconds
     measured: dict[str, Any] = {}
     if counters:
@@ -158,7 +158,7 @@ def _figures(
         measured["segments_per_message"] = round(
             counters["datagrams_sent"] / max(counters["messages_sent"], 1), 2
         )
-        measured["lag_p99_ms"] = round(last.lag.since(first.lag).quantile(0.99) * 1000, 2)
+        measured["lag_p99_ms"] = round(last.account.lag.since(first.account.lag).quantile(0.99) * 1000, 2)
     if wanted.watchers >= _WORTH_DIVIDING and not wanted.mesh:
         measured["kib_per_transport"] = round(grown_bytes / 1024 / wanted.watchers, 1)
     if crowd.join_ms and not wanted.mesh:

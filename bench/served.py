@@ -41,7 +41,7 @@ class Served:
     """A `Target`. Made by `start`."""
 
     name = "parley"
-    peers_ip = ""
+    peers_ip = "127.0.0.1"
     worker_thread = "sfu-worker"
 
     def __init__(
@@ -128,9 +128,10 @@ class Served:
         )
         return await Caller.enter(node, self._identity, self._http, self.url, token, publishes=publishes)
 
-    async def figures(self) -> Mapping[str, float]:
-        """Sums of the workers' counters, and each worker's as `worker0.name`."""
-        return media_counters(await self.metrics())
+    async def account(self) -> target.Account:
+        """See `Target`."""
+        text = await self.metrics()
+        return target.Account(media_counters(text), Histogram.parse(text, _LAG))
 
     async def metrics(self) -> str:
         """What `/metrics` says now."""
@@ -150,10 +151,6 @@ class Served:
             if response.status >= 400:
                 raise RuntimeError(f"{method} {path}: {response.status} {text}")
             return json.loads(text) if text else None
-
-    async def lag(self) -> Histogram:
-        """How late the event loop came to what was due, in seconds, since the start."""
-        return Histogram.parse(await self.metrics(), _LAG)
 
     async def stop(self) -> None:
         """End the server and remove its folder."""

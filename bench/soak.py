@@ -152,7 +152,7 @@ async def _soak(
     finally:
         await crowd.leave()
     found.after = await _emptied(served, began)
-    counters = await served.figures()
+    counters = (await served.account()).counters
     names = ("peers", "tracks", "forwards", "sinks")
     found.left_behind = {name: counters[f"plane.{name}"] for name in names if counters[f"plane.{name}"]}
 
@@ -198,7 +198,7 @@ async def _emptied(served: Served, began: float) -> Sample:
         await asyncio.sleep(1.0)
         before, sample = sample, await _sample(served, began)
         is_quiet = (before.tasks, before.sockets) == (sample.tasks, sample.sockets)
-        if is_quiet and (await served.figures())["plane.routers"] == 0:
+        if is_quiet and (await served.account()).counters["plane.routers"] == 0:
             break
     return sample
 

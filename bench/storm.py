@@ -84,7 +84,7 @@ async def _storm(
             await crowd.publish()
         await asyncio.sleep(1.0)
         before = await crowd.read()
-        lag, began = await served.lag(), time.monotonic()
+        lag, began = (await served.account()).lag, time.monotonic()
         cpu_ns, rss = process.cpu_ns(served.pid), process.rss_bytes(served.pid)
         async with asyncio.TaskGroup() as group:
             for number in range(joins):
@@ -92,7 +92,7 @@ async def _storm(
         await crowd.note_joins()
         took = time.monotonic() - began
         after = await crowd.read()
-        lag = (await served.lag()).since(lag)
+        lag = (await served.account()).lag.since(lag)
         used = process.cpu_ns(served.pid) - cpu_ns
         grown = process.rss_bytes(served.pid) - rss
         return StormFigures(

@@ -7,11 +7,13 @@ import os
 import signal
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from bench.line import Line
 from bench.node import Node
+from bench.quantiles import Histogram
 
 _STOPS_WITHIN_S: Final = 15.0
 _PR_SET_PDEATHSIG: Final = 1
@@ -42,6 +44,19 @@ class Seat(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a server says of itself; empty for one that says nothing.
+
+    Attributes:
+        counters: sums of its media threads' counters, and each thread's as `worker0.name`.
+        lag: how late its event loop came to what was due, in seconds, since the start.
+    """
+
+    counters: Mapping[str, float]
+    lag: Histogram
+
+
 class Target(Protocol):
     """A server under load."""
 
@@ -60,8 +75,8 @@ class Target(Protocol):
         """Bring one person in, publishing if they do; what they watch follows with `watch_others`."""
         ...
 
-    async def figures(self) -> Mapping[str, float]:
-        """Counters that the server itself keeps; may be empty."""
+    async def account(self) -> "Account":
+        """What the server itself counts; it costs the server some milliseconds to tell."""
         ...
 
     async def stop(self) -> None:
