@@ -78,6 +78,9 @@ class Member:
     chat_at: float = 0.0
     data: DataAccount | None = None
     """Use of data channels; None before the first message."""
+    stands: tuple[object, ...] = ()
+    """What `standing` was worked out from."""
+    standing: Mapping[Use, ConsentState] = field(default_factory=dict)
     grace: Timer | None = None
     expiry: Timer | None = None
 
@@ -98,9 +101,14 @@ class Member:
 
     def consent(self, room: RoomFacts, now_ms: int) -> Mapping[Use, ConsentState]:
         """How the person stands towards every use of the terms in force."""
-        current = room.terms.current(now_ms)
-        uses = sorted({item.use for item in current.uses} | room.settings.uses) if current else ()
-        return {use: consent_state(self.facts, use, room, now_ms) for use in uses}
+        current, required = room.terms.current(now_ms), room.terms.required(now_ms)
+        basis = (self.facts, room.settings, room.terms, current, required)
+        # Everybody who joins is told how everybody else stands: it is worked out once for each change.
+        if len(self.stands) != len(basis) or any(a is not b for a, b in zip(self.stands, basis, strict=True)):
+            uses = sorted({item.use for item in current.uses} | room.settings.uses) if current else ()
+            self.standing = {use: consent_state(self.facts, use, room, now_ms) for use in uses}
+            self.stands = basis
+        return self.standing
 
     def info(self, room: RoomFacts, now_ms: int) -> ParticipantInfo:
         """The participant as others see them."""

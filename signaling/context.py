@@ -16,6 +16,7 @@ from signaling.config import Services, SignalingConfig
 from signaling.errors import Problem
 from signaling.limits import Limiter, address_key
 from signaling.metrics import Metrics
+from signaling.notify import Wording
 from signaling.tokens import Claims, TokenError
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -31,6 +32,7 @@ class Context:
     services: Services
     config: SignalingConfig
     metrics: Metrics = field(default_factory=Metrics)
+    wording: Wording = field(default_factory=Wording)
     joins: Limiter = field(init=False)
     requests: Limiter = field(init=False)
     failures: Limiter = field(init=False)

@@ -3,7 +3,8 @@
 PURE: no I/O.
 """
 
-from typing import assert_never
+from collections import OrderedDict
+from typing import Final, assert_never
 
 from rooms import (
     ActivitiesChanged,
@@ -30,6 +31,7 @@ from rooms import (
     TrackPublished,
     TrackUnpublished,
 )
+from signaling.messages import Notification
 from signaling.views import (
     activity_view,
     chat_view,
@@ -40,9 +42,48 @@ from signaling.views import (
     terms_view,
     track_view,
 )
+from signaling.wire import Encoding
+
+_REMEMBERED: Final = 64
 
 Handled = SubscribeOfferReady | Removed | RoomClosed | RevocationDone
 """Events that the connection acts on instead of passing on."""
+
+
+class Said:
+    """One notification, encoded once for everybody who is told of it in the same encoding."""
+
+    def __init__(self, method: str, params: object) -> None:
+        self.method = method
+        self.params = params
+        self._encoded: dict[Encoding, bytes] = {}
+
+    def encoded(self, encoding: Encoding) -> bytes:
+        """The message as it goes out."""
+        message = self._encoded.get(encoding)
+        if message is None:
+            message = self._encoded[encoding] = encoding.encode(Notification(self.method, self.params))
+        return message
+
+
+class Wording:
+    """Puts events into words once, however many people are told; remembers the last few."""
+
+    def __init__(self) -> None:
+        self._recent: OrderedDict[int, tuple[RoomEvent, Said | Handled]] = OrderedDict()
+
+    def of(self, event: RoomEvent) -> Said | Handled:
+        """The notification of an event, or the event itself when it is not simply passed on."""
+        # The event is kept with its words: while it is here, no other has its identity.
+        found = self._recent.get(id(event))
+        if found is not None:
+            return found[1]
+        told = notification(event)
+        said = Said(*told) if isinstance(told, tuple) else told
+        self._recent[id(event)] = (event, said)
+        if len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+        return said
 
 
 def notification(event: RoomEvent) -> tuple[str, object] | Handled:  # noqa: C901, PLR0912 - one line each

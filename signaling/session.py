@@ -30,6 +30,7 @@ from signaling.messages import (
     Ping,
     Request,
 )
+from signaling.notify import Said
 from signaling.wire import Encoding, WireError
 
 PARSE_ERROR: Final = -32700
@@ -233,6 +234,11 @@ class Session:
         """Something happened in the room."""
         if self.state is State.JOINED:
             self._send(Notification(method, params))
+
+    def pass_on(self, said: Said) -> None:
+        """Something happened that others are told in the same words."""
+        if self.state is State.JOINED:
+            self._effects.append(Send(said.encoded(self.encoding)))
 
     def left(self, request: Id) -> None:
         """The client's `leave` is done."""

@@ -15,7 +15,7 @@ from signaling.context import Context, client_address, context_of, origin_allowe
 from signaling.errors import Problem
 from signaling.limits import address_key
 from signaling.messages import Join, Lane, Leave, Ping, Renew
-from signaling.notify import notification
+from signaling.notify import Said
 from signaling.outbox import Outbox
 from signaling.session import Call, Close, CloseCode, Send, Session, State, internal
 from signaling.tokens import Claims
@@ -222,9 +222,9 @@ class Connection:
         """Pass room events on until the participant's mailbox ends."""
         async for event in participant.events:
             try:
-                told = notification(event)
-                if isinstance(told, tuple):
-                    self._session.notify(*told)
+                told = self._context.wording.of(event)
+                if isinstance(told, Said):
+                    self._session.pass_on(told)
                 elif isinstance(told, SubscribeOfferReady):
                     await self._offer(participant)
                 elif isinstance(told, RevocationDone):

@@ -1,6 +1,7 @@
 """`parley serve`."""
 
 import asyncio
+import gc
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -70,6 +71,9 @@ async def _serve(config: Config) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ask)
     await server.start()
+    # What is loaded stays: else each full round of the collector goes over it and holds the event loop.
+    gc.collect()
+    gc.freeze()
     try:
         _greet(server, config)
         await stop.wait()

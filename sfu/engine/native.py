@@ -33,6 +33,7 @@ from sfu.engine.types import (
 from sfu.errors import EngineError, QueueFull, TcpPortTaken
 
 _POLL_LIMIT: Final = 1024
+_MOST_UNHEARD: Final = 32
 _STATS_TIMEOUT_S: Final = 5.0
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +56,8 @@ class NativeEngine:
         self._acks: dict[int, Ack] = {}
         self._stats: dict[int, asyncio.Future[events.Stats]] = {}
         self._is_closed = False
+        self._unheard = 0
+        """Commands that wait in queues whose workers have not been woken for them."""
         table = srtp_table.load()
         sockets = [
             [(ip, config.port + worker if config.port else 0) for ip in config.addresses]
@@ -111,6 +114,13 @@ class NativeEngine:
 
     def _drain(self) -> None:
         self._deliver(self._core.poll(_POLL_LIMIT))
+        self._flush()
+
+    def _flush(self) -> None:
+        """Wake the workers for what was queued: once for all commands of a round of the event loop."""
+        if self._unheard and not self._is_closed:
+            self._unheard = 0
+            self._core.flush()
 
     def _deliver(self, raw_events: Sequence[tuple[Any, ...]]) -> None:
         for raw in raw_events:
@@ -140,11 +150,17 @@ class NativeEngine:
         if self._is_closed:
             raise EngineError("closed")
         try:
-            return command(*fields)
+            number = command(*fields)
         except _core.QueueFull as error:
             raise QueueFull(str(error)) from error
         except ValueError as error:
             raise EngineError(str(error)) from error
+        self._unheard += 1
+        if self._unheard == 1:
+            self._loop.call_soon(self._flush)
+        elif self._unheard >= _MOST_UNHEARD:
+            self._flush()
+        return number
 
     def _command(self, command: Callable[..., int], *fields: Any) -> Ack:
         ack = Ack(self._number(command, *fields))
@@ -346,7 +362,9 @@ class NativeEngine:
 
     def fence(self, worker: int) -> Ack:
         """See `Engine`."""
-        return self._command(self._core.fence, worker)
+        ack = self._command(self._core.fence, worker)
+        self._flush()
+        return ack
 
     async def query_stats(self, worker: int) -> events.Stats:
         """See `Engine`.

@@ -245,13 +245,15 @@ class PyEngine {
 
   template <typename Body>
   std::uint64_t command(Body body) {
-    const nb::gil_scoped_release release;
-    const auto ack = engine_->command(std::move(body));
+    const auto ack = engine_->enqueue(std::move(body));  // waits for nobody: the GIL stays
     if (!ack) {
+      engine_->flush();
       throw QueueFullError("the worker's command queue is full, or the engine is closed");
     }
     return *ack;
   }
+
+  void flush() { engine_->flush(); }
 
   std::uint64_t send(std::size_t worker, std::uint32_t socket, const std::string& ip, std::uint16_t port,
                      const nb::bytes& data, const std::string& kind) {
@@ -386,6 +388,7 @@ NB_MODULE(_core, m) {
           nb::arg("transport"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"), nb::arg("kind") = "udp")
       .def("send", &PyEngine::send, nb::arg("worker"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"),
            nb::arg("data"), nb::arg("kind") = "udp")
+      .def("flush", &PyEngine::flush)
       .def("set_srtp", &PyEngine::set_srtp, nb::arg("transport"), nb::arg("rx"), nb::arg("tx"), nb::arg("profile"))
       .def(
           "set_receive_extensions",

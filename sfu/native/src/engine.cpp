@@ -72,6 +72,7 @@ std::unique_ptr<Engine> Engine::start(EngineConfig config, std::string& error) {
   for (const auto& door : engine->neighbours_->doors) {
     doors.push_back(door.get());
   }
+  engine->is_knocking_.resize(engine->workers_.size());
   engine->dispatcher_ = std::make_unique<Dispatcher>(std::move(doors));
   for (std::size_t index = 0; index < engine->workers_.size(); ++index) {
     error = engine->workers_[index]->start(index);
@@ -117,7 +118,22 @@ void Engine::submit(std::uint64_t number, Parts parts) {
     joints_[number] = Joint{.left = parts.size(), .error = {}};
   }
   for (Part& part : parts) {
-    workers_[part.worker]->submit(Command{number, std::move(part.body)});
+    workers_[part.worker]->enqueue(Command{number, std::move(part.body)});
+    is_knocking_[part.worker] = true;
+  }
+}
+
+void Engine::flush() {
+  const std::lock_guard lock(control_);
+  knock();
+}
+
+void Engine::knock() {
+  for (std::size_t worker = 0; worker < is_knocking_.size(); ++worker) {
+    if (is_knocking_[worker] && !closed_) {
+      workers_[worker]->wake();
+    }
+    is_knocking_[worker] = false;
   }
 }
 
@@ -135,6 +151,7 @@ bool Engine::take_answer(std::uint64_t number, std::string& error) {
   }
   if (Parts parts = error.empty() ? dispatcher_->accepted(number) : dispatcher_->refused(number); !closed_) {
     submit(0, std::move(parts));
+    knock();
   }
   return true;
 }

@@ -64,6 +64,15 @@ class Engine {
   // An id that names nothing is answered by an Ack with a reason, like any other refusal.
   template <typename Body>
   std::optional<std::uint64_t> command(Body body) {
+    const auto number = enqueue(std::move(body));
+    flush();
+    return number;
+  }
+
+  // The same, but no worker is woken for it: `flush` must follow. One wake-up, which may cost the caller its core for
+  // a while, then serves many commands.
+  template <typename Body>
+  std::optional<std::uint64_t> enqueue(Body body) {
     const std::lock_guard lock(control_);
     if (!has_room(dispatcher_->bound(body))) {
       return std::nullopt;
@@ -72,6 +81,7 @@ class Engine {
     submit(number, dispatcher_->plan(number, std::move(body)));
     return number;
   }
+  void flush();
 
   // Hands up to `limit` events to `control` and `network` (worker index first); returns how many.
   std::size_t poll(std::size_t limit, const std::function<void(std::size_t, const ControlEvent&)>& control,
@@ -89,6 +99,7 @@ class Engine {
 
   Engine() = default;
 
+  void knock();  // with `control_` held
   [[nodiscard]] bool has_room(std::size_t parts) const;
   void submit(std::uint64_t number, Parts parts);
   // One worker's answer; true when it is the command's, with the first refusal of any worker in `error`.
@@ -106,6 +117,7 @@ class Engine {
   std::mutex control_;
   std::mutex polling_;
   std::uint64_t last_ack_ = 0;
+  std::vector<bool> is_knocking_;  // workers that have commands which they were not told of
   bool closed_ = false;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unordered_map<std::uint64_t, Joint> joints_;

@@ -127,10 +127,10 @@ void Worker::release() {
 }
 
 bool Worker::submit(Command&& command) {
-  if (!commands_.push(std::move(command))) {
+  if (!enqueue(std::move(command))) {
     return false;
   }
-  door_.wake.notify();
+  wake();
   return true;
 }
 

@@ -56,6 +56,9 @@ class Worker : private Registry::Watcher {
 
   // False when the queue is full.
   bool submit(Command&& command);
+  // The same without waking the worker; `wake` follows.
+  bool enqueue(Command&& command) { return commands_.push(std::move(command)); }
+  void wake() { door_.wake.notify(); }
   // Commands that `submit` takes for sure.
   [[nodiscard]] std::size_t room() const { return commands_.room(); }
   [[nodiscard]] EventOutbox& outbox() { return context_.events; }
