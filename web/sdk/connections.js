@@ -66,7 +66,7 @@ export class Connections extends Emitter {
     this.#restart_subscriber();
   }
 
-  /** Nothing could be negotiated for a while: restart ICE of those that hear nothing of the server. Browsers notice that only after seconds. */
+  /** There is reason to doubt the paths: restart ICE of those that hear nothing of the server. Browsers notice that only after seconds. */
   async restart_silent() {
     const both = [[this.own, () => this.own.restart()], [this.#subscriber, () => this.#restart_subscriber()]];
     await Promise.all(both.map(async ([connection, restart]) => {

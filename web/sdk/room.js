@@ -336,7 +336,11 @@ export class Room extends Emitter {
     data_lost: (params) => this.emit("data_lost", params),
     token_expiring: () => this.#renewal.remind(),
     codec_unsupported: (params) => this.emit("codec_unsupported", params),
-    layer: (params) => this.emit("layer", params),
+    layer: (params) => {
+      // Starved to nothing: the path is too narrow, or is no more.
+      if (params.state === "starved") this.#connections.restart_silent();
+      this.emit("layer", params);
+    },
     layers_wanted: ({ track, rids }) => this.#connections.own.want_layers(track, rids).catch((error) => this.emit("error", error)),
     goaway: ({ reason, reconnect_after_s }) => {
       this.#signalling.hold_off(reconnect_after_s ?? 0);
