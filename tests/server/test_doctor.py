@@ -6,11 +6,13 @@ import json
 import resource
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from server.config import Config
@@ -20,8 +22,10 @@ from server.doctor.finding import Check, Patient
 from server.sections import ClusterSection, IceSection, MediaSection, ServerSection
 from sfu.engine import srtp_table
 from sfu.probe import call
+from store import Store, StoreConfig
 from tests.browser.parley import free_port, serve
 from tests.server.command import parley
+from tests.store.test_ledger import entry, tamper
 
 
 def config(data_dir: Path, **sections: dict[str, Any]) -> Config:
@@ -141,6 +145,22 @@ async def test_files_and_services_that_are_named_but_not_there(tmp_path: Path) -
     is_bad(await look(services.certificate, config(tmp_path, server=missing)), "no.pem")
     dead = config(tmp_path, cluster={"redis": f"redis://127.0.0.1:{free_port()}"})
     is_bad(await look(services.redis, dead), "does not answer", "cluster.redis")
+
+
+async def test_a_ledger_that_was_changed_is_bad(tmp_path: Path) -> None:
+    store = await Store.open(StoreConfig(data_dir=tmp_path))
+    await store.ledger.append(entry("u_a"), entry("u_b"))
+    await store.close()
+    assert (await look(services.ledger, config(tmp_path))).found == "2 rows verify"
+    tamper(tmp_path, "UPDATE ledger SET person = 'u_z' WHERE seq = 1")
+    is_bad(await look(services.ledger, config(tmp_path)), "row 1 was changed", "backup")
+
+
+async def test_parts_that_are_not_installed_are_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(av, "codecs_available", {"aac"})
+    is_bad(await look(machine.codecs, config(tmp_path)), "libx264", "PyAV's wheel")
+    monkeypatch.setitem(sys.modules, "sfu.engine._core", None)
+    is_bad(await look(machine.core, config(tmp_path)), "pip install")
 
 
 async def test_wrong_srtp_answers_are_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
