@@ -15,6 +15,7 @@ export class Connections extends Emitter {
 
   #call;
   #subscriber;
+  #is_listening = false;
 
   /** `call(method, params)` calls the server. */
   constructor(call, ice_servers) {
@@ -68,14 +69,18 @@ export class Connections extends Emitter {
 
   /** There is reason to doubt the paths: restart ICE of those that hear nothing of the server. Browsers notice that only after seconds. */
   async restart_silent() {
+    if (this.#is_listening) return;
+    this.#is_listening = true;
     const both = [[this.own, () => this.own.restart()], [this.#subscriber, () => this.#restart_subscriber()]];
-    await Promise.all(both.map(async ([connection, restart]) => {
+    // A connection that is closed meanwhile has no statistics, and needs no help.
+    await Promise.allSettled(both.map(async ([connection, restart]) => {
       const before = received_bytes(await connection.stats());
       if (before === null) return;
       await new Promise((resolve) => setTimeout(resolve, SILENCE_MS));
       const after = received_bytes(await connection.stats());
       if (after !== null && after <= before) restart();
     }));
+    this.#is_listening = false;
   }
 
   /** The server's side of one ended: `publish` or `subscribe`. */
