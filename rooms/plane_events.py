@@ -5,7 +5,6 @@ import structlog
 from policy import Hold
 from rooms.activity_events import Speakers
 from rooms.consent import ConsentService
-from rooms.data import DataRelay
 from rooms.events import CodecUnsupported, LayerChosen, LayersWanted, SpeakersChanged
 from rooms.house import House
 from rooms.leaving import Leaving
@@ -16,7 +15,6 @@ from rooms.subscribing import Subscribing
 from sfu import (
     BEST,
     ActiveSpeaker,
-    DataReceived,
     EventsLost,
     Levels,
     OfferNeeded,
@@ -50,14 +48,12 @@ class PlaneEvents:
         publishing: Publishing,
         subscribing: Subscribing,
         leaving: Leaving,
-        data: DataRelay,
     ) -> None:
         self._house = house
         self._consent = consent
         self._publishing = publishing
         self._subscribing = subscribing
         self._leaving = leaving
-        self._data = data
 
     async def follow(self, room: Room) -> None:
         """Carry out every event of the room's router; one that fails is logged and the next is read."""
@@ -96,15 +92,11 @@ class PlaneEvents:
                 self._unsupported(room, sub, track, codec)
             case PlaneLayerChosen() | PlaneLayersWanted():
                 self._layers(room, event)
-            case DataReceived() | SinkClosed() | EventsLost() | PeerConnected() | TrackAdded():
-                self._other(room, event)
+            case SinkClosed() | EventsLost() | PeerConnected() | TrackAdded():
+                self._rare(room, event)
 
-    def _other(
-        self, room: Room, event: DataReceived | SinkClosed | EventsLost | PeerConnected | TrackAdded
-    ) -> None:
-        if isinstance(event, DataReceived):
-            self._data.receive(room, event)
-        elif isinstance(event, SinkClosed):
+    def _rare(self, room: Room, event: SinkClosed | EventsLost | PeerConnected | TrackAdded) -> None:
+        if isinstance(event, SinkClosed):
             self._consent.gates.desk(room).taps.sink_gone(event.sink)
         elif isinstance(event, EventsLost):
             _log.warning("plane_events_lost", room=room.id, count=event.count)

@@ -7,6 +7,7 @@ import structlog
 from cluster import ClusterError
 from policy import NameRefused, RoomSettings, normalize_room
 from rooms.clock import wait_all
+from rooms.data import DataRelay
 from rooms.errors import Code, Refused
 from rooms.house import House
 from rooms.participant import Desks
@@ -23,11 +24,12 @@ _CLOSE_S = 5.0
 class Register:
     """Opens, keeps and closes the rooms of this node."""
 
-    def __init__(self, house: House, desks: Desks, plane_events: PlaneEvents) -> None:
+    def __init__(self, house: House, desks: Desks, plane_events: PlaneEvents, data: DataRelay) -> None:
         self._house = house
         self._desks = desks
         self._consent = desks.consent
         self._plane_events = plane_events
+        self._data = data
         self._rooms: dict[str, Room] = {}
         self._opening: dict[str, asyncio.Future[None]] = {}
         self._kept: dict[str, RoomRow] = {}
@@ -202,6 +204,7 @@ class Register:
         self._rooms[name] = room
         self._consent.enter(room)
         house.scope.start(self._plane_events.follow(room), f"room {room_id}")
+        house.scope.start(self._data.follow(room), f"data {room_id}")
         self.watch_empty(room)
         _log.info("room_opened", room=room_id)
         return room

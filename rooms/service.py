@@ -65,8 +65,8 @@ class RoomService:
         )
         self.data = DataRelay(house)
         """Data messages between participants."""
-        self._plane_events = PlaneEvents(house, consent, publishing, subscribing, leaving, self.data)
-        self._register = Register(house, self._desks, self._plane_events)
+        self._plane_events = PlaneEvents(house, consent, publishing, subscribing, leaving)
+        self._register = Register(house, self._desks, self._plane_events, self.data)
         self._joining = Joining(house, self._desks, self._register)
 
     @classmethod

@@ -35,11 +35,10 @@ if TYPE_CHECKING:
         probe_targets,
     )
     from sfu.route.answers import PublishAnswer, PublishedTrack, SubscribeOffer, ViewerAnswer
+    from sfu.route.data_queue import DataQueue, DataReceived, DataSent
     from sfu.route.events import (
         ActiveSpeaker,
         CodecUnsupported,
-        DataReceived,
-        DataSent,
         EventQueue,
         EventsLost,
         LayerChosen,
@@ -72,8 +71,9 @@ _HOMES = {
     "ChannelKind": "sfu.transport.dcep",
     "CodecPolicy": "sfu.sdp",
     "CodecUnsupported": "sfu.route.events",
-    "DataReceived": "sfu.route.events",
-    "DataSent": "sfu.route.events",
+    "DataQueue": "sfu.route.data_queue",
+    "DataReceived": "sfu.route.data_queue",
+    "DataSent": "sfu.route.data_queue",
     "EndToEndEncrypted": "sfu.errors",
     "EngineError": "sfu.errors",
     "EventQueue": "sfu.route.events",
@@ -138,6 +138,7 @@ __all__ = [
     "ChannelKind",
     "CodecPolicy",
     "CodecUnsupported",
+    "DataQueue",
     "DataReceived",
     "DataSent",
     "EndToEndEncrypted",

@@ -7,17 +7,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Final, NewType
+from typing import NewType
 
 from sfu.engine.types import Kind, SinkId, TrackId
-from sfu.transport.dcep import ChannelKind
 
 PeerId = NewType("PeerId", int)
 """One peer connection: a publisher, a subscriber or a viewer; unique in the process's life."""
-
-DATA_WAITING: Final = 2_048
-DATA_BYTES: Final = 1 << 20
-"""Data messages of one room that wait for it, and their bytes; one packet more is possible."""
 
 SubscriberId = NewType("SubscriberId", PeerId)
 """A peer that the server offers tracks to."""
@@ -142,23 +137,6 @@ class LayersWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class DataReceived:
-    """A message of a publisher's data channel, as it was sent; what it means is the room's affair."""
-
-    peer: PeerId
-    kind: ChannelKind
-    message: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class DataSent:
-    """What became of a data message: to how many it goes, and whose queues were full."""
-
-    sent: int
-    full: tuple[PeerId, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class SinkClosed:
     """The consumer of a tap socket is gone; the sink and its taps are removed."""
 
@@ -187,7 +165,6 @@ PlaneEvent = (
     | CodecUnsupported
     | LayerChosen
     | LayersWanted
-    | DataReceived
     | SinkClosed
     | EventsLost
 )
@@ -197,17 +174,14 @@ PlaneEvent = (
 class EventQueue:
     """Bounded queue with one consumer, on the event loop's thread.
 
-    Overflow rule: `Levels` and `OfferNeeded` replace their waiting twin, so they never pile up; data messages
-    have a share of their own, and whoever puts them asks `takes_data` before; anything else beyond `limit` is
-    dropped and counted, and the consumer gets one `EventsLost` in its place.
+    Overflow rule: `Levels` and `OfferNeeded` replace their waiting twin, so they never pile up; anything else
+    beyond `limit` is dropped and counted, and the consumer gets one `EventsLost` in its place.
     """
 
     limit: int
     _waiting: deque[PlaneEvent] = field(default_factory=deque)
     _levels: Levels | None = None
     _offers: set[SubscriberId] = field(default_factory=set)
-    _data: int = 0
-    _data_bytes: int = 0
     _lost: int = 0
     _closed: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -220,22 +194,13 @@ class EventQueue:
             self._levels = event
         elif isinstance(event, OfferNeeded) and event.sub in self._offers:
             return
-        elif isinstance(event, DataReceived):
-            self._data += 1
-            self._data_bytes += len(event.message)
-            self._waiting.append(event)
-        elif len(self._waiting) - self._data >= self.limit:
+        elif len(self._waiting) >= self.limit:
             self._lost += 1
         else:
             if isinstance(event, OfferNeeded):
                 self._offers.add(event.sub)
             self._waiting.append(event)
         self._wake.set()
-
-    @property
-    def takes_data(self) -> bool:
-        """Whether data messages may come; while not, their packets are left to be sent again."""
-        return self._data < DATA_WAITING and self._data_bytes < DATA_BYTES
 
     def close(self) -> None:
         """End the iteration after what waits."""
@@ -258,9 +223,6 @@ class EventQueue:
             event = self._waiting.popleft()
             if isinstance(event, OfferNeeded):
                 self._offers.discard(event.sub)
-            elif isinstance(event, DataReceived):
-                self._data -= 1
-                self._data_bytes -= len(event.message)
             return event
         if self._lost:
             lost, self._lost = self._lost, 0

@@ -10,10 +10,9 @@ from sfu.engine import events as engine_events
 from sfu.engine.settle import settle
 from sfu.engine.types import Ack, ForwardId, TrackId
 from sfu.errors import EngineError, TooManyPeers, UnknownPeer, UnknownTrack
+from sfu.route.data_queue import DataQueue, DataReceived, DataSent
 from sfu.route.events import (
     CodecUnsupported,
-    DataReceived,
-    DataSent,
     EventQueue,
     OfferNeeded,
     PeerActive,
@@ -52,6 +51,7 @@ class Roster:
         self, room: str, worker: int, host: PeerHost, registry: Registry, events: EventQueue
     ) -> None:
         self.tracks: dict[TrackId, Track] = {}
+        self.data = DataQueue()
         self.taps = Taps(self, host.engine, registry, host.config.command_timeout_s)
         self._home = worker
         self._room = room
@@ -324,12 +324,12 @@ class Roster:
 
     def on_data(self, peer: PeerId, kind: ChannelKind, message: bytes) -> None:
         """See `PeerListener`."""
-        self._events.put(DataReceived(peer, kind, message))
+        self.data.put(DataReceived(peer, kind, message))
 
     @property
     def takes_data(self) -> bool:
         """See `PeerListener`."""
-        return self._events.takes_data
+        return self.data.has_room
 
     # data
 

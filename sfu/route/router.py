@@ -18,8 +18,8 @@ from sfu.errors import (
     TooManyPeers,
 )
 from sfu.route.answers import PublishAnswer, SubscribeOffer, ViewerAnswer
+from sfu.route.data_queue import DataQueue, DataSent
 from sfu.route.events import (
-    DataSent,
     EventQueue,
     PeerId,
     SubscriberId,
@@ -171,6 +171,11 @@ class Router:
         self._check_open()
         self._roster.track(track)
         self._roster.want_keyframe(track)
+
+    @property
+    def data(self) -> DataQueue:
+        """Data messages of publishers, for one consumer: `async for message in router.data`."""
+        return self._roster.data
 
     def send_data(self, peers: Iterable[PeerId], kind: ChannelKind, message: bytes) -> DataSent:
         """Send a message on the data channels of publish connections of this room.
@@ -491,6 +496,7 @@ class Router:
                 self._seat(0)
         closing = self._roster.close()
         self.events.close()
+        self.data.close()
         self._closed(self)
         tasks = [task for task in closing if task is not None]
         if tasks:

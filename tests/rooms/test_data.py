@@ -186,21 +186,44 @@ async def test_messages_beyond_the_rate_are_refused_with_the_time_to_wait(open_h
     await until(lambda: ada.payloads() == [b"mine is full"], "another's message")
 
 
-async def test_bytes_rooms_and_nodes_have_their_own_bounds(open_house: Open) -> None:
-    house = await open_house(replace(LIMITS, data_bytes_burst=10_000, data_room_per_s=3))
-    ada, bob = await house.join("ada"), await house.join("bob")
+async def test_bytes_have_a_bound_of_their_own(open_house: Open) -> None:
+    house = await open_house(replace(LIMITS, data_bytes_burst=10_000))
+    ada = await house.join("ada")
     ada.say(bytes(16_000))
     ada.say(b"x")
     news = await ada.told(DataRefused)
     assert isinstance(news, DataRefused)
-    assert news.code == "rate_limited"
-    for _ in range(10):
-        bob.say(b"x")
+    assert (news.code, news.count) == ("rate_limited", 1)
+
+
+@pytest.mark.parametrize("bound", ["data_room_per_s", "data_node_per_s"])
+async def test_what_a_room_and_a_node_deliver_is_bounded_and_reliable_messages_wait(
+    open_house: Open, bound: str
+) -> None:
+    house = await open_house(replace(LIMITS, **{bound: 40}))
+    ada, bob = await house.join("ada"), await house.join("bob")
+    began = asyncio.get_running_loop().time()
+    for number in range(50):
+        ada.say(b"%d" % number)
+    await until(lambda: len(bob.got) == 50, "all of them", 15)
+    assert bob.payloads() == [b"%d" % number for number in range(50)]
+    assert asyncio.get_running_loop().time() - began > 0.9 * (50 - 8) / 40
+    for _ in range(8):
+        bob.say(b"now", bob.lossy)
     news = await bob.told(DataRefused)
     assert isinstance(news, DataRefused)
     assert news.code == "unavailable"
-    assert len(bob.payloads()) == 1
-    assert len(ada.payloads()) <= 4
+
+
+async def test_a_room_that_closes_ends_what_waits_in_it(open_house: Open) -> None:
+    house = await open_house(replace(LIMITS, data_room_per_s=1))
+    ada, bob = await house.join("ada"), await house.join("bob")
+    for number in range(20):
+        ada.say(b"%d" % number)
+    await until(lambda: bob.got, "the first")
+    await house.service.close_room("demo")
+    await until(lambda: bob.reliable.readyState == "closed", "the end")
+    assert len(bob.got) < 5
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from tests.sfu.aiortc_client import ColourTrack, Peer
 from tests.sfu.page_server import media_address
 from tests.sfu.wires import until
 
+Seen = PlaneEvent | DataReceived
 RELIABLE, LOSSY = ChannelKind.RELIABLE, ChannelKind.LOSSY
 
 
@@ -58,21 +59,26 @@ async def plane() -> AsyncIterator[MediaPlane]:
 
 
 @pytest.fixture
-async def events(plane: MediaPlane) -> AsyncIterator[tuple[Router, list[PlaneEvent]]]:
-    router, seen = plane.router("r", CodecPolicy()), list[PlaneEvent]()
+async def events(plane: MediaPlane) -> AsyncIterator[tuple[Router, list[Seen]]]:
+    router, seen = plane.router("r", CodecPolicy()), list[Seen]()
 
-    async def read() -> None:
+    async def read_events() -> None:
         async for event in router.events:
             seen.append(event)
 
+    async def read_data() -> None:
+        async for message in router.data:
+            seen.append(message)
+
     async with asyncio.TaskGroup() as group:
-        group.create_task(read())
+        group.create_task(read_events())
+        group.create_task(read_data())
         yield router, seen
         await router.close()
 
 
 async def test_messages_come_in_go_out_and_end_with_the_peer(
-    plane: MediaPlane, events: tuple[Router, list[PlaneEvent]]
+    plane: MediaPlane, events: tuple[Router, list[Seen]]
 ) -> None:
     router, seen = events
     async with DataPeer(router) as one, DataPeer(router) as two:
@@ -101,7 +107,7 @@ async def test_messages_come_in_go_out_and_end_with_the_peer(
 
 
 async def test_data_runs_beside_media_and_media_goes_on_when_its_association_ends(
-    events: tuple[Router, list[PlaneEvent]],
+    events: tuple[Router, list[Seen]],
 ) -> None:
     router, seen = events
     async with DataPeer(router) as one, Peer(router) as receiver:
