@@ -26,7 +26,7 @@ from rooms import (
 )
 from sfu import MediaConfig, MediaPlane
 from store import Store, StoreConfig
-from tests.rooms.rig import ACCEPTED, EVERYTHING, HERE, PERSON, RECORD, Consumer, until
+from tests.rooms.rig import ACCEPTED, EVERYTHING, HERE, PERSON, RECORD, Consumer, Rig, until
 from tests.sfu.page_server import media_address
 
 LIMITS = Limits(data_per_s=50, data_burst=60)
@@ -339,3 +339,20 @@ async def test_data_goes_to_no_recording_and_no_viewer_outside(open_house: Open)
     assert ada.participant.room.chat.visible_to(ada.participant.id) == ()
     consumer.task.cancel()
     await asyncio.wait({consumer.task})
+
+
+async def test_whip_carries_no_data(house: Rig) -> None:
+    encoder = await house.join("encoder", transport="whip")
+    published = await encoder.publish(house.offer(capture="chromium-offer-data+audio"))
+    assert "m=audio 9 " in published.sdp
+    assert "m=application 0 " in published.sdp
+    alone = "".join(
+        part
+        for part in re.split(r"(?=m=)", house.offer(capture="chromium-offer-data+audio"))
+        if "m=audio" not in part
+    )
+    with pytest.raises(Refused) as caught:
+        await (await house.join("other", permissions=READER, transport="whip")).publish(
+            alone.replace("BUNDLE 0 1", "BUNDLE 1")
+        )
+    assert caught.value.code is Code.FORBIDDEN
