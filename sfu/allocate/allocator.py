@@ -83,6 +83,7 @@ class Allocator:
     """Choices for one viewer. `receive_*` and `want` take news, `poll` gives what to tell the engine."""
 
     _estimate: float | None = None
+    _voices: int = 0
     _layers: dict[TrackId, tuple[Layer, ...]] = field(default_factory=dict)
     _sounds: dict[TrackId, Wish] = field(default_factory=dict)
     _videos: dict[TrackId, _Video] = field(default_factory=dict)
@@ -98,6 +99,11 @@ class Allocator:
             video = self._videos.setdefault(wish.track, _Video(wish))
             video.wish = wish
             self._renew_ladder(video)
+        self._allocate(now)
+
+    def set_voices(self, count: int, now: float) -> None:
+        """Take how many audio tracks come through at once at most; 0: all."""
+        self._voices = count
         self._allocate(now)
 
     def remove(self, track: TrackId, now: float) -> None:
@@ -175,7 +181,8 @@ class Allocator:
         )
 
     def _sound_bps(self) -> float:
-        return AUDIO_BPS * sum(not wish.is_paused for wish in self._sounds.values())
+        count = sum(not wish.is_paused for wish in self._sounds.values())
+        return AUDIO_BPS * (min(count, self._voices) if self._voices else count)
 
     def _ranked(self) -> list[_Video]:
         active = [video for video in self._videos.values() if video.ladder and not video.wish.is_paused]

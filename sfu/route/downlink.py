@@ -23,7 +23,9 @@ WORTH_TELLING: Final = 0.05
 class Downlink:
     """Follows one receiver's wishes, its path and the tracks' layers, and steers the engine by them."""
 
-    def __init__(self, receiver: Receiver, engine: Engine, on_chosen: Callable[[LayerChosen], None]) -> None:
+    def __init__(
+        self, receiver: Receiver, engine: Engine, on_chosen: Callable[[LayerChosen], None], voices: int
+    ) -> None:
         self._receiver = receiver
         self._engine = engine
         self._on_chosen = on_chosen
@@ -32,6 +34,12 @@ class Downlink:
         self._timer: asyncio.TimerHandle | None = None
         self._told_bps = 0
         self._is_closed = False
+        self._allocator.set_voices(voices, _now())
+
+    def set_voices(self, count: int) -> None:
+        """How many audio tracks come through at once at most; 0: all."""
+        self._allocator.set_voices(count, _now())
+        self._run()
 
     def want(self, feed: Feed, layers: Sequence[Layer]) -> None:
         """The receiver gets a track, or wishes for other layers of it; `layers` are the ones known."""

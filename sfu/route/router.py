@@ -102,6 +102,7 @@ class Router:
         self._check_open()
         if count != self._loudest:
             self._loudest = count
+            self._roster.steering.set_voices(count)
             await self._roster.settle(None, self._seat(count))
 
     def _seat(self, places: int) -> list[Ack]:

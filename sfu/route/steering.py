@@ -64,14 +64,23 @@ class Steering:
         self._tracks: dict[TrackId, Track] = {}
         self._layers: dict[TrackId, tuple[Layer, ...]] = {}
         self._demand = LayerDemand()
+        self._voices = 0
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
+
+    def set_voices(self, count: int) -> None:
+        """How many audio tracks come through at once at most, the loudest; 0: all."""
+        self._voices = count
+        for downlink in self._downlinks.values():
+            downlink.set_voices(count)
 
     def want(self, receiver: Receiver, feed: Feed) -> None:
         """A receiver gets a track, or wishes for other layers of it."""
         downlink = self._downlinks.get(receiver.peer.id)
         if downlink is None:
-            downlink = self._downlinks[receiver.peer.id] = Downlink(receiver, self._engine, self._on_event)
+            downlink = self._downlinks[receiver.peer.id] = Downlink(
+                receiver, self._engine, self._on_event, self._voices
+            )
         downlink.want(feed, self._layers.get(feed.track.id, ()))
         self.weigh(feed.track)
 

@@ -15,7 +15,7 @@ from rooms import (
     TrackPublished,
     TrackUnpublished,
 )
-from sfu import PeerActive, PeerFailed, PeerIdle, TrackCodec
+from sfu import PeerActive, PeerFailed, PeerIdle, Router, TrackCodec
 from tests.rooms.rig import PERSON, START_MS, Rig, rig, until
 
 
@@ -248,3 +248,18 @@ async def test_a_track_shown_on_another_source_is_told(house: Rig) -> None:
     _, camera = await house.publish(ada)
     await ada.set_source(camera, Source.SCREEN)
     assert [track.source for track in ada.info().tracks] == [Source.MIC, Source.SCREEN]
+
+
+async def test_the_rooms_number_of_voices_reaches_its_media(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    set_loudest = Router.set_loudest
+
+    async def listen(router: Router, count: int) -> None:
+        told.append(count)
+        await set_loudest(router, count)
+
+    monkeypatch.setattr(Router, "set_loudest", listen)
+    async with rig(settings=RoomSettings(loudest=4)) as house:
+        await house.join("ada")
+        await house.service.update_room("demo", RoomSettings(loudest=0))
+    assert told == [4, 0]

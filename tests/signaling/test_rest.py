@@ -99,7 +99,7 @@ SUCCESSES: tuple[tuple[str, str, str, Any], ...] = (
     ("createRoom", "POST", "/rooms", {"name": "hall", "mode": "explicit", "max_participants": 5}),
     ("listRooms", "GET", "/rooms", None),
     ("getRoom", "GET", "/rooms/hall", None),
-    ("changeRoom", "PATCH", "/rooms/hall", {"chat": False, "uses": ["record"]}),
+    ("changeRoom", "PATCH", "/rooms/hall", {"chat": False, "uses": ["record"], "loudest": 3}),
     ("listParticipants", "GET", "/rooms/demo/participants", None),
     ("getParticipant", "GET", "/rooms/demo/participants/ada", None),
     ("getDoor", "GET", "/rooms/demo/door", None),

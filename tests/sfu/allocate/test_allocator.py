@@ -215,3 +215,15 @@ def test_a_layer_that_is_not_there_may_be_of_use(wish: Wish, useful: int | None)
 
 def test_nothing_is_of_use_of_a_track_that_nobody_wants() -> None:
     assert Allocator().useful_spatial(A) is None
+
+
+def test_in_a_large_room_only_the_voices_that_come_through_take_bits() -> None:
+    allocator = allocator_with(video(A), bps=400_000)
+    for number in range(20):
+        allocator.want(Wish(TrackId(100 + number), "audio"), 0.0)
+    assert told(allocator)[A].is_starved
+    allocator.set_voices(3, 1.0)
+    choice = told(allocator)[A]
+    assert not choice.is_paused
+    allocator.set_voices(0, 2.0)
+    assert told(allocator)[A].is_starved

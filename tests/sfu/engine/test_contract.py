@@ -12,7 +12,8 @@ from media.gates import Gate, GatePage
 from media.tap_record import RtpRecord, SrRecord, TapRecord, read_records
 from sfu.config import MediaConfig
 from sfu.engine import events
-from sfu.engine.types import EngineEncoding, ForwardId, SinkId, TapId, TrackId, TransportId
+from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.types import EngineCodec, EngineEncoding, ForwardId, SinkId, TapId, TrackId, TransportId
 from sfu.errors import EngineError
 from tests.sfu.engine.rig import (
     OPEN,
@@ -554,3 +555,28 @@ async def test_a_silent_transport_is_idle_until_it_speaks_again(rig: Rig) -> Non
     assert (await rig.event(events.Idle)).transport == publisher.transport
     await say(publisher, 4)
     assert (await rig.event(events.Active)).transport == publisher.transport
+
+
+async def test_red_goes_on_as_plain_opus_to_whoever_has_none_and_to_taps(
+    rig: Rig, tap_socket: tuple[SinkId, socket.socket]
+) -> None:
+    publisher, viewer = await rig.remote(), await rig.remote()
+    track = TrackId(rig.fresh())
+    codecs = [EngineCodec(63, "red", 48_000), EngineCodec(111, "opus", 48_000)]
+    await rig.engine.add_track(
+        track, publisher.transport, "audio", "a", codecs, [EngineEncoding("", 0x11)], nack=False, twcc=False
+    )
+    await rig.forward(track, viewer)
+    rig.engine.open_gate(1, 1)
+    await rig.tap(track, tap_socket[0], Gate(1, 1))
+    head = bytes([0xEF]) + (960 << 10 | 2).to_bytes(3, "big") + bytes([0x6F])
+    for seq in (1, 2):
+        publisher.send_rtp(FakeRtp(63, seq, 960 * seq, 0x11, head + b"\xfc\x00" + b"\xfc" + bytes([seq])))
+    heard = await viewer.packets()
+    assert [(packet.pt, packet.payload) for packet in heard] == [(100, b"\xfc\x01"), (100, b"\xfc\x02")]
+    assert [event.codec for event in rig.of(events.EncodingSeen)] == ["opus"]
+    record = records(tap_socket[1])[0]
+    assert isinstance(record, RtpRecord)
+    tapped = FakeRtp.parse(record.packet)
+    assert tapped is not None
+    assert (tapped.pt, tapped.payload, record.header.codec_name) == (111, b"\xfc\x01", "opus")

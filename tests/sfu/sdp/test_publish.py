@@ -315,3 +315,11 @@ def test_an_ice_restart_is_answered_with_the_fresh_credentials():
     assert second.ice_restart
     assert second.remote.ufrag == "wxyz"
     assert answer.media[0].ice_ufrag == "freshufrag12"
+
+
+def test_keyframes_are_asked_for_by_fir_where_that_alone_was_agreed_on():
+    offer = capture("chromium-offer-sendonly-av")
+    assert not _answer(offer)[0].tracks[1].fir
+    lines = [line for line in offer.splitlines(keepends=True) if not line.rstrip().endswith("nack pli")]
+    video = _answer("".join(lines))[0].tracks[1]
+    assert (video.fir, video.pli) == (True, True)
