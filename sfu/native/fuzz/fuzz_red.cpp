@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "codec_peek/red.h"
+#include "demux.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size > parley::kMaxPacketSize - parley::kRtpHeaderSize) {
