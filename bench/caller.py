@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import aiohttp
@@ -15,6 +16,8 @@ from sfu.transport import DtlsIdentity
 
 _SUBPROTOCOL: Final = "parley.v1.msgpack"
 _ANSWERS_WITHIN_S: Final = 20.0
+_NOTICE_S: Final = 0.05
+_NOTICE_TRIES: Final = 20
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -26,7 +29,14 @@ class CallRefused(Exception):
 class Caller:
     """A `Seat` in a room of Parley. Made by `enter`."""
 
-    def __init__(self, node: Node, identity: DtlsIdentity, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(
+        self,
+        node: Node,
+        identity: DtlsIdentity,
+        socket: aiohttp.ClientWebSocketResponse,
+        left: Callable[[], None],
+    ) -> None:
+        self._left = left
         self.joined_ns = 0
         self.publishing: Line | None = None
         self.watching: Line | None = None
@@ -54,21 +64,24 @@ class Caller:
         token: str,
         *,
         publishes: bool,
+        left: Callable[[], None] = lambda: None,
     ) -> "Caller":
         """Join, and publish if wanted; what the server offers is accepted and connected meanwhile.
+
+        `left` is called when the person has gone.
 
         Raises:
             CallRefused, LineLost: with the server's reason.
         """
         socket = await http.ws_connect(f"{url}/v1/rtc", protocols=(_SUBPROTOCOL,), max_msg_size=1 << 20)
-        caller = cls(node, identity, socket)
+        caller = cls(node, identity, socket, left)
         caller._reader = node.tasks.start(caller._read(), "caller")
         try:
             caller.joined_ns = time.monotonic_ns()
             client = {"name": "parley-bench", "version": "1"}
             joined = await caller._call("join", {"token": token, "client": client})
             if joined["notice"] is not None:
-                await caller._acknowledge(joined["notice"])
+                await caller._call("acknowledge", {"notice": joined["notice"]["notice"]})
             if publishes:
                 await caller._publish()
         except BaseException:
@@ -110,6 +123,7 @@ class Caller:
             await self._socket.close()
             if self._reader is not None:
                 await asyncio.wait({self._reader})
+            self._left()
 
     async def call(self, method: str, params: dict[str, Any]) -> Any:
         """One request of the protocol, and its result.
@@ -145,9 +159,20 @@ class Caller:
         ssrcs = plan.audio_ssrc(line.transport), plan.video_ssrc(line.transport)
         offer = descriptions.publish_offer(line.near, ssrcs)
         sources = {descriptions.AUDIO_MID: "mic", descriptions.VIDEO_MID: "camera"}
-        result = await self._call("publish", {"sdp": offer, "sources": sources})
+        result = await self._permitted("publish", {"sdp": offer, "sources": sources})
         await line.connect(descriptions.far(result["sdp"]))
         await line.publish(ssrcs)
+
+    async def _permitted(self, method: str, params: dict[str, Any]) -> Any:
+        """A request that has to wait while a notice, which the reader acknowledges, is on its way."""
+        for _ in range(_NOTICE_TRIES):
+            try:
+                return await self._call(method, params)
+            except CallRefused as error:
+                if not str(error).startswith("notice_required"):
+                    raise
+                await asyncio.sleep(_NOTICE_S)
+        return await self._call(method, params)
 
     async def _read(self) -> None:
         try:
@@ -187,7 +212,10 @@ class Caller:
         await self._send(
             next(self._numbers),
             "subscribe_answer",
-            {"version": params["version"], "sdp": descriptions.answer(line.near, params["sdp"])},
+            {
+                "version": params["version"],
+                "sdp": descriptions.answer(line.near, params["sdp"], with_rtx=self._node.loss > 0),
+            },
         )
         self._sections = len(params["tracks"])
         if is_first:

@@ -16,6 +16,8 @@ class Received:
 
     packets: int
     lost: int
+    """That no repair came for either."""
+    repaired: int
     keyframe_requests: int
     """That publishers were asked for."""
     latency_p50_ms: float
@@ -110,6 +112,7 @@ class Crowd:
         return Received(
             packets=self._gone_packets + total(everybody, _watching, "client_received"),
             lost=self._gone_lost + total(everybody, _watching, "client_lost"),
+            repaired=total(everybody, _watching, "client_repaired"),
             keyframe_requests=self._gone_requests + total(everybody, _publishing, "client_asked_keyframes"),
             latency_p50_ms=reading.latency_p50_ms,
             latency_p99_ms=reading.latency_p99_ms,

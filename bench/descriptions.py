@@ -1,7 +1,7 @@
 """The load's side of SDP: what it offers to publish, what it accepts of an offer. PURE.
 
 On the terms of every server that is compared: Opus and VP8, NACK and PLI, REMB, no transport-wide feedback,
-no retransmission format; MID and absolute send time as header extensions.
+no retransmission format (but where loss is to be repaired); MID and absolute send time as header extensions.
 """
 
 from dataclasses import dataclass
@@ -47,6 +47,8 @@ class Far:
     ip: str
     port: int
     extensions: dict[str, int]
+    rtx_pt: int
+    """What repairs of VP8 come as; -1: not at all."""
 
 
 class NoWay(Exception):
@@ -72,13 +74,13 @@ def publish_offer(near: Near, ssrcs: tuple[int, int]) -> str:
     return _text([*_head(f"{AUDIO_MID} {VIDEO_MID}", near), *audio, *video])
 
 
-def answer(near: Near, offer: str) -> str:
-    """Accept what an offer sends of Opus and VP8."""
+def answer(near: Near, offer: str, *, with_rtx: bool = False) -> str:
+    """Accept what an offer sends of Opus and VP8, with the format of its repairs if wanted."""
     sections = parse(offer).media
     bundled = " ".join(media.mid for media in sections if not media.is_stopped)
     lines = _head(bundled, near)
     for media in sections:
-        lines += _answered(near, media)
+        lines += _answered(near, media, with_rtx=with_rtx)
     return _text(lines)
 
 
@@ -88,7 +90,8 @@ def far(description: str) -> Far:
     Raises:
         NoWay: there is no section with an address to go to.
     """
-    for media in parse(description).media:
+    sections = parse(description).media
+    for media in sections:
         found = None if media.is_stopped else _address(media)
         if found is not None:
             return Far(
@@ -98,6 +101,7 @@ def far(description: str) -> Far:
                 "server" if media.setup is Setup.ACTIVE else "client",
                 *found,
                 {URIS[item.uri]: item.id for item in media.extensions if item.uri in URIS},
+                max((_rtx_pt(other) for other in sections), default=-1),
             )
     raise NoWay("no section of the server's description has a UDP candidate on IPv4")
 
@@ -110,19 +114,30 @@ def _address(media: Media) -> tuple[str, int] | None:
     return None
 
 
-def _answered(near: Near, media: Media) -> list[str]:
+def _rtx_pt(media: Media) -> int:
+    """The payload type that repairs the section's VP8; -1: none."""
+    main = next((codec.pt for codec in media.codecs if codec.name == _WANTED["video"]), None)
+    repairs = (codec for codec in media.codecs if codec.name == "rtx" and codec.parameter("apt") == str(main))
+    return next((codec.pt for codec in repairs), -1)
+
+
+def _answered(near: Near, media: Media, *, with_rtx: bool) -> list[str]:
     codec = next((codec for codec in media.codecs if codec.name == _WANTED.get(media.kind)), None)
     if media.is_stopped or codec is None:
         formats = " ".join(media.formats)
         return [f"m={media.kind} 0 UDP/TLS/RTP/SAVPF {formats}", f"a=mid:{media.mid}", "a=inactive"]
     direction = "recvonly" if media.direction.sends else "inactive"
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
+    rtx_pt = _rtx_pt(media) if with_rtx else -1
+    formats = f"{codec.pt}" if rtx_pt < 0 else f"{codec.pt} {rtx_pt}"
+    repairs = [f"a=rtpmap:{rtx_pt} rtx/{codec.clock_hz}", f"a=fmtp:{rtx_pt} apt={codec.pt}"]
     return [
-        f"m={media.kind} 9 UDP/TLS/RTP/SAVPF {codec.pt}",
+        f"m={media.kind} 9 UDP/TLS/RTP/SAVPF {formats}",
         *_transport(near, "active", media.mid, direction, extensions=False),
         *(f"a=extmap:{item.id} {item.uri}" for item in media.extensions if item.uri in URIS),
         f"a=rtpmap:{codec.pt} {codec.name}/{codec.clock_hz}{channels}",
         *(f"a=rtcp-fb:{codec.pt} {word}" for word in codec.feedback if word in _FEEDBACK),
+        *(repairs if rtx_pt >= 0 else []),
     ]
 
 

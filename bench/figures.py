@@ -32,6 +32,8 @@ class Figures:
     lost: int
     latency_p50_ms: float
     latency_p99_ms: float
+    repaired: int | None = None
+    """Packets that came again after they were lost on purpose; `lost` are those that did not."""
     segments_per_message: float | None = None
     kib_per_transport: float | None = None
     """Resident memory that each further subscriber took, Python included."""
@@ -73,7 +75,7 @@ def line(name: str, run: Figures) -> str:
         + ("" if run.worker_core is None else f" (media threads {run.worker_core:.3f})"),
         f"{run.packets_per_core_s:.0f} packets/s and {run.streams_per_core:.0f} streams a core",
         f"latency p50 {run.latency_p50_ms:.2f} p99 {run.latency_p99_ms:.2f} ms",
-        f"{run.lost} lost",
+        f"{run.lost} lost" + ("" if run.repaired is None else f" and {run.repaired} repaired"),
     ]
     if run.join_p50_ms is not None:
         parts.append(

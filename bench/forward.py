@@ -109,7 +109,7 @@ async def measure(
     )
     if wanted.is_pinned:
         os.sched_setaffinity(0, {1})
-    before_us = calibration.datagram_us()
+    before_us = calibration.datagram_us(0.5)
     async with _call(run, wanted, half, coalesce_us) as (server, load, bare_bytes):
         await load.publish()
         await asyncio.sleep(wanted.warm_up)
@@ -117,7 +117,7 @@ async def measure(
         first_server, first, began = await server.ask("measure"), await load.received(), time.monotonic()
         await asyncio.sleep(wanted.seconds)
         last_server, last, ended = await server.ask("measure"), await load.received(), time.monotonic()
-    after_us = calibration.datagram_us()
+    after_us = calibration.datagram_us(0.5)
     return _figures(
         run,
         (first_server, last_server),

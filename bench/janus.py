@@ -247,7 +247,10 @@ class JanusSeat:
         body = {"request": "join", "ptype": "subscriber", "room": self._room, "streams": streams}
         told = await self._api.event(handle, body)
         offer = told["jsep"]["sdp"]
-        answer = {"type": "answer", "sdp": descriptions.answer(line.near, offer)}
+        answer = {
+            "type": "answer",
+            "sdp": descriptions.answer(line.near, offer, with_rtx=self._node.loss > 0),
+        }
         await self._api.event(handle, {"request": "start"}, jsep=answer)
         await line.connect(descriptions.far(offer))
 

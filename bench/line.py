@@ -77,7 +77,15 @@ class Line:
         )
         fingerprints = [Fingerprint(item.algorithm, item.value) for item in far.fingerprints]
         self._dtls = Dtls(self._identity, far.role, fingerprints, now)
-        ack = self._engine.add_client_transport(self.transport, 0, self._socket, far.ip, far.port)
+        ack = self._engine.add_client_transport(
+            self.transport,
+            0,
+            self._socket,
+            far.ip,
+            far.port,
+            loss=self._node.loss,
+            rtx_pt=far.rtx_pt if self._node.loss else -1,
+        )
         self._is_made = True
         self._engine.set_send_extensions(self.transport, far.extensions)
         await ack

@@ -50,7 +50,7 @@ async def running(server: ServerName, wanted: Wanted) -> AsyncIterator[tuple[Tar
     else:
         target = await Janus.start(profile=wanted.profile)
     try:
-        node = await Node.open(wanted.sockets, ip=target.peers_ip, gro=wanted.gro)
+        node = await Node.open(wanted.sockets, ip=target.peers_ip, gro=wanted.gro, loss=wanted.loss)
         try:
             yield target, node
         finally:
@@ -61,7 +61,7 @@ async def running(server: ServerName, wanted: Wanted) -> AsyncIterator[tuple[Tar
 
 async def measure(server: ServerName, wanted: Wanted) -> Figures:
     """Run once: calibrate, fill the rooms, warm up, measure, calibrate again."""
-    before_us = calibration.datagram_us()
+    before_us = calibration.datagram_us(0.5)
     async with running(server, wanted) as (target, node):
         if wanted.is_pinned:
             process.pin(target.pid, worker=0, rest=1, worker_thread=target.worker_thread)
@@ -72,11 +72,11 @@ async def measure(server: ServerName, wanted: Wanted) -> Figures:
             await crowd.note_joins()
             # Memory is read before subscribers stop decrypting: nothing of theirs is gone yet.
             grown = process.rss_bytes(target.pid) - taken
-            await crowd.decrypt_one_in(wanted.check_every)
+            await crowd.decrypt_one_in(1 if wanted.loss else wanted.check_every)
             first, last = await _watch(crowd, target, wanted)
         finally:
             await crowd.leave()
-    after_us = calibration.datagram_us()
+    after_us = calibration.datagram_us(0.5)
     return _figures(wanted, crowd, (first, last), (before_us + after_us) / 2, grown)
 
 
@@ -152,6 +152,8 @@ def _figures(
     counters = {name: value - before.get(name, 0.0) for name, value in after.items()}
     expected = wanted.packets_per_s * seconds
     measured: dict[str, Any] = {}
+    if wanted.loss:
+        measured["repaired"] = last.received.repaired - first.received.repaired
     if counters:
         forwarded = [counters[f"worker{number}.rtp_forwarded"] for number in range(wanted.workers)]
         measured["worker_shares"] = tuple(round(one / max(sum(forwarded), 1), 3) for one in forwarded)
@@ -182,6 +184,6 @@ def _figures(
             for name, value in counters.items()
             if name.startswith("drop_") and value and "." not in name
         },
-        is_void=packets < _LEAST_LOAD * expected or (lost > 0 and wanted.churn == 0),
+        is_void=packets < _LEAST_LOAD * expected or (lost > 0 and not (wanted.churn or wanted.loss)),
         **measured,
     )

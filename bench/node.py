@@ -33,8 +33,12 @@ class Reading:
 class Node:
     """Made by `open`; every method on the event loop's thread."""
 
-    def __init__(self, engine: NativeEngine, gates: GatePage, tasks: TaskScope, sockets: int) -> None:
+    def __init__(
+        self, engine: NativeEngine, gates: GatePage, tasks: TaskScope, sockets: int, loss: float
+    ) -> None:
         self.engine = engine
+        self.loss = loss
+        """Share of the RTP that subscribers lose; they then ask for what is missing."""
         self.tasks = tasks
         self._gates = gates
         self._free = deque(range(sockets))
@@ -44,7 +48,7 @@ class Node:
         engine.listen(self._receive)
 
     @classmethod
-    async def open(cls, sockets: int, *, ip: str = "", gro: bool = True) -> Self:
+    async def open(cls, sockets: int, *, ip: str = "", gro: bool = True, loss: float = 0.0) -> Self:
         """Bind so many sockets: on `ip`, or each on a loopback address of its own as far as they go.
 
         Raises:
@@ -61,7 +65,7 @@ class Node:
             await tasks.close()
             gates.close()
             raise
-        return cls(engine, gates, tasks, sockets)
+        return cls(engine, gates, tasks, sockets, loss)
 
     def take(self, owner: NetworkOwner) -> tuple[TransportId, int, Address]:
         """A transport id, a socket and its address; the socket that was given back longest ago.

@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
@@ -60,6 +61,8 @@ class Served:
         self._identity = identity
         self._folder = folder
         self._people = 0
+        self._away: deque[str] = deque()
+        """People who were here and may come again, the longest gone first."""
         self._terms = ""
 
     @classmethod
@@ -113,20 +116,32 @@ class Served:
         Raises:
             CallRefused, LineLost: with the server's reason.
         """
-        self._people += 1
+        if self._away:
+            identity = self._away.popleft()
+        else:
+            self._people += 1
+            identity = f"person-{self._people}"
         permissions = {Permission.JOIN}
         permissions |= {Permission.PUBLISH} if publishes else set()
         permissions |= {Permission.SUBSCRIBE} if watches else set()
         token = mint(
             self._key,
-            identity=f"person-{self._people}",
+            identity=identity,
             room=room,
             permissions=permissions,
             now=time.time(),
             ttl_s=_TOKEN_S,
             terms=VouchedTerms(self._terms, frozenset({LIVE, RECORD, REPLAY})),
         )
-        return await Caller.enter(node, self._identity, self._http, self.url, token, publishes=publishes)
+        return await Caller.enter(
+            node,
+            self._identity,
+            self._http,
+            self.url,
+            token,
+            publishes=publishes,
+            left=lambda: self._away.append(identity),
+        )
 
     async def account(self) -> target.Account:
         """See `Target`."""
@@ -144,7 +159,7 @@ class Served:
         Raises:
             RuntimeError: the server refused; the text holds its answer.
         """
-        headers = {"Authorization": aiohttp.BasicAuth(self._key.id, self._key.secret).encode()}
+        headers = {"Authorization": aiohttp.encode_basic_auth(self._key.id, self._key.secret)}
         url = f"{self.url}/api/v1{path}"
         async with self._http.request(method, url, json=body, headers=headers) as response:
             text = await response.text()

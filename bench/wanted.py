@@ -16,6 +16,7 @@ class Wanted:
         mesh: people in a room who each publish and see all others; 0: publishers and subscribers apart.
         rooms: so many rooms of that shape.
         churn: subscribers a second that leave and are replaced while it is measured.
+        loss: share of the packets that subscribers lose before they ask for them again; all then decrypt.
         check_every: one subscriber in so many decrypts; the others count.
         is_pinned: the server's media threads on core 0, everything else on core 1.
     """
@@ -29,6 +30,7 @@ class Wanted:
     workers: int = 1
     profile: str = "AEAD_AES_128_GCM"
     churn: float = 0.0
+    loss: float = 0.0
     check_every: int = 20
     gro: bool = True
     is_pinned: bool = False

@@ -48,6 +48,9 @@ def bench_load(
     profile: Profile = _GCM,
     workers: Annotated[int, typer.Option(help="Media threads of the server", min=1, max=64)] = 1,
     churn: Annotated[float, typer.Option(help="Subscribers a second that leave and come", min=0)] = 0.0,
+    loss: Annotated[
+        float, typer.Option(help="Percent of packets that subscribers lose and ask for again", min=0, max=50)
+    ] = 0.0,
     pin: Annotated[bool, typer.Option("--pin", help="Media on core 0, all else on core 1")] = False,
     engine_only: Annotated[
         bool, typer.Option("--engine-only", help="The bare engine: no signalling, no handshakes")
@@ -72,6 +75,7 @@ def bench_load(
                 profile=chosen,
                 workers=workers,
                 churn=churn,
+                loss=loss / 100,
                 is_pinned=pin,
             )
             made = []

@@ -82,7 +82,16 @@ class Engine:
     def close_gate(self, slot: int, version: int) -> None: ...
     def fence(self, worker: int) -> int: ...
     def query_stats(self, worker: int) -> int: ...
-    def add_client_transport(self, transport: int, worker: int, socket: int, ip: str, port: int) -> int: ...
+    def add_client_transport(
+        self,
+        transport: int,
+        worker: int,
+        socket: int,
+        ip: str,
+        port: int,
+        loss: float = 0.0,
+        rtx_pt: int = -1,
+    ) -> int: ...
     def add_generator(
         self,
         track: int,

@@ -256,9 +256,21 @@ class ClientEngine(Engine, Protocol):
     """An engine that can also be the offering side, for load and tests."""
 
     def add_client_transport(
-        self, transport: TransportId, worker: int, socket: int, ip: str, port: int
+        self,
+        transport: TransportId,
+        worker: int,
+        socket: int,
+        ip: str,
+        port: int,
+        *,
+        loss: float = 0.0,
+        rtx_pt: int = -1,
     ) -> Ack:
-        """Make a transport with one fixed path; its STUN and DTLS are delivered as they are."""
+        """Make a transport with one fixed path; its STUN and DTLS are delivered as they are.
+
+        `loss`: share of the RTP that comes which is thrown away, as a bad network would. `rtx_pt`: ask for
+        what is missing, and take repairs of this payload type; -1: never.
+        """
         ...
 
     def add_generator(

@@ -387,10 +387,19 @@ class NativeEngine:
 
     # client mode
     def add_client_transport(
-        self, transport: TransportId, worker: int, socket: int, ip: str, port: int
+        self,
+        transport: TransportId,
+        worker: int,
+        socket: int,
+        ip: str,
+        port: int,
+        *,
+        loss: float = 0.0,
+        rtx_pt: int = -1,
     ) -> Ack:
         """See `ClientEngine`."""
-        return self._command(self._core.add_client_transport, transport, worker, socket, ip, port)
+        command = self._core.add_client_transport
+        return self._command(command, transport, worker, socket, ip, port, loss, rtx_pt)
 
     def add_generator(
         self,

@@ -35,6 +35,8 @@ def test_an_offer_is_accepted_without_retransmission_and_feedback_formats() -> N
     assert video.codecs[0].feedback == ("nack",)
     assert [item.id for item in video.extensions] == [9]
     assert unknown.is_stopped
+    repaired, _ = parse(descriptions.answer(_NEAR, offered, with_rtx=True)).media
+    assert [(codec.pt, codec.name) for codec in repaired.codecs] == [(96, "vp8"), (97, "rtx")]
 
 
 def test_a_description_without_an_address_leads_nowhere() -> None:

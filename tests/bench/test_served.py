@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import load
+from bench import load, plan
 from bench.served import media_counters
 from bench.soak import soak
 from bench.storm import storm
@@ -34,6 +34,14 @@ async def test_a_load_over_the_servers_own_protocol_arrives_whole() -> None:
     assert 0 < figures.cost_us < 1000
     assert figures.worker_shares == (1.0,)
     assert 0 < figures.connect_p50_ms < figures.join_p99_ms < 2000
+
+
+async def test_what_subscribers_lose_is_sent_again() -> None:
+    figures = await load.measure("parley", Wanted(subscribers=3, seconds=2.0, warm_up=0.5, loss=0.05))
+    wanted = 2.0 * 3 * plan.VIDEO_PER_S * 0.05
+    assert figures.repaired > wanted / 2
+    # Sound is not repaired, and what was lost last is still on its way.
+    assert figures.lost < wanted
 
 
 async def test_in_a_mesh_everybody_sees_all_others() -> None:

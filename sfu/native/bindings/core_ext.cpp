@@ -488,10 +488,15 @@ NB_MODULE(_core, m) {
       .def(
           "add_client_transport",
           [](PyEngine& self, std::uint32_t transport, std::size_t worker, std::uint32_t socket, const std::string& ip,
-             std::uint16_t port) {
-            return self.command(AddClientTransport{worker, transport, socket, endpoint_from(ip, port)});
+             std::uint16_t port, double loss, std::int16_t rtx_pt) {
+            if (!(loss >= 0 && loss <= 1)) {
+              throw nb::value_error("loss must be between 0 and 1");
+            }
+            return self.command(AddClientTransport{worker, transport, socket, endpoint_from(ip, port),
+                                                   static_cast<std::uint16_t>(loss * 1000), rtx_pt});
           },
-          nb::arg("transport"), nb::arg("worker"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"))
+          nb::arg("transport"), nb::arg("worker"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"),
+          nb::arg("loss") = 0.0, nb::arg("rtx_pt") = -1)
       .def("add_generator", &PyEngine::add_generator, nb::arg("track"), nb::arg("transport"), nb::arg("ssrc"),
            nb::arg("pt"), nb::arg("clock_hz"), nb::arg("packets_per_s"), nb::arg("burst"), nb::arg("size"),
            nb::arg("mid"), nb::arg("codec"))

@@ -2,6 +2,7 @@
 // Usage: bench_core [rounds]
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -9,11 +10,13 @@
 #include <vector>
 
 #include "codec_peek/codec_peek.h"
+#include "demux.h"
 #include "forward_sequencer.h"
 #include "layer_gate.h"
 #include "munger.h"
 #include "nack_generator.h"
 #include "packet_store.h"
+#include "path_table.h"
 #include "receive_stats.h"
 #include "rtp_write.h"
 #include "twcc_recorder.h"
@@ -128,6 +131,16 @@ Packet keyframe(Packets& packets) {
 
 void bench_receive(std::size_t rounds) {
   Packets packets;
+  measure("classify", rounds, [&](std::size_t i) { keep(classify(packets.data(i))); });
+  PathTable paths(1);
+  std::vector<Endpoint> remotes;
+  std::array<std::byte, 512> owners;  // only their addresses are looked at
+  for (std::uint16_t port = 1; port <= 500; ++port) {
+    remotes.push_back(*Endpoint::parse("192.0.2.1", port));
+    (void)paths.put(0, remotes.back(), static_cast<Transport*>(static_cast<void*>(&owners[port])));
+  }
+  measure("transport of an address, 500", rounds,
+          [&](std::size_t i) { keep(paths.find(0, remotes[i * 7 % remotes.size()])); });
   measure("rtp parse", rounds, [&](std::size_t i) { keep(parse_rtp(packets.data(i))); });
   measure("parse, extensions, peek", rounds, [&](std::size_t i) { keep(packets.packet(i)); });
 
@@ -181,6 +194,10 @@ void bench_send(std::size_t rounds) {
     keep(write_rtp(packet, header, plan, {.ssrc = 1, .seq = static_cast<std::uint16_t>(i), .pt = 96},
                    payload_patch(packet, 1, 2, 3), out));
   });
+  LayerGate gate(true);
+  gate.set_active(1, false);
+  keep(gate.decide(keyframe(packets)));
+  measure("layer_gate", rounds, [&](std::size_t) { keep(gate.decide(packet)); });
   Munger munger(0, 0);
   (void)munger.switch_source(keyframe(packets), std::nullopt, 90'000, 0);
   Packet moving = packets.packet(1);

@@ -73,12 +73,17 @@ ClientReceiver::Source* ClientReceiver::source_of(std::uint32_t ssrc) {
   if (sources_.size() == kMaxSources) {
     return nullptr;
   }
-  sources_.push_back(Source{.ssrc = ssrc, .seqs = {}});
+  sources_.emplace_back();
+  sources_.back().ssrc = ssrc;
   return &sources_.back();
 }
 
 void ClientReceiver::receive_rtp(Transport& transport, MutableBytes datagram, TimeNs now, WorkerContext& context) {
-  ++received_;
+  if (loss_permille_ != 0 && context.random() % 1000 < loss_permille_) {
+    return;
+  }
+  const bool is_repair = rtx_pt_ >= 0 && (datagram[1] & 0x7f) == rtx_pt_;
+  received_ += is_repair ? 0 : 1;
   Bytes packet = datagram;
   if (transport.srtp.can_receive()) {
     std::size_t size = datagram.size();
@@ -93,18 +98,64 @@ void ClientReceiver::receive_rtp(Transport& transport, MutableBytes datagram, Ti
   if (first_packet_ == 0) {
     first_packet_ = now;
   }
+  const auto rtp = parse_rtp(packet);
+  if (is_repair) {
+    if (rtp && transport.srtp.can_receive()) {
+      take_repair(*rtp, now);
+    }
+    return;
+  }
   // The header is in the clear: loss is known without keys.
   if (Source* source = source_of(load_u32(packet, 8))) {
-    source->stats.receive(source->seqs.unwrap(load_u16(packet, 2)), load_u32(packet, 4), packet.size(), false, now);
+    const std::int64_t ext_seq = source->seqs.unwrap(load_u16(packet, 2));
+    source->stats.receive(ext_seq, load_u32(packet, 4), packet.size(), false, now);
+    if (rtx_pt_ >= 0) {
+      source->nack.receive(ext_seq, now);
+    }
   }
   if (!transport.srtp.can_receive()) {
     return;
   }
+  ask_for_missing(transport, now, context);
   ++checked_;
-  const auto rtp = parse_rtp(packet);
   const auto stamp = rtp ? SendStamp::read(rtp->payload()) : std::nullopt;
   if (stamp) {
     latency_.add(now - stamp->sent);
+  }
+}
+
+// Which source a repair belongs to is known by what that source misses (RFC 4588 section 5.3).
+void ClientReceiver::take_repair(const RtpView& rtx, TimeNs now) {
+  if (rtx.payload().size() < 2) {
+    return;  // a probe
+  }
+  const std::uint16_t seq = load_u16(rtx.payload(), 0);
+  for (Source& source : sources_) {
+    const std::int64_t ext_seq = source.seqs.peek(seq);
+    if (ext_seq <= source.seqs.highest() && source.nack.receive(ext_seq, now) == NackOutcome::kRecovered) {
+      source.stats.receive(ext_seq, rtx.timestamp, rtx.packet.size(), true, now);
+      ++repaired_;
+      ++received_;
+      return;
+    }
+  }
+}
+
+void ClientReceiver::ask_for_missing(Transport& transport, TimeNs now, WorkerContext& context) {
+  std::array<std::uint16_t, 64> missing;
+  for (Source& source : sources_) {
+    if (source.nack.deadline() > now) {
+      continue;
+    }
+    const std::size_t count = source.nack.poll(now, transport.rtt, missing);
+    if (count == 0) {
+      continue;
+    }
+    const MutableBytes buffer = context.arena.claim();
+    Writer writer(buffer.first(kMaxRtcpBytes));
+    append_receiver_report(writer, transport.local_ssrc, {});
+    append_nack(writer, transport.local_ssrc, source.ssrc, std::span(missing).first(count));
+    queue_rtcp(context, transport, buffer, writer.size());
   }
 }
 
@@ -150,7 +201,7 @@ std::int64_t ClientReceiver::lost() const {
   for (const Source& source : sources_) {
     lost += source.stats.lost();
   }
-  return lost;
+  return lost - static_cast<std::int64_t>(repaired_);  // the reports of a source leave repairs out
 }
 
 Generator::Generator(const AddGenerator& command, Transport& transport, TimeNs now, std::uint64_t random)

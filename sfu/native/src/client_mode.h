@@ -12,8 +12,10 @@
 #include "bytes.h"
 #include "codec.h"
 #include "commands.h"
+#include "nack_generator.h"
 #include "receive_stats.h"
 #include "registry.h"
+#include "rtp_view.h"
 #include "rtp_write.h"
 #include "seq.h"
 #include "transport.h"
@@ -56,6 +58,8 @@ class ClientReceiver {
  public:
   static constexpr std::size_t kMaxSources = 64;
 
+  ClientReceiver(std::uint16_t loss_permille, std::int16_t rtx_pt) : loss_permille_(loss_permille), rtx_pt_(rtx_pt) {}
+
   void receive_rtp(Transport& transport, MutableBytes datagram, TimeNs now, WorkerContext& context);
   void receive_rtcp(Transport& transport, Bytes compound, TimeNs now);
   // Receiver reports, once a second.
@@ -68,6 +72,7 @@ class ClientReceiver {
   [[nodiscard]] std::uint64_t checked() const { return checked_; }
   [[nodiscard]] std::int64_t lost() const;
   [[nodiscard]] TimeNs first_packet() const { return first_packet_; }
+  [[nodiscard]] std::uint64_t repaired() const { return repaired_; }
   [[nodiscard]] std::uint64_t asked_keyframes() const { return asked_keyframes_; }
   [[nodiscard]] LatencyHistogram& latency() { return latency_; }
 
@@ -76,13 +81,19 @@ class ClientReceiver {
     std::uint32_t ssrc = 0;
     SeqUnwrapper seqs;
     ReceiveStats stats{90'000};
+    NackGenerator nack{};
   };
   Source* source_of(std::uint32_t ssrc);
+  void take_repair(const RtpView& rtx, TimeNs now);
+  void ask_for_missing(Transport& transport, TimeNs now, WorkerContext& context);
 
   std::vector<Source> sources_;
   std::vector<std::uint32_t> keyframe_requests_;
   LatencyHistogram latency_;
+  std::uint16_t loss_permille_;
+  std::int16_t rtx_pt_;
   std::uint64_t received_ = 0;
+  std::uint64_t repaired_ = 0;
   std::uint64_t checked_ = 0;
   std::uint64_t asked_keyframes_ = 0;
   TimeNs first_packet_ = 0;

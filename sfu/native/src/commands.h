@@ -192,6 +192,8 @@ struct AddClientTransport {
   std::uint32_t transport = 0;
   std::uint32_t socket = 0;
   Endpoint remote;
+  std::uint16_t loss_permille = 0;  // of the RTP that comes, thrown away as a bad network would
+  std::int16_t rtx_pt = -1;         // asks for what is missing, when the peer repairs by this type
 };
 struct AddGenerator {
   std::uint32_t track = 0;

@@ -97,7 +97,7 @@ Refusal Registry::add_client_transport(const AddClientTransport& command) {
     return "unknown socket";
   }
   Transport& made = make_transport(command.transport);
-  made.client = std::make_unique<ClientReceiver>();
+  made.client = std::make_unique<ClientReceiver>(command.loss_permille, command.rtx_pt);
   return bind_path(BindPath{command.transport, {.socket = command.socket, .remote = command.remote}, true});
 }
 

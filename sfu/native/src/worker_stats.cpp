@@ -33,6 +33,7 @@ StatsMap transport_stats(const Transport& transport) {
     map.emplace_back("client_checked", whole(transport.client->checked()));
     map.emplace_back("client_lost", transport.client->lost());
     map.emplace_back("client_first_ns", transport.client->first_packet());
+    map.emplace_back("client_repaired", whole(transport.client->repaired()));
     map.emplace_back("client_asked_keyframes", whole(transport.client->asked_keyframes()));
   }
   return map;
