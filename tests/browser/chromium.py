@@ -109,11 +109,13 @@ async def launch(
     colour: Colour | None = None,
     tone_hz: int | None = None,
     everyday: bool = False,
+    any_certificate: bool = False,
     far: Namespace = MACHINE,
 ) -> AsyncIterator[Chromium]:
     """Run Chromium. With `colour` and `tone_hz` its camera and microphone play files written to `tmp_path`.
 
     `far`: the network namespace that it lives in.
+    `any_certificate`: trust whoever a TLS connection leads to, TURN servers too.
     `everyday`: only the fake devices (and root's `--no-sandbox`) tell it from a person's browser.
 
     Raises:
@@ -130,6 +132,8 @@ async def launch(
     ]
     if not everyday:
         flags += ["--autoplay-policy=no-user-gesture-required", "--allow-loopback-in-peer-connection"]
+    if any_certificate:
+        flags.append("--ignore-certificate-errors")
     if colour is not None and tone_hz is not None:
         if tmp_path is None:
             raise ValueError("tmp_path is needed for the camera's and microphone's files")

@@ -99,7 +99,11 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
             "PARLEY_MEDIA_ANNOUNCE": f"{net.near_ip},{net.near_ip6},{_OUTSIDE}",
             "PARLEY_MEDIA_TCP_PORT": str(tcp_port),
             "PARLEY_ICE_URLS": ",".join(
-                f"turn:{turn.ip}:{turn.port}?transport={transport}" for transport in ("udp", "tcp")
+                (
+                    f"turn:{turn.ip}:{turn.port}?transport=udp",
+                    f"turn:{turn.ip}:{turn.port}?transport=tcp",
+                    f"turns:{turn.ip}:{turn.tls_port}?transport=tcp",
+                )
             ),
             "PARLEY_ICE_SECRET": _SECRET,
         }
@@ -108,7 +112,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         )
         entrance = await stack.enter_async_context(contextlib.AsyncExitStack())
         here = await stack.enter_async_context(chromium.launch())
-        there = await stack.enter_async_context(chromium.launch(far=net.far))
+        there = await stack.enter_async_context(chromium.launch(far=net.far, any_certificate=True))
         fox = await stack.enter_async_context(firefox.launch(far=net.far))
         near, far, third = [
             Caller(await browser.page(), parley, identity)
@@ -128,7 +132,7 @@ async def both_ways(person: Caller, near: Caller) -> list[Way]:
 
 
 async def test_behind_blocked_udp_browsers_meet_by_ice_tcp(stage: Stage) -> None:
-    await stage.closed("udp", f"tcp:{stage.turn.port}")
+    await stage.closed("udp", f"tcp:{stage.turn.port}", f"tcp:{stage.turn.tls_port}")
     async with stage.call(stage.far, stage.fox):
         for person in (stage.far, stage.fox):
             for way in await both_ways(person, stage.near):
@@ -144,11 +148,12 @@ async def test_where_udp_passes_ice_tcp_is_not_chosen(stage: Stage) -> None:
                 assert way.local["relay"] is None
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 async def test_where_no_direct_way_is_open_browsers_meet_through_a_relay(
     stage: Stage, transport: str
 ) -> None:
-    await stage.closed(*stage.direct, *(["udp"] if transport == "tcp" else []))
+    also = {"udp": [], "tcp": ["udp"], "tls": ["udp", f"tcp:{stage.turn.port}"]}[transport]
+    await stage.closed(*stage.direct, *also)
     people = (stage.far, stage.fox) if transport == "tcp" else (stage.far,)
     async with stage.call(*people):
         for person in people:
