@@ -103,11 +103,6 @@ class FrameAssembler:
         out.extend(self.tick(arrival_ns))
         return out
 
-    def is_wanted(self, seq: int) -> bool:
-        """Whether this packet is still missing; a redundant copy of one that is not is no duplicate."""
-        position = self._unwrapper.peek(seq)
-        return self._next is not None and position >= self._next and position not in self._packets
-
     def tick(self, now_ns: int) -> list[WholeFrame | Gap]:
         """Give up what has been missing for the wait; call at `deadline_ns`."""
         out: list[WholeFrame | Gap] = []

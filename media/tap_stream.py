@@ -1,6 +1,6 @@
 """One tap's records to frames with their time: what recorder and programs read. PURE.
 
-Puts together assembly, depayloading, redundancy, simulcast choice and the clock. Consent is checked by the
+Puts together assembly, depayloading, simulcast choice and the clock. Consent is checked by the
 caller: records of a closed gate do not come here, and `discard` forgets what is held.
 """
 
@@ -12,8 +12,7 @@ from media import av1, h264, opus, vp8, vp9
 from media.assemble import AssemblerCounters, FrameAssembler, Gap, WholeFrame
 from media.clock_map import SECOND_NS, ParticipantClock, TrackClock
 from media.frame import CodecName, EncodedFrame, PayloadError
-from media.red import parse_red
-from media.rtp import RtpError, RtpPacket, parse_rtp
+from media.rtp import RtpError, parse_rtp
 from media.simulcast import EncodingChoice
 from media.tap_record import LostRecord, RtpRecord, SrRecord, TapRecord
 
@@ -76,7 +75,6 @@ class StreamCounters:
     malformed: int = 0
     unknown_codec: int = 0
     tap_lost: int = 0
-    repaired_by_redundancy: int = 0
     assembler: AssemblerCounters = field(default_factory=AssemblerCounters)
     """Of the encoding that came in last."""
 
@@ -180,8 +178,8 @@ class TapStream:
         except RtpError:
             self.counters.malformed += 1
             return out
-        codec: CodecName | None = "opus" if header.codec_name == "red" else header.codec_name
-        if codec is None or (codec == "opus") != (self._kind == "audio") or index >= ENCODINGS_MAX:
+        codec = header.codec_name
+        if codec not in _FORMATS or (codec == "opus") != (self._kind == "audio") or index >= ENCODINGS_MAX:
             self.counters.unknown_codec += 1
             return out
         clock = self._clock(packet.ssrc)
@@ -192,10 +190,11 @@ class TapStream:
                 return out
             self._needs_keyframe |= self._choice.wants_keyframe(arrival_ns)
         encoding = self._encoding(index, packet.ssrc, codec, clock, out)
-        if header.codec_name == "red":
-            self._push_red(index, encoding, packet, rtp_ts, arrival_ns, out)
-        else:
-            self._push(index, encoding, packet.seq, rtp_ts, packet, packet.payload, arrival_ns, out)
+        is_marked = packet.is_marked or self._kind == "audio"  # each audio packet is a frame
+        results = encoding.assembler.push(
+            packet.seq, rtp_ts, packet.payload, is_marked=is_marked, arrival_ns=arrival_ns
+        )
+        self._emit(index, encoding, results, out)
         return out
 
     def _encoding(
@@ -210,48 +209,6 @@ class TapStream:
         encoding = self._encodings[index] = _Encoding(ssrc, codec, clock, self._wait_ns)
         self.counters.assembler = encoding.assembler.counters
         return encoding
-
-    def _push_red(
-        self,
-        index: int,
-        encoding: _Encoding,
-        packet: RtpPacket,
-        rtp_ts: int,
-        arrival_ns: int,
-        out: list[StreamItem],
-    ) -> None:
-        """Take the primary block, and of the redundant ones those whose own packet is missing.
-
-        The blocks are those of the packets just before, one each, as browsers send them.
-        """
-        try:
-            blocks = parse_red(packet.payload) if packet.payload else []
-        except PayloadError:
-            self.counters.malformed += 1
-            return
-        primary = len(blocks) - 1
-        for position, block in enumerate(blocks):
-            seq = (packet.seq - (primary - position)) & 0xFFFF
-            if position < primary:
-                if not block.data or not encoding.assembler.is_wanted(seq):
-                    continue
-                self.counters.repaired_by_redundancy += 1
-            self._push(index, encoding, seq, rtp_ts - block.ts_offset, packet, block.data, arrival_ns, out)
-
-    def _push(
-        self,
-        index: int,
-        encoding: _Encoding,
-        seq: int,
-        rtp_ts: int,
-        packet: RtpPacket,
-        payload: bytes,
-        arrival_ns: int,
-        out: list[StreamItem],
-    ) -> None:
-        is_marked = packet.is_marked or self._kind == "audio"  # each audio packet is a frame
-        results = encoding.assembler.push(seq, rtp_ts, payload, is_marked=is_marked, arrival_ns=arrival_ns)
-        self._emit(index, encoding, results, out)
 
     def _emit(
         self, index: int, encoding: _Encoding, results: Iterable[WholeFrame | Gap], out: list[StreamItem]

@@ -102,7 +102,6 @@ class TrackRecorder:
             "dropped_frames": assembled.dropped_frames,
             "malformed": stream.malformed,
             "unknown_codec": stream.unknown_codec,
-            "repaired_by_redundancy": stream.repaired_by_redundancy,
         }
 
     def end(self, reason: str, now_ns: int) -> None:

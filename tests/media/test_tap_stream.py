@@ -47,19 +47,6 @@ def test_audio_comes_out_packet_by_packet():
     assert [item.frame.samples for item in items] == [960] * 6
 
 
-def test_redundancy_fills_in_lost_packets_and_nothing_from_before_the_tap():
-    writer = TapWriter(1, "red")
-    records = []
-    for index in range(6):
-        redundant = [(960 * back, bytes([0xF8, index - back])) for back in (2, 1) if index >= back]
-        records.append(writer.packet(packetise.red(bytes([0xF8, index]), redundant), index * 20 * MS))
-    stream = TapStream("audio", ParticipantClock())
-    items = frames(read(stream, [records[1], records[2], records[5]]))
-    assert [item.frame.data[1] for item in items] == [1, 2, 3, 4, 5]
-    assert [item.rtp_ts // 960 for item in items] == [1, 2, 3, 4, 5]
-    assert stream.counters.repaired_by_redundancy == 2
-
-
 def test_a_gap_is_told_and_a_keyframe_wished_for():
     writer = TapWriter(1, "vp8")
     source = encoded.video("vp8", LUMAS)
