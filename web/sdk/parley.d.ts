@@ -168,7 +168,7 @@ export interface RoomOptions {
    * that is POSTed to with `Authorization: Bearer <the token now>` and answers `{"token": "..."}`. Without it call `room.renew` on `token_expiring`.
    */
   renew?: (() => Promise<string>) | string | null;
-  /** Open the data channels at once, so that others' messages arrive; otherwise the first `send_data` does. */
+  /** Open the data channels at once, so that others' messages arrive; otherwise the first `send_data` does, on a publish connection made anew. */
   data?: boolean;
   /** For the server's diagnostics. */
   client?: { name: string; version: string };

@@ -143,7 +143,12 @@ export class Publisher extends Emitter {
     return this.#steps.run(async () => {
       if (this.data.is_on) return;
       this.data.is_on = true;
-      await this.#rebuild();
+      try {
+        await this.#rebuild();
+      } catch (error) {
+        this.data.is_on = false;
+        throw error;
+      }
     });
   }
 
