@@ -47,11 +47,11 @@ class NackModel:
             elif len(asked) < room and self.credit:
                 self.credit -= 1
                 asked.append(seq % 2**16)
-                wait = min(rtt or 100 * MS, 400 * MS)
+                wait = min(max(rtt or 100 * MS, 20 * MS), 400 * MS)
                 for _ in range(tries + 1):
                     if wait < 400 * MS:
                         wait += wait // 4
-                self.missing[seq] = (since, now + min(max(wait, 20 * MS), 400 * MS), tries + 1)
+                self.missing[seq] = (since, now + min(wait, 400 * MS), tries + 1)
         return asked
 
     @property

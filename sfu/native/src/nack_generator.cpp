@@ -66,12 +66,12 @@ std::size_t NackGenerator::poll(TimeNs now, TimeNs rtt, std::span<std::uint16_t>
     if (entry.due <= now && count < out.size() && credit_ > 0) {
       --credit_;
       out[count++] = static_cast<std::uint16_t>(entry.ext_seq);
-      // The answer takes an RTT; each further try waits a quarter longer (FIELD: x 1.25).
-      TimeNs interval = std::min(base, config_.max_interval);
+      // The answer takes an RTT; each further try waits a quarter longer.
+      TimeNs interval = std::clamp(base, config_.min_interval, config_.max_interval);
       for (int i_try = 0; i_try <= entry.tries && interval < config_.max_interval; ++i_try) {
         interval += interval / 4;
       }
-      entry.due = now + std::clamp(interval, config_.min_interval, config_.max_interval);
+      entry.due = now + std::min(interval, config_.max_interval);
       ++entry.tries;
     }
     missing_[kept++] = entry;

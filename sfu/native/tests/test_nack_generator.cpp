@@ -86,6 +86,19 @@ TEST(tries_back_off_from_the_rtt) {
   CHECK_EQ(nack.given_up(), 1U);
 }
 
+TEST(a_short_round_trip_still_leaves_most_of_a_second_for_repair) {
+  NackGenerator nack;
+  nack.receive(1, 0);
+  nack.receive(3, 0);
+  TimeNs last = 0;
+  for (TimeNs now = 0; now < 2 * kSecond; now += kMs) {
+    if (!poll(nack, now, kMs).empty()) {
+      last = now;
+    }
+  }
+  CHECK(last > 600 * kMs);
+}
+
 TEST(no_more_than_ten_tries) {
   NackGenerator nack;
   nack.receive(1, 0);
