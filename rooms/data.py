@@ -74,7 +74,7 @@ class DataRelay:
 
     async def _turn(self, room: Room, author: Member, account: DataAccount, kind: ChannelKind) -> bool:
         """Wait until room and node have deliveries to give; a lossy message does not wait for that."""
-        while (wait_s := self._wait_s(room)) > 0:
+        while (wait_s := self._wait_s(room)) > 0 and not room.is_closed:
             if kind is ChannelKind.LOSSY:
                 self._refuse(author, account, Code.UNAVAILABLE, "too much data is sent here", wait_s)
                 return False
@@ -96,9 +96,9 @@ class DataRelay:
             if room.is_closed or not author.is_present or Permission.CHAT not in author.permissions:
                 return
             outcome = room.router.send_data(peers, kind, sealed)
-            self._spend(room, outcome.sent + len(outcome.full))
+            self._spend(room, outcome.sent + len(outcome.lost))
             self.counters["deliveries"] += outcome.sent
-            for peer in outcome.full:
+            for peer in outcome.lost:
                 self._lose(peers[peer], kind)
         self.counters["messages"] += 1
 

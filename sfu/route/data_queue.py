@@ -27,10 +27,13 @@ class DataReceived:
 
 @dataclass(frozen=True, slots=True)
 class DataSent:
-    """What became of a data message: to how many it goes, and whose queues were full."""
+    """What became of a data message: to how many it goes, and who have lost it.
+
+    They do not keep up, or take no message so long.
+    """
 
     sent: int
-    full: tuple[PeerId, ...]
+    lost: tuple[PeerId, ...]
 
 
 @dataclass(slots=True)

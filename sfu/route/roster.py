@@ -335,16 +335,16 @@ class Roster:
 
     def send_data(self, peers: Iterable[PeerId], kind: ChannelKind, message: bytes) -> DataSent:
         """Send a message to publishers; what became of it."""
-        sent, full = 0, []
+        sent, lost = 0, []
         for peer in peers:
             member = self._members.get(peer)
             if not isinstance(member, Publisher):
                 continue
             outcome = member.peer.send_data(kind, message)
             sent += outcome is Sent.QUEUED
-            if outcome is Sent.FULL:
-                full.append(peer)
-        return DataSent(sent, tuple(full))
+            if outcome in {Sent.FULL, Sent.TOO_LARGE}:
+                lost.append(peer)
+        return DataSent(sent, tuple(lost))
 
     # the engine's news (from the plane)
 

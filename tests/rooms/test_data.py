@@ -55,9 +55,10 @@ class Person:
         for channel in (self.reliable, self.lossy):
             channel.on("message", lambda message: self.got.append(opened(message)))
 
-    async def open(self) -> None:
+    async def open(self, longest: int = 65_536) -> None:
         await self.pc.setLocalDescription(await self.pc.createOffer())
-        published = await self.participant.publish(self.pc.localDescription.sdp)
+        offer = re.sub(r"(a=max-message-size:)\d+", rf"\g<1>{longest}", self.pc.localDescription.sdp)
+        published = await self.participant.publish(offer)
         await self.pc.setRemoteDescription(RTCSessionDescription(published.sdp, "answer"))
         await until(lambda: {self.reliable.readyState, self.lossy.readyState} == {"open"}, "channels", 10)
 
@@ -291,6 +292,20 @@ async def test_a_slow_reader_loses_its_own_messages_and_is_told(open_house: Open
     assert numbers == sorted(numbers)
     await until(lambda: len(bob.got) > 10, "what was queued", 15)
     assert len(bob.got) < 150
+
+
+async def test_a_reader_is_told_of_messages_longer_than_it_takes(open_house: Open) -> None:
+    house = await open_house()
+    ada, bob = await house.join("ada"), await house.join("bob")
+    await bob.pc.close()
+    bob = Person(bob.participant)
+    await bob.open(longest=200)
+    ada.say(bytes(500))
+    ada.say(b"short")
+    news = await bob.told(DataLost)
+    assert news.count == 1
+    await until(lambda: bob.payloads() == [b"short"], "the short one")
+    await bob.pc.close()
 
 
 async def test_data_needs_no_leave_to_publish_and_gives_none(open_house: Open) -> None:

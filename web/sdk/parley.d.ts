@@ -287,8 +287,8 @@ export class Room {
   chat(text: string): Promise<{ id: string; at_ms: number }>;
 
   /**
-   * Send bytes to everyone whose data is open, or to the identities in `to`. Needs `chat`. Resolves when the browser has taken them, and holds
-   * reliable messages back while it has much left to send; what the server refuses comes as `data_refused`.
+   * Send bytes to everyone whose data is open, or to the identities in `to`. Needs `chat`. Resolves when the browser has taken them. While it
+   * has much left to send, reliable messages are held back and lossy ones dropped; what the server refuses comes as `data_refused`.
    */
   send_data(bytes: ArrayBuffer | ArrayBufferView, options?: DataOptions): Promise<void>;
 
