@@ -34,6 +34,7 @@ _LIMITS: Final = {
     "PARLEY_LIMITS_REQUESTS_BURST": "100000",
     "PARLEY_LIMITS_CONNECTIONS": "100000",
     "PARLEY_ROOMS_MAX_PARTICIPANTS": "10000",
+    "PARLEY_ROOMS_LOUDEST": "0",
 }
 """One address may do what a town of people would."""
 
