@@ -22,15 +22,16 @@ class Pair:
     @property
     def ratio(self) -> float:
         """Our median cost as a share of theirs."""
-        return figures.middle(self.ours).cost_us / figures.middle(self.theirs).cost_us
+        return figures.median_cost_us(self.ours) / figures.median_cost_us(self.theirs)
 
     def line(self, name: str) -> str:
         """In one line."""
         ours, theirs = figures.middle(self.ours), figures.middle(self.theirs)
         return (
             f"{self.shape} {self.profile}: "
-            f"parley {ours.cost_us:.2f} us ({ours.ratio:.2f} of a bare datagram), "
-            f"{name} {theirs.cost_us:.2f} us ({theirs.ratio:.2f}); {self.ratio:.2f} of it; "
+            f"parley {figures.median_cost_us(self.ours):.2f} us ({ours.ratio:.2f} of a bare datagram), "
+            f"{name} {figures.median_cost_us(self.theirs):.2f} us ({theirs.ratio:.2f}); "
+            f"{self.ratio:.2f} of it; "
             f"p99 {ours.latency_p99_ms:.1f} and {theirs.latency_p99_ms:.1f} ms"
             + (" VOID" if ours.is_void or theirs.is_void else "")
         )

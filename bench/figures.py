@@ -59,11 +59,19 @@ def middle(runs: Sequence[Figures]) -> Figures:
     Raises:
         ValueError: there is no run.
     """
-    valid = [run for run in runs if not run.is_void] or list(runs)
-    if not valid:
+    if not runs:
         raise ValueError("no run to take the middle of")
-    wanted = median([run.cost_us for run in valid])
-    return min(valid, key=lambda run: abs(run.cost_us - wanted))
+    wanted = median_cost_us(runs)
+    return min(_counting(runs), key=lambda run: abs(run.cost_us - wanted))
+
+
+def median_cost_us(runs: Sequence[Figures]) -> float:
+    """The median cost of the runs that count, or of all if none does."""
+    return median([run.cost_us for run in _counting(runs)])
+
+
+def _counting(runs: Sequence[Figures]) -> Sequence[Figures]:
+    return [run for run in runs if not run.is_void] or runs
 
 
 def line(name: str, run: Figures) -> str:

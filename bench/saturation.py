@@ -12,18 +12,7 @@ from bench.figures import Figures
 from bench.wanted import Wanted
 
 MAX_P99_MS: Final = 20.0
-RUNGS: Final = (
-    (1, 300),
-    (1, 500),
-    (2, 400),
-    (2, 500),
-    (3, 400),
-    (3, 500),
-    (4, 450),
-    (4, 500),
-    (5, 500),
-    (6, 500),
-)
+RUNGS: Final = ((1, 500), (2, 500), (3, 400), (3, 500), (4, 450), (4, 500), (5, 500), (6, 500))
 """(publishers, subscribers) of each step, rising in streams."""
 _FAILURES_IN_A_ROW: Final = 2
 
