@@ -51,6 +51,7 @@ _MAX_DATAGRAM: Final = 4_096
 _MAX_HANDSHAKE_BYTES: Final = 65_536
 _LEAST_CHARGE: Final = 64
 """What the smallest datagram counts against the handshake's bytes, so that tiny ones are bounded too."""
+_BIO_BYTES: Final = 4_096
 _RECORD_HEADER: Final = 13
 _DTLS_1_2: Final = 0xFEFD
 _LEAST_WAIT_S: Final = 0.01
@@ -437,8 +438,11 @@ def _drain(connection: SSL.Connection) -> Iterator[bytes]:
     written = b""
     while True:
         try:
-            written += connection.bio_read(65_536)
+            part = connection.bio_read(_BIO_BYTES)
         except SSL.Error:
+            break
+        written += part
+        if len(part) < _BIO_BYTES:
             break
     start = end = 0
     while len(written) - end >= _RECORD_HEADER:
