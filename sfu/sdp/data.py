@@ -13,11 +13,12 @@ from typing import Final
 
 from sfu.sdp.model import Media, SessionDescription
 
-__all__ = ["DataSection", "accepted_data", "data_answer"]
+__all__ = ["SCTP_PORT", "DataSection", "accepted_data", "data_answer"]
 
 _PROTOCOLS: Final = frozenset({"UDP/DTLS/SCTP", "TCP/DTLS/SCTP"})
 _FORMAT: Final = "webrtc-datachannel"
-_PORT: Final = 5_000
+SCTP_PORT: Final = 5_000
+"""Ours; of no meaning inside DTLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,6 @@ def data_answer(media: Media, message_bytes: int) -> Media:
         protocol=media.protocol,
         formats=media.formats,
         mid=media.mid,
-        sctp_port=_PORT,
+        sctp_port=SCTP_PORT,
         max_message_bytes=message_bytes,
     )

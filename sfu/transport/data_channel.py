@@ -1,4 +1,4 @@
-"""One peer's data channels: aiortc's SCTP behind its guard, with a bounded queue each way out.
+"""One peer's data channels: aiortc's SCTP behind its guard, with a bounded queue on the way out.
 
 Runs on the event loop's thread. Packets come in by `receive`, leave through the `send` given; messages come
 out of `on_message`. Whatever breaks in here ends this association only. Nothing is left after `close`.
@@ -14,16 +14,15 @@ from typing import Final
 import structlog
 from aiortc import RTCDataChannel
 
+from sfu.sdp.data import SCTP_PORT
 from sfu.transport.association import Association
 from sfu.transport.dcep import ChannelKind, MessageRefused, check_message
 from sfu.transport.sctp_guard import SctpGuard, SctpLimits
 
-__all__ = ["PORT", "DataChannels", "DataLimits", "Sent"]
+__all__ = ["DataChannels", "DataLimits", "Sent"]
 
 _log = structlog.get_logger("sfu.data")
 
-PORT: Final = 5_000
-"""Our SCTP port, of no meaning inside DTLS."""
 _MAX_WAITING: Final = 1_024
 """Messages and chunks that wait for a peer, however short they are."""
 _LOSSY_SHARE: Final = 8
@@ -89,8 +88,10 @@ class DataChannels:
         self._open: dict[ChannelKind, RTCDataChannel] = {}
         sctp = SctpLimits(message_bytes=limits.message_bytes)
         now = asyncio.get_running_loop().time()
-        self._guard = SctpGuard(sctp, port=PORT, remote_port=remote_port, now=now)
-        self._association = Association(send, self._takes, role=role, port=PORT, window_bytes=sctp.held_bytes)
+        self._guard = SctpGuard(sctp, port=SCTP_PORT, remote_port=remote_port, now=now)
+        self._association = Association(
+            send, self._takes, role=role, port=SCTP_PORT, window_bytes=sctp.held_bytes
+        )
         self._association.on("datachannel", self._opened)
 
     @property
