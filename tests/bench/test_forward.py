@@ -27,8 +27,14 @@ def test_a_plan_survives_its_way_to_the_other_process() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("profile", sorted(plan.PROFILES))
-@pytest.mark.parametrize("half", ["forward_server", "limit_server"])
+@pytest.mark.parametrize(
+    ("half", "profile"),
+    [
+        ("forward_server", "AEAD_AES_128_GCM"),
+        ("forward_server", "AES128_CM_SHA1_80"),
+        ("limit_server", "AES128_CM_SHA1_80"),
+    ],
+)
 async def test_a_short_run_delivers_every_packet_and_counts_its_cost(
     half: forward.Half, profile: str
 ) -> None:
