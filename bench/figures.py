@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from bench.quantiles import median
 
-OUT: Final = Path(__file__).parent / "out"
+_HOME: Final = Path(__file__).parent
+OUT: Final = _HOME / "out" if (_HOME.parent / "pyproject.toml").exists() else Path("parley-bench")
+"""Where results go: beside the bench in a checkout, else in the folder where the command was called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,12 @@ Runs = Annotated[int, typer.Option(help="Runs of each; the median counts", min=1
 Profile = Annotated[str, typer.Option(help=f"SRTP profile: {', '.join(_PROFILES)} or both")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON too")]
 Plot = Annotated[bool, typer.Option("--plot", help="Draw the costs as SVG beside the JSON")]
-Keep = Annotated[Path | None, typer.Option(help="Write the results to this folder; default bench/out")]
+Keep = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the results to this folder; default bench/out of a checkout, else ./parley-bench"
+    ),
+]
 
 
 @app.command("load")
