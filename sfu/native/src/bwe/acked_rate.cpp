@@ -28,10 +28,21 @@ void AckedRate::receive(std::uint32_t bytes, TimeNs arrived) {
   bytes_ += bytes;
 }
 
+double AckedRate::sample(TimeNs length) const {
+  return static_cast<double>(bytes_) * 8 * static_cast<double>(kSecond) / static_cast<double>(length);
+}
+
+std::optional<double> AckedRate::filled_bps() const {
+  if (!has_rate_) {
+    return std::nullopt;
+  }
+  const double open = last_ - start_ >= kTelling ? sample(last_ - start_) : 0;
+  return std::max({rate_, last_sample_, open});
+}
+
 void AckedRate::close_window(TimeNs length) {
-  const double sample = static_cast<double>(bytes_) * 8 * static_cast<double>(kSecond) / static_cast<double>(length);
-  rate_ = has_rate_ ? rate_ + kWeight * (sample - rate_) : sample;
-  last_sample_ = sample;
+  last_sample_ = sample(length);
+  rate_ = has_rate_ ? rate_ + kWeight * (last_sample_ - rate_) : last_sample_;
   has_rate_ = true;
 }
 

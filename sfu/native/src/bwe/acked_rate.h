@@ -2,7 +2,6 @@
 // Thread: the worker that owns the transport.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -14,21 +13,22 @@ class AckedRate {
  public:
   static constexpr TimeNs kFirstWindow = 300 * kMillisecond;
   static constexpr TimeNs kWindow = 150 * kMillisecond;
+  static constexpr TimeNs kTelling = 60 * kMillisecond;
 
   // A packet of `bytes` arrived at `arrived` (the receiver's clock; in order but for small displacements).
   void receive(std::uint32_t bytes, TimeNs arrived);
 
   // Bits a second; nothing before the first window is full.
   [[nodiscard]] std::optional<double> bps() const { return has_rate_ ? std::optional(rate_) : std::nullopt; }
-  // While the path's queue fills it delivers all that it can: the last window alone tells that, not what came before.
-  [[nodiscard]] std::optional<double> filled_bps() const {
-    return has_rate_ ? std::optional(std::max(rate_, last_sample_)) : std::nullopt;
-  }
+  // While the path's queue fills it delivers all that it can: the last window tells that, or the open one when it is
+  // long enough, and not what came before.
+  [[nodiscard]] std::optional<double> filled_bps() const;
   // Starts over: the path, or what is sent, has changed.
   void reset() { *this = AckedRate(); }
 
  private:
   void close_window(TimeNs length);
+  [[nodiscard]] double sample(TimeNs length) const;
 
   TimeNs start_ = 0;
   TimeNs last_ = 0;

@@ -10,6 +10,7 @@ namespace parley {
 namespace {
 
 constexpr double kBeta = 0.85;
+constexpr double kKept = 1.1;     // times what is sent: it goes on as it is
 constexpr double kFilled = 0.7;  // of the rate: so much at least is sent when the path is used
 constexpr double kGrowthPerSecond = 1.08;
 constexpr double kMaxOverAcked = 1.5;       // what nobody sends proves nothing about the path
@@ -89,8 +90,10 @@ void RateControl::halve(TimeNs now) {
 
 void RateControl::decrease(double acked_bps, double sent_bps, TimeNs now) {
   note_decrease(now);
-  // Where less is sent than may be, it was not this sender who filled the queue: fall by steps.
-  double next = sent_bps >= kFilled * rate_ ? kBeta * acked_bps : std::max(kBeta * acked_bps, kBeta * rate_);
+  // Where less is sent than may be, a queue first costs what was not proved: what is sent now may go on. If it is real,
+  // the next cut follows soon and costs more.
+  const double kept = sent_bps >= kFilled * rate_ ? 0 : kKept * sent_bps;
+  double next = std::max(kBeta * acked_bps, kept);
   if (next > rate_ && capacity_ > 0) {
     next = kBeta * capacity_;  // what arrives is a queue that drains
   }

@@ -1,0 +1,140 @@
+"""Pages that use the SDK alone: a camera that takes bits, and a viewer that notes what it is shown."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from tests.browser.page import BrowserPage
+from tests.browser.parley import Parley
+
+ROUNDED = 2
+"""Encoders round heights to even numbers and blocks."""
+
+_PUBLISH = """async ([token, [width, height, fps], is_rich, options]) => {
+  const { Room } = await import("/static/sdk/parley.js");
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = canvas.getContext("2d");
+  const noise = new ImageData(width, Math.round(height / 6));
+  let frame = 0;
+  setInterval(() => {
+    context.fillStyle = `hsl(${frame * 3} 80% 50%)`;
+    context.fillRect(0, 0, width, height);
+    context.fillStyle = "white";
+    context.fillRect((frame * 11) % width, (frame * 7) % height, width / 8, height / 8);
+    frame += 1;
+    if (!is_rich) return;
+    // A band of fresh noise takes bits.
+    const data = new Uint32Array(noise.data.buffer);
+    for (let at = 0; at < data.length; at += 2) {
+      data[at] = data[at + 1] = 0xff000000 | (Math.random() * 0x1000000);
+    }
+    context.putImageData(noise, 0, (frame * 7) % (height - noise.height));
+  }, 1000 / fps);
+  const made = (globalThis.connections = []);
+  const Native = globalThis.RTCPeerConnection;
+  globalThis.RTCPeerConnection = class extends Native {
+    constructor(...args) { super(...args); made.push(this); }
+  };
+  const room = (globalThis.room = await Room.connect({ token }));
+  await room.accept_terms(room.terms.version, true);
+  await room.publish(canvas.captureStream(fps).getVideoTracks()[0], "camera", options);
+}"""
+_WATCH = """async (token) => {
+  const { Room } = await import("/static/sdk/parley.js");
+  const shown = (globalThis.shown = { height: 0, gap: 0, last: 0 });
+  const video = Object.assign(document.createElement("video"), { muted: true, autoplay: true });
+  document.body.append(video);
+  const seen = (now, { height }) => {
+    shown.height = height;
+    shown.gap = Math.max(shown.gap, shown.last ? now - shown.last : 0);
+    shown.last = now;
+    video.requestVideoFrameCallback(seen);
+  };
+  video.requestVideoFrameCallback(seen);
+  const take = ({ kind, track, media }) => {
+    if (kind !== "video") return;
+    globalThis.track = track;
+    video.srcObject = new MediaStream([media]);
+  };
+  const room = (globalThis.room = await Room.connect({ token }));
+  room.received.forEach(take);
+  room.on("track_subscribed", take);
+}"""
+_SENDING = """async () => {
+  const rows = [];
+  for (const row of (await connections.at(-1).getStats()).values()) {
+    if (row.type === "outbound-rtp") rows.push([row.rid, row.framesEncoded]);
+  }
+  return rows.sort();
+}"""
+_ASK = "(height) => room.set_subscription(track, { height })"
+_GAP = "() => { const gap = Math.max(shown.gap, performance.now() - shown.last); shown.gap = 0; return gap; }"
+
+
+async def publish(
+    page: BrowserPage,
+    parley: Parley,
+    room: str,
+    *,
+    size: tuple[int, int],
+    fps: int,
+    options: dict[str, object],
+    is_rich: bool = False,
+) -> None:
+    """Let a page publish its camera in a room, with the SDK's options; a rich picture takes many bits."""
+    await page.goto(parley.url)
+    token = parley.token(room, "near", grants=("join", "publish"))
+    await page.evaluate(_PUBLISH, [token, [*size, fps], is_rich, options])
+
+
+async def sends(page: BrowserPage, rids: list[str], within_s: float) -> None:
+    """Wait until a page that publishes encodes these layers alone.
+
+    Raises:
+        AssertionError: it encodes others, or not all of these.
+    """
+    started = time.monotonic()
+    while True:
+        before = dict(await page.evaluate(_SENDING))
+        await asyncio.sleep(0.5)
+        after = dict(await page.evaluate(_SENDING))
+        active = [rid for rid in after if after[rid] > before.get(rid, 0)]
+        if active == rids:
+            return
+        assert time.monotonic() - started < within_s, f"{active} are encoded, {rids} wanted"
+
+
+@dataclass(frozen=True)
+class Watching:
+    """A page that watches the one camera of a room."""
+
+    page: BrowserPage
+
+    @classmethod
+    async def start(cls, page: BrowserPage, parley: Parley, room: str) -> "Watching":
+        await page.goto(parley.url)
+        await page.evaluate(_WATCH, parley.token(room, "far", grants=("join", "subscribe")))
+        return cls(page)
+
+    async def ask(self, height: int) -> None:
+        """Ask for a picture of so many lines."""
+        await self.page.evaluate(_ASK, height)
+
+    async def shows(self, heights: set[int], within_s: float) -> float:
+        """Seconds until the picture has one of these heights.
+
+        Raises:
+            AssertionError: it does not in time.
+        """
+        started = time.monotonic()
+        while True:
+            shown = await self.page.evaluate("() => shown.height")
+            taken_s = time.monotonic() - started
+            if any(abs(shown - height) <= ROUNDED for height in heights):
+                return taken_s
+            assert taken_s < within_s, f"{shown} lines after {taken_s:.1f} s, {heights} wanted"
+            await asyncio.sleep(0.05)
+
+    async def longest_gap_s(self) -> float:
+        """The longest time without a new picture since the last call."""
+        return float(await self.page.evaluate(_GAP)) / 1000
