@@ -45,6 +45,10 @@ class Layer:
     bps: int
     height: int = 0
 
+    def is_same(self, other: "Layer") -> bool:
+        """Whether both are one layer, at whatever rate."""
+        return (self.spatial, self.temporal) == (other.spatial, other.temporal)
+
 
 @dataclass(slots=True)
 class _Video:
@@ -59,7 +63,8 @@ class _Video:
 def ladder_of(layers: Iterable[Layer], wish: Wish) -> tuple[Layer, ...]:
     """The layers that a wish allows, cheapest and lowest first, each dearer than the one before.
 
-    A wished height cuts off every picture larger than the smallest that still covers it.
+    A wished height cuts off every picture larger than the smallest that still covers it. Encodings may be
+    numbered in any order: where their heights are known, these say which is lower, and the rate among equals.
     """
     found = sorted(layers, key=lambda layer: (layer.spatial, layer.temporal))
     if wish.spatial is not None:
@@ -68,9 +73,11 @@ def ladder_of(layers: Iterable[Layer], wish: Wish) -> tuple[Layer, ...]:
     if wish.temporal is not None:
         found = [layer for layer in found if layer.temporal <= wish.temporal]
     if wish.height is not None:
-        covering = [layer.spatial for layer in found if layer.height >= COVERS * wish.height]
+        covering = [layer.height for layer in found if layer.height >= COVERS * wish.height]
         if covering:
-            found = [layer for layer in found if layer.spatial <= min(covering)]
+            found = [layer for layer in found if layer.height <= min(covering)]
+    if all(layer.height for layer in found):
+        found.sort(key=lambda layer: (layer.height, layer.bps))
     ladder: list[Layer] = []
     for layer in found:
         if not ladder or layer.bps > ladder[-1].bps:
@@ -175,10 +182,9 @@ class Allocator:
     def _step_of(ladder: Sequence[Layer], held: Layer | None) -> int:
         if held is None:
             return -1
-        mark = (held.spatial, held.temporal)
-        return max(
-            (at for at, layer in enumerate(ladder) if (layer.spatial, layer.temporal) <= mark), default=-1
-        )
+        same = (at for at, layer in enumerate(ladder) if layer.is_same(held))
+        below = (at for at, layer in enumerate(ladder) if layer.bps <= held.bps)
+        return next(same, max(below, default=-1))
 
     def _sound_bps(self) -> float:
         count = sum(not wish.is_paused for wish in self._sounds.values())
@@ -254,7 +260,8 @@ class Allocator:
             return Choice(wish.track, is_paused=True, spatial=BEST, temporal=BEST, is_starved=True)
         layer = video.ladder[video.step]
         is_top = video.step == len(video.ladder) - 1
-        if is_top and wish.height is None:
+        is_highest = all(layer.spatial >= other.spatial for other in video.ladder)
+        if is_top and is_highest and wish.height is None:
             return choose([wish])[0]
         return Choice(
             wish.track,

@@ -30,14 +30,16 @@ TEST(compound_is_walked_to_its_end) {
       "80c90001 00000005"           // RR without blocks
       "81ca0003 00000005 01026162 00000000"  // SDES
       "81ce0002 00000001 00000002"  // PLI
-      "80cf0001 00000005");         // XR
+      "80cf0001 00000005"           // XR
+      "80cc0001 00000005");         // APP
   RtcpReader reader(data);
   std::vector<RtcpKind> kinds;
   while (const auto message = reader.next()) {
     kinds.push_back(message->kind);
   }
   CHECK(!reader.malformed());
-  CHECK(kinds == (std::vector{RtcpKind::kReceiverReport, RtcpKind::kSdes, RtcpKind::kPli, RtcpKind::kOther}));
+  CHECK(kinds == (std::vector{RtcpKind::kReceiverReport, RtcpKind::kSdes, RtcpKind::kPli, RtcpKind::kExtendedReport,
+                              RtcpKind::kOther}));
 }
 
 TEST(nothing_is_an_end_and_not_malformed) {

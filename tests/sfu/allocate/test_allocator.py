@@ -93,6 +93,19 @@ def test_a_fixed_layer_is_a_bound() -> None:
     assert told(climbed(video(A, spatial=1, temporal=0), bps=10_000_000))[A] == Choice(A, False, 1, 0)
 
 
+@pytest.mark.parametrize(("bps", "spatial"), [(100_000, 2), (500_000, 1), (10_000_000, 0)])
+def test_encodings_numbered_from_the_largest_are_climbed_by_their_heights(bps: int, spatial: int) -> None:
+    downwards = (Layer(0, 0, 1_200_000, 720), Layer(1, 0, 350_000, 360), Layer(2, 0, 60_000, 180))
+    assert told(climbed(video(A), bps=bps, layers=downwards))[A].spatial == spatial
+    sized = allocator_with(video(A, height=360), layers=downwards, bps=10_000_000)
+    assert told(sized)[A].spatial == 1
+
+
+def test_encodings_of_equal_size_are_climbed_by_their_rates() -> None:
+    layers = (Layer(0, 0, 900_000, 720), Layer(1, 0, 200_000, 720), Layer(2, 0, 400_000, 720))
+    assert [layer.spatial for layer in ladder_of(layers, video(A))] == [1, 2, 0]
+
+
 def test_a_fall_acts_at_once_and_a_rise_waits() -> None:
     allocator = allocator_with(video(A), bps=2_000_000)
     allocator.receive_estimate(500_000, 10.0)
