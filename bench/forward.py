@@ -94,7 +94,7 @@ async def _call(
 
 
 async def measure(
-    wanted: Wanted, half: Half = "forward_server", *, coalesce_us: int = 1200, least_load: float = _LEAST_LOAD
+    wanted: Wanted, half: Half = "forward_server", *, coalesce_us: int = 2000, least_load: float = _LEAST_LOAD
 ) -> Figures:
     """Run once: calibrate, warm up, measure, calibrate again.
 

@@ -12,7 +12,7 @@ class Engine:
         gate_fd: int,
         gate_slots: int,
         srtp: tuple[int, ...],
-        coalesce_us: int = 1200,
+        coalesce_us: int = 2000,
         idle_ms: int = 10_000,
         secret_seed: bytes = b"",
         gro: bool = True,

@@ -47,7 +47,7 @@ class NativeEngine:
     """
 
     def __init__(
-        self, config: MediaConfig, gates: GatePage, *, coalesce_us: int = 1200, gro: bool = True
+        self, config: MediaConfig, gates: GatePage, *, coalesce_us: int = 2000, gro: bool = True
     ) -> None:
         self.workers = config.workers
         self.unheeded_errors = 0

@@ -345,7 +345,7 @@ NB_MODULE(_core, m) {
                     const std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t, std::uintptr_t>&, std::uint32_t,
                     std::uint32_t, const nb::bytes&, bool, const AddressList&>(),
            nb::kw_only(), nb::arg("workers"), nb::arg("sockets"), nb::arg("gate_fd"), nb::arg("gate_slots"),
-           nb::arg("srtp"), nb::arg("coalesce_us") = 1200, nb::arg("idle_ms") = 10'000,
+           nb::arg("srtp"), nb::arg("coalesce_us") = 2000, nb::arg("idle_ms") = 10'000,
            nb::arg("secret_seed") = nb::bytes("", 0), nb::arg("gro") = true,
            nb::arg("tcp") = AddressList{})
       .def_prop_ro("event_fd", &PyEngine::event_fd)

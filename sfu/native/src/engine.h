@@ -35,7 +35,7 @@ struct EngineConfig {
   std::uint32_t gate_slots = 0;
   SrtpTable srtp;
   bool gro = true;
-  std::uint32_t coalesce_us = 1200;
+  std::uint32_t coalesce_us = 2000;
   std::uint32_t idle_ms = 10'000;
   std::uint64_t seed = 0;  // keys the hash tables that strangers' addresses fall into
 };

@@ -54,9 +54,9 @@ class Fanout {
   void forget(const Track& track);
 
  private:
-  // Packets sent a second from which gathering pays, about a hundredth of a core; and the share of a core from which it
+  // Packets sent a second from which gathering pays, a few in a thousand of a core; and the share of a core from which it
   // would only idle.
-  static constexpr double kGatherPerSecond = 5000;
+  static constexpr double kGatherPerSecond = 2000;
   static constexpr double kSaturated = 0.7;
   static constexpr TimeNs kMeasureInterval = 50 * kMillisecond;
   static constexpr std::size_t kGather = 128;
