@@ -1,7 +1,10 @@
 """What a bare datagram costs on this machine right now: the unit that other figures are divided by."""
 
+import multiprocessing
+import os
 import socket
 import time
+from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
 _BURST: Final = 20
@@ -28,3 +31,10 @@ def datagram_us(seconds: float = 1.0) -> float:
                 receiver.recv_into(buffer)
             passed += _BURST
         return (time.thread_time_ns() - began) / passed / 1000
+
+
+def crowded_us(seconds: float = 1.0) -> float:
+    """The same while every core does it: cores that share caches, or are threads of one, cost each other time."""
+    cores = os.cpu_count() or 1
+    with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn")) as others:
+        return sum(others.map(datagram_us, [seconds] * cores)) / cores

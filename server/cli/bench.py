@@ -213,9 +213,10 @@ def bench_workers(
     _ready()
     from dataclasses import replace  # noqa: PLC0415
 
-    from bench import compare, figures, load  # noqa: PLC0415
+    from bench import calibration, compare, figures, load  # noqa: PLC0415
 
     wanted = _wanted(publishers=publishers, subscribers=subscribers, seconds=seconds)
+    alone_us, crowded_us = calibration.datagram_us(), calibration.crowded_us()
     pair = _run(
         compare.in_turn(
             lambda shape: load.measure("parley", replace(shape, workers=2)),
@@ -230,7 +231,17 @@ def bench_workers(
     print(
         f"two workers cost {pair.ratio:.2f} of one a packet; shares {', '.join(map(str, two.worker_shares))}"
     )
-    result = {"command": _command(), "two": pair.plain()["ours"], "one": pair.plain()["theirs"]}
+    crowd = crowded_us / alone_us
+    print(
+        f"control: a bare datagram costs {alone_us:.2f} us on one core, {crowded_us:.2f} us while every core "
+        f"passes some, {crowd:.2f} of it; measured against that two workers cost {pair.ratio / crowd:.2f}"
+    )
+    result = {
+        "command": _command(),
+        "crowded_datagram": round(crowd, 3),
+        "two": pair.plain()["ours"],
+        "one": pair.plain()["theirs"],
+    }
     _write("workers", {**result, "ratio": round(pair.ratio, 3)}, None, as_json=as_json, keep=keep)
 
 

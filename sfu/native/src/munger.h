@@ -78,9 +78,5 @@ class Munger {
 // fields.
 [[nodiscard]] PayloadPatch payload_patch(const Packet& packet, std::uint16_t picture_id, std::uint8_t tl0_pic_idx,
                                          std::uint8_t keyidx);
-[[nodiscard]] inline PayloadPatch vp8_patch(const Packet& packet, std::uint16_t picture_id, std::uint8_t tl0_pic_idx,
-                                            std::uint8_t keyidx) {
-  return payload_patch(packet, picture_id, tl0_pic_idx, keyidx);
-}
 
 }  // namespace parley
