@@ -34,7 +34,7 @@ def datagram_us(seconds: float = 1.0) -> float:
 
 
 def crowded_us(seconds: float = 1.0) -> float:
-    """The same while every core does it: cores that share caches, or are threads of one, cost each other time."""
+    """The same while every core does it: those that share a cache or a core slow each other down."""
     cores = os.cpu_count() or 1
     with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn")) as others:
         return sum(others.map(datagram_us, [seconds] * cores)) / cores

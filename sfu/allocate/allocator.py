@@ -67,17 +67,18 @@ def ladder_of(layers: Iterable[Layer], wish: Wish) -> tuple[Layer, ...]:
     numbered in any order: where their heights are known, these say which is lower, and the rate among equals.
     """
     found = sorted(layers, key=lambda layer: (layer.spatial, layer.temporal))
+    if all(layer.height for layer in found):
+        found.sort(key=lambda layer: (layer.height, layer.bps))
     if wish.spatial is not None:
-        lowest = min((layer.spatial for layer in found), default=0)
-        found = [layer for layer in found if layer.spatial <= max(wish.spatial, lowest)]
+        rising = list(dict.fromkeys(layer.spatial for layer in found))
+        allowed = rising[: wish.spatial + 1]
+        found = [layer for layer in found if layer.spatial in allowed]
     if wish.temporal is not None:
         found = [layer for layer in found if layer.temporal <= wish.temporal]
     if wish.height is not None:
         covering = [layer.height for layer in found if layer.height >= COVERS * wish.height]
         if covering:
             found = [layer for layer in found if layer.height <= min(covering)]
-    if all(layer.height for layer in found):
-        found.sort(key=lambda layer: (layer.height, layer.bps))
     ladder: list[Layer] = []
     for layer in found:
         if not ladder or layer.bps > ladder[-1].bps:
@@ -158,13 +159,13 @@ class Allocator:
         return round(self._sound_bps() + sum(_cost(video.ladder[-1]) for video in videos if video.ladder))
 
     def useful_spatial(self, track: TrackId) -> int | None:
-        """The highest spatial layer that a wish allows (`BEST`: any); None: paused, or not wanted."""
+        """The highest number of a layer that may serve a wish (`BEST`: any); None: paused, or not wanted."""
         video = self._videos.get(track)
         if video is None or video.wish.is_paused:
             return None
         top = video.ladder[-1] if video.ladder else None
         if top is not None and video.wish.height is not None and top.height >= COVERS * video.wish.height:
-            return top.spatial
+            return max(layer.spatial for layer in video.ladder)
         # No layer that is there covers the wish: one that rests, or is not sent yet, may.
         return BEST if video.wish.spatial is None else video.wish.spatial
 
@@ -261,7 +262,7 @@ class Allocator:
         layer = video.ladder[video.step]
         is_top = video.step == len(video.ladder) - 1
         is_highest = all(layer.spatial >= other.spatial for other in video.ladder)
-        if is_top and is_highest and wish.height is None:
+        if is_top and is_highest and wish.height is None and wish.spatial is None:
             return choose([wish])[0]
         return Choice(
             wish.track,

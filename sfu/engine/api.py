@@ -196,7 +196,7 @@ class Engine(Protocol):
     ) -> Ack:
         """Choose layers (-1: the best), or pause.
 
-        A lower encoding begins at its next keyframe. Until then the present one goes on; `at_once` ends it
+        Another encoding begins at its next keyframe. Until then the present one goes on; `at_once` ends it
         with the picture under way, for a path that does not carry it.
         """
         ...

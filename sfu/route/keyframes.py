@@ -8,8 +8,8 @@ from typing import Final
 
 from sfu.engine.types import TrackId
 
-MIN_INTERVAL_S: Final = 0.3
-"""A keyframe costs five to ten times a usual frame: three a second is as much as a publisher can bear."""
+MIN_INTERVAL_S: Final = 0.5
+"""A keyframe costs five to ten times a usual frame: two a second is as much as a publisher can bear."""
 
 
 class KeyframeRequests:

@@ -87,6 +87,11 @@ async def publish(
     await page.evaluate(_PUBLISH, [token, [*size, fps], is_rich, options])
 
 
+async def encoded(page: BrowserPage) -> dict[str, int]:
+    """Frames that a page that publishes has encoded, by rid."""
+    return dict(await page.evaluate(_SENDING))
+
+
 async def sends(page: BrowserPage, rids: list[str], within_s: float) -> None:
     """Wait until a page that publishes encodes these layers alone.
 
@@ -95,9 +100,9 @@ async def sends(page: BrowserPage, rids: list[str], within_s: float) -> None:
     """
     started = time.monotonic()
     while True:
-        before = dict(await page.evaluate(_SENDING))
+        before = await encoded(page)
         await asyncio.sleep(0.5)
-        after = dict(await page.evaluate(_SENDING))
+        after = await encoded(page)
         active = [rid for rid in after if after[rid] > before.get(rid, 0)]
         if active == rids:
             return

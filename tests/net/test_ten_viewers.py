@@ -27,6 +27,8 @@ STARVED_FACTOR = 4
 CHECKED_S = 4.0
 """At the end, so long, nothing but that layer comes."""
 PLENTY_BPS = 3e6
+UNDISTURBED = 0.9
+"""Of what somebody with plenty gets, once it has come, so much at least is of the highest layer."""
 FEEDBACK_S = 0.05
 TWCC = "transport-wide-cc-extensions-01"
 
@@ -180,5 +182,7 @@ async def test_each_of_ten_viewers_gets_the_layer_that_fits_and_nobody_pulls_ano
         assert set(late) == {viewer.fits}, f"{viewer.limit} b/s got {set(late)}"
     for viewer in people:
         if viewer.limit is None or viewer.limit >= PLENTY_BPS:
-            missed = {height for at, height in viewer.seen if at > started + SETTLED_S} - {HIGH}
-            assert not missed, f"somebody else's limit was felt at {viewer.limit} b/s: {missed}"
+            first = next(number for number, (_, height) in enumerate(viewer.seen) if height == HIGH)
+            since = [height for _, height in viewer.seen[first:]]
+            share = since.count(HIGH) / len(since)
+            assert share >= UNDISTURBED, f"somebody else's limit was felt at {viewer.limit} b/s: {share:.0%}"

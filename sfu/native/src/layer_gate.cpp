@@ -25,7 +25,7 @@ void LayerGate::set_target(bool paused, int spatial, int temporal, bool at_once)
   }
   paused_ = paused;
   choose();
-  leaves_at_once_ = at_once && is_simulcast_ && wanted_ < current_;
+  leaves_at_once_ = at_once && is_simulcast_ && wanted_ != current_;
 }
 
 void LayerGate::set_active(std::uint32_t encodings, bool is_simulcast) {

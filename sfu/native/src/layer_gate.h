@@ -29,8 +29,8 @@ class LayerGate {
   explicit LayerGate(bool is_video) : is_video_(is_video) {}
 
   // `spatial`, `temporal`: -1 = best. In a simulcast track `spatial` is the encoding's index (low to high), in an SVC
-  // track the layer inside encoding 0. `at_once`: the path does not carry the present encoding, so on the way down it
-  // ends with the picture under way, and nothing is sent until the lower one's keyframe.
+  // track the layer inside encoding 0. `at_once`: the path does not carry the present encoding, so it ends with the
+  // picture under way, and nothing is sent until the wanted one's keyframe.
   void set_target(bool paused, int spatial, int temporal, bool at_once = false);
 
   // Encodings that send at present (bit i = encoding i), from EncodingActivity. The best active one not above the target

@@ -107,11 +107,9 @@ TEST(an_encoding_that_does_not_fit_ends_with_its_picture) {
   CHECK_EQ(decide(gate, {.encoding = 0}), GateVerdict::kForward);
 }
 
-TEST(a_climb_or_a_second_thought_leaves_nothing_at_once) {
+TEST(a_second_thought_leaves_nothing_at_once) {
   auto gate = simulcast(1);
   decide(gate, {.encoding = 1, .keyframe = true});
-  gate.set_target(false, 2, -1, true);
-  CHECK_EQ(decide(gate, {.encoding = 1}), GateVerdict::kForward);
   gate.set_target(false, 0, -1, true);
   gate.set_target(false, 1, -1);
   CHECK_EQ(decide(gate, {.encoding = 1}), GateVerdict::kForward);

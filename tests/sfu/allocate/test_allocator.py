@@ -99,6 +99,8 @@ def test_encodings_numbered_from_the_largest_are_climbed_by_their_heights(bps: i
     assert told(climbed(video(A), bps=bps, layers=downwards))[A].spatial == spatial
     sized = allocator_with(video(A, height=360), layers=downwards, bps=10_000_000)
     assert told(sized)[A].spatial == 1
+    assert sized.useful_spatial(A) == 2, "the small ones may be needed when the path falls"
+    assert told(allocator_with(video(A, spatial=0), layers=downwards, bps=10_000_000))[A].spatial == 2
 
 
 def test_encodings_of_equal_size_are_climbed_by_their_rates() -> None:

@@ -98,7 +98,7 @@ std::optional<ProbePlan> BandwidthEstimator::probe(TimeNs now) {
   const bool has_room = trend_.use() == PathUse::kNormal && loss_.loss() <= LossControl::kCongested &&
                         now - control_.decreased_at() >= kSecond / 2;
   return probes_.next(bps(), control_.dropped_from_bps(), control_.dropped_at(),
-                      has_room || control_.decreased_at() == 0, now);
+                      has_room, now);
 }
 
 double BandwidthEstimator::bps() const { return std::clamp(std::min(control_.bps(), loss_.limit_bps()), kMinBps, kMaxBps); }

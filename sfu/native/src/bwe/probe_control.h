@@ -1,8 +1,8 @@
-// When to probe, how fast, and what a probe has shown. A probe sends a cluster of packets (repeats of what was sent, by
-// RTX) at a rate above the estimate for some tens of milliseconds: enough to see whether the path carries more, too
+// When to probe, how fast, and what a probe has shown. A probe sends a cluster of packets (padding on the RTX
+// source) at a rate above the estimate for some tens of milliseconds: enough to see whether the path carries more, too
 // little to fill a queue that anyone notices.
-// Thread: the worker that owns the transport. Source: draft-ietf-rmcat-gcc-02 (estimate by clusters); FIGURES of the
-// field for the intervals.
+// Thread: the worker that owns the transport. Source: draft-ietf-rmcat-gcc-02 (estimate by clusters); the
+// intervals are own.
 #pragma once
 
 #include <array>
