@@ -10,8 +10,8 @@ import pytest
 
 from tests.browser import chromium, firefox
 from tests.browser.chromium import ChromiumPage
-from tests.browser.parley import serve
 from tests.browser.page import BrowserPage
+from tests.browser.parley import serve
 from tests.browser.sdk_page import Watching, encoded, publish
 from tests.net.bridge import bridge
 from tests.net.link import Link, link
@@ -87,7 +87,7 @@ async def _bear_loss(there: Stage) -> None:
     sent, decoded = sent_after - sent_before, after.decoded - before.decoded
     print(
         f"5 % loss, RTT 100 ms: {decoded} of {sent} frames decoded ({min(1.0, decoded / sent):.1%}), "
-        f"longest gap {gap_s * 1000:.0f} ms, {after.freezes - before.freezes} freezes by the browser's count, "
+        f"longest gap {gap_s * 1000:.0f} ms, {after.freezes - before.freezes} freezes as the browser counts, "
         f"{after.nacks - before.nacks} NACKs"
     )
     assert sent > 120
