@@ -1,9 +1,13 @@
 """A viewer moves between the layers of a camera, whatever codec and kind of layers it has."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
+from tests.browser import chromium
+from tests.browser.parley import Parley, serve
 from tests.browser.sdk_page import Watching, publish, sends
 
 pytestmark = [
@@ -22,6 +26,20 @@ STARVED_FACTOR = 4
 RESTS_AFTER_S = 5.0
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def parley(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parley]:
+    """A running server."""
+    async with serve(tmp_path_factory.mktemp("parley") / "data") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[chromium.Chromium]:
+    """A running Chromium."""
+    async with chromium.launch() as running:
+        yield running
+
+
 @pytest.mark.parametrize(
     ("codec", "options"),
     [
@@ -34,7 +52,10 @@ RESTS_AFTER_S = 5.0
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
-async def test_a_viewer_gets_the_layer_that_it_asks_for(parley, browser, room, codec, options):
+async def test_a_viewer_gets_the_layer_that_it_asks_for(
+    parley: Parley, browser: chromium.Chromium, codec: str, options: dict[str, object]
+) -> None:
+    room = f"{codec}-{'-'.join(options)}"
     status, body = await parley.api("POST", "/rooms", {"name": room, "video_codecs": [codec]})
     assert status == 201, body
     publisher, page = await browser.page(), await browser.page()
@@ -59,7 +80,10 @@ async def test_a_viewer_gets_the_layer_that_it_asks_for(parley, browser, room, c
         await page.close()
 
 
-async def test_a_layer_that_nobody_watches_rests_and_is_back_at_once(parley, browser, room):
+async def test_a_layer_that_nobody_watches_rests_and_is_back_at_once(
+    parley: Parley, browser: chromium.Chromium
+) -> None:
+    room = "resting"
     publisher, page = await browser.page(), await browser.page()
     try:
         await publish(publisher, parley, room, size=(WIDTH, HEIGHT), fps=FPS, options={"simulcast": True})
