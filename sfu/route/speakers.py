@@ -1,10 +1,8 @@
 """Who is speaking: the dominant track and all active ones, from audio levels.
 
-PURE: time comes in by parameter. As in Volfin's and Cohen's "Dominant speaker identification for multipoint
-videoconferencing" a voice is judged over several spans: at once (the level, and how far it is above the own
-floor of the track), over some hundred milliseconds (smoothed), and for long (how clearly and for how long a
-challenger is ahead, how long the speaker has talked). So a cough or an echo does not steal the picture,
-silence leaves it where it is, and neither a steady noise nor a made-up level keeps it.
+PURE: time comes in by parameter. Levels are smoothed for each track; a challenger must be clearly louder than
+the speaker for a while, so that a cough or an echo does not steal the picture; silence leaves it where it is.
+A level beyond what a loud voice reaches gains nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,22 +23,12 @@ _MIN_SCORE: Final = 0.2
 _MARGIN: Final = 0.08
 _UNVOICED: Final = 0.6
 """Loudness counts so much where the sender's detector hears no voice (RFC 6464 V bit clear)."""
-_STEADY: Final = 0.2
-"""And so much for a level that stays within a few dB of its own floor: a fan, a tone, an invention."""
-_SWING_DB: Final = 6.0
-_QUIETEST_DBOV: Final = -100.0
-_FLOOR_RISE_DB_PER_S: Final = 6.0
-"""Speech dips to its floor every few seconds, which takes the floor down at once."""
 _HOLD_S: Final = 0.6
 """A challenger must stay ahead for so long."""
 _STALE_S: Final = 1.0
 """A track without a report for so long is silent (its sender stopped, or DTX)."""
 _PAUSE_S: Final = 1.0
-"""Who is silent for so long has offered the floor to others, and begins anew."""
-_FRESH_S: Final = 30.0
-_TIRED_PER_S: Final = 0.01
-_MOST_TIRED: Final = 0.4
-"""A speaker who talks for longer without a pause counts ever less against others, and recovers as slowly."""
+"""After so long a silence the level is followed anew."""
 _ACTIVE_S: Final = 0.6
 """A track stays active for so long after it was last loud enough: words have gaps."""
 
@@ -49,16 +37,9 @@ _ACTIVE_S: Final = 0.6
 class _Voice:
     score: float
     heard_at: float
-    floor_dbov: float = _QUIETEST_DBOV
     level_dbov: float = -127.0
     loud_at: float = float("-inf")
-    airtime_s: float = 0.0
     ahead_since: float | None = None
-
-    @property
-    def standing(self) -> float:
-        """How the track stands against others."""
-        return self.score - min(max(self.airtime_s - _FRESH_S, 0.0) * _TIRED_PER_S, _MOST_TIRED)
 
 
 class SpeakerDetector:
@@ -78,7 +59,6 @@ class SpeakerDetector:
         """Take one round of levels: (track, dBov from -127 to 0, voice flag)."""
         for track, dbov, has_voice in levels:
             voice = self._voices.setdefault(track, _Voice(0.0, now))
-            self._tire(voice, now, is_speaker=track == self._speaker)
             self._hear(voice, dbov, now, has_voice=has_voice)
         self._judge(now)
 
@@ -118,18 +98,9 @@ class SpeakerDetector:
         return min(fading, default=None)
 
     @staticmethod
-    def _tire(voice: _Voice, now: float, *, is_speaker: bool) -> None:
-        passed = max(now - voice.heard_at, 0.0)
-        most = _FRESH_S + _MOST_TIRED / _TIRED_PER_S
-        voice.airtime_s = min(max(voice.airtime_s + (passed if is_speaker else -passed), 0.0), most)
-
-    @staticmethod
     def _hear(voice: _Voice, dbov: int, now: float, *, has_voice: bool) -> None:
-        risen = voice.floor_dbov + _FLOOR_RISE_DB_PER_S * max(now - voice.heard_at, 0.0)
-        voice.floor_dbov = min(float(dbov), risen)
         loudness = max(0.0, 1.0 - min(dbov, _LOUDEST_DBOV) / _FLOOR_DBOV)
         loudness *= 1.0 if has_voice else _UNVOICED
-        loudness *= 1.0 if dbov - voice.floor_dbov >= _SWING_DB else _STEADY
         weight = _ATTACK if loudness > voice.score else _DECAY
         voice.score += weight * (loudness - voice.score)
         if loudness >= _MIN_SCORE:
@@ -137,20 +108,18 @@ class SpeakerDetector:
             is_start = now - voice.loud_at > _PAUSE_S
             voice.level_dbov = float(dbov) if is_start else 0.5 * (voice.level_dbov + dbov)
             voice.loud_at = now
-        elif now - voice.loud_at > _PAUSE_S:
-            voice.airtime_s = 0.0
         voice.heard_at = now
 
     def _best(self) -> TrackId | None:
-        return max(self._voices, key=lambda track: self._voices[track].standing, default=None)
+        return max(self._voices, key=lambda track: self._voices[track].score, default=None)
 
     def _judge(self, now: float) -> None:
         best = self._best()
         bar = _MIN_SCORE
         if self._speaker is not None and self._speaker in self._voices:
-            bar = max(bar, self._voices[self._speaker].standing + _MARGIN)
+            bar = max(bar, self._voices[self._speaker].score + _MARGIN)
         for track, voice in self._voices.items():
-            if track != best or track == self._speaker or voice.standing < bar:
+            if track != best or track == self._speaker or voice.score < bar:
                 voice.ahead_since = None
             elif voice.ahead_since is None:
                 voice.ahead_since = now
