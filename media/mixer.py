@@ -12,8 +12,58 @@ SAMPLE_RATE: Final = 48_000
 CHANNELS: Final = 2
 _CAPACITY: Final = 2 * SAMPLE_RATE
 _JITTER_SAMPLES: Final = SAMPLE_RATE * 40 // 1000
+_MARGIN: Final = SAMPLE_RATE * 40 // 1000
+_AHEAD_MOST: Final = SAMPLE_RATE * 3 // 2
+_OFF_FOR: Final = SAMPLE_RATE // 10
+_IN_TIME_FOR: Final = SAMPLE_RATE
 
 Samples = NDArray[np.float32]
+
+
+class _Playout:
+    """Where one source's samples go, so that a source whose times are off is heard all the same.
+
+    After a publisher's sound device stood still, its packets claim to be older than they are until the next
+    sender report, seconds later: each would come too late for the mix. After `_OFF_FOR` of that the source is
+    laid as much later as it takes; once it has been early for `_IN_TIME_FOR`, or pauses, it goes back. A
+    burst after a stall of the network is late at one moment only and moves nothing. Times far ahead likewise.
+    """
+
+    def __init__(self) -> None:
+        self._shift = 0
+        self._off_since: int | None = None
+        self._least_slack = 0
+        self._watched_from: int | None = None
+
+    def place(self, start: int, oldest: int, end: int) -> int:
+        """Where samples that claim to begin at `start` are laid.
+
+        The mix has come to `oldest`, and what is laid of this source to `end`.
+        """
+        is_hole = start + self._shift > end  # a pause, or a clock set right
+        if self._shift > 0 and is_hole:
+            self._shift = min(max(start, end, oldest + _MARGIN) - start, self._shift)
+        slack = start + self._shift - oldest
+        if 0 <= slack <= _AHEAD_MOST:
+            self._off_since = None
+            self._come_back(slack, oldest)
+        elif slack < 0 and self._shift < 0:
+            self._shift = min(self._shift + _MARGIN - slack, 0)
+        else:
+            self._off_since = oldest if self._off_since is None else self._off_since
+            if oldest - self._off_since >= _OFF_FOR:
+                self._shift += max(_MARGIN, end - oldest) - slack
+                self._off_since = self._watched_from = None
+        return start + self._shift
+
+    def _come_back(self, slack: int, oldest: int) -> None:
+        if self._watched_from is None:
+            self._least_slack, self._watched_from = slack, oldest
+        self._least_slack = min(self._least_slack, slack)
+        if oldest - self._watched_from >= _IN_TIME_FOR:
+            if self._shift > 0 and self._least_slack > 2 * _MARGIN:
+                self._shift = max(self._shift - self._least_slack + _MARGIN, 0)
+            self._watched_from = None
 
 
 class _Source:
@@ -22,8 +72,10 @@ class _Source:
     def __init__(self) -> None:
         self._ring = np.zeros((_CAPACITY, CHANNELS), dtype=np.float32)
         self._end: int | None = None
+        self._playout = _Playout()
 
     def push(self, start: int, samples: Samples, oldest: int) -> None:
+        start = self._playout.place(start, oldest, self._end or oldest)
         if self._end is not None and abs(start - self._end) <= _JITTER_SAMPLES:
             start = self._end  # clock jitter of a few milliseconds is no gap: splicing there would click
         if start < oldest:
@@ -44,7 +96,10 @@ class _Source:
 
 
 class Mixer:
-    """Sums sources on one clock. Late samples are dropped, missing ones are silence, overload is limited."""
+    """Sums sources on one clock. Missing samples are silence, and so are late ones; overload is limited.
+
+    A source that stays late is laid later as a whole.
+    """
 
     def __init__(self) -> None:
         self._sources: dict[int, _Source] = {}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.main_job.cast import BEEP_S, HEARD, SECOND_S, UNHEARD
-from tests.support.decoded import loudest, tone_level
+from tests.support.decoded import RATE, loudest, tone_level
 
 _PIECE = 1024
 _FADES = 0.7
@@ -50,3 +50,8 @@ def has_tone(sound, who):
 def lacks_tone(sound, who):
     """Whether somebody is not in a sound: no second of it has more of their tone than noise has."""
     return loudest(sound, who.tone_hz, SECOND_S) < UNHEARD
+
+
+def levels(sounds, who):
+    """Somebody's tone in each of some sounds, to be told: amplitude and length in seconds."""
+    return [(round(loudest(sound, who.tone_hz, BEEP_S), 3), round(len(sound) / RATE, 2)) for sound in sounds]

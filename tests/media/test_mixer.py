@@ -41,6 +41,74 @@ def test_late_samples_are_dropped_and_the_rest_kept():
     assert not mixer.pull(1000).any()
 
 
+PACKET = 960
+
+
+def play(mixer, packets, *, behind=0):
+    """One packet and one pull at a time. `behind`: samples by which the packets claim to be too old.
+
+    Returns the share of full samples in each pull.
+    """
+    heard = []
+    for _ in range(packets):
+        mixer.push(1, mixer.position + 12_000 - behind, tone(PACKET, 0.5))
+        heard.append(float((mixer.pull(PACKET)[:, 0] > 0.4).mean()))
+    return heard
+
+
+def test_a_source_whose_clock_stood_still_is_heard_a_fifth_of_a_second_after_it_goes_on():
+    mixer = Mixer()
+    assert min(play(mixer, 50)[13:]) == 1.0
+    mixer.pull(40_000)
+    heard = play(mixer, 200, behind=40_000)
+    assert max(heard[:5]) == 0.0, "what is late has no place at first"
+    assert min(heard[9:]) == 1.0
+
+
+def test_a_source_that_becomes_late_while_its_sound_is_laid_loses_none_of_that():
+    mixer = Mixer()
+    play(mixer, 50)
+    assert min(play(mixer, 200, behind=40_000)) == 1.0
+
+
+def test_a_source_that_is_in_time_again_goes_back_to_its_place():
+    mixer = Mixer()
+    play(mixer, 50)
+    play(mixer, 100, behind=40_000)
+    play(mixer, 150)
+    start = mixer.position + 12_000
+    mixer.push(1, start, tone(PACKET, 0.9))
+    mix = mixer.pull(24_000)[:, 0]
+    assert np.flatnonzero(mix > 0.8)[0] == pytest.approx(12_000, abs=2 * 1920)
+
+
+def test_a_clock_that_is_set_right_leaves_no_hole_but_the_way_back_to_its_place():
+    mixer = Mixer()
+    play(mixer, 50)
+    mixer.pull(40_000)
+    play(mixer, 30, behind=40_000)
+    heard = play(mixer, 60)
+    assert sum(heard) >= 60 - 12_000 / PACKET
+    assert min(heard[13:]) == 1.0
+
+
+def test_one_late_burst_moves_nothing():
+    mixer = Mixer()
+    play(mixer, 50)
+    for _ in range(10):
+        mixer.push(1, mixer.position - 9000, tone(PACKET, 0.5))
+    mixer.pull(12_000)
+    mixer.push(1, mixer.position + 12_000, tone(PACKET, 0.9))
+    mix = mixer.pull(24_000)[:, 0]
+    assert np.flatnonzero(mix > 0.8)[0] == 12_000
+
+
+def test_a_source_whose_times_lie_far_ahead_is_heard():
+    mixer = Mixer()
+    assert min(play(mixer, 200, behind=-150_000)[20:]) == 1.0
+    assert min(play(mixer, 200)[30:]) == 1.0
+
+
 def test_a_few_milliseconds_of_clock_jitter_leave_no_gap():
     mixer = Mixer()
     for index in range(10):
