@@ -1,6 +1,6 @@
 """Which layers a subscriber gets: the pure rules."""
 
-from sfu.allocate.allocator import Allocator, Layer, ladder_of
+from sfu.allocate.allocator import Allocator, Layer, ladder_of, rising
 from sfu.allocate.layers import BEST, SCREEN_PRIORITY, Choice, Wish, choose
 
-__all__ = ["BEST", "SCREEN_PRIORITY", "Allocator", "Choice", "Layer", "Wish", "choose", "ladder_of"]
+__all__ = ["BEST", "SCREEN_PRIORITY", "Allocator", "Choice", "Layer", "Wish", "choose", "ladder_of", "rising"]

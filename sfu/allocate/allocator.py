@@ -60,19 +60,31 @@ class _Video:
     """The last step was one down, because the path did not carry what was sent."""
 
 
-def ladder_of(layers: Iterable[Layer], wish: Wish) -> tuple[Layer, ...]:
+def rising(layers: Iterable[Layer], numbers: Iterable[int] = ()) -> list[int]:
+    """The numbers of spatial layers, of those in `numbers` that are not known too, the lowest first.
+
+    A publisher may number its encodings in any order: the height of the picture says which is lower, among
+    equal heights the rate. One whose height is not known keeps the place of its number.
+    """
+    known: dict[int, tuple[int, int]] = {}
+    places = set(numbers)
+    for layer in layers:
+        places.add(layer.spatial)
+        if layer.height:
+            known[layer.spatial] = max(known.get(layer.spatial, (0, 0)), (layer.height, layer.bps))
+    ordered = iter(sorted(known, key=lambda spatial: (known[spatial], spatial)))
+    return [next(ordered) if place in known else place for place in sorted(places)]
+
+
+def ladder_of(layers: Sequence[Layer], wish: Wish) -> tuple[Layer, ...]:
     """The layers that a wish allows, cheapest and lowest first, each dearer than the one before.
 
-    A wished height cuts off every picture larger than the smallest that still covers it. Encodings may be
-    numbered in any order: where their heights are known, these say which is lower, and the rate among equals.
+    A wished height cuts off every picture larger than the smallest that still covers it.
     """
-    found = sorted(layers, key=lambda layer: (layer.spatial, layer.temporal))
-    if all(layer.height for layer in found):
-        found.sort(key=lambda layer: (layer.height, layer.bps))
+    order = rising(layers)
+    found = sorted(layers, key=lambda layer: (order.index(layer.spatial), layer.temporal))
     if wish.spatial is not None:
-        rising = list(dict.fromkeys(layer.spatial for layer in found))
-        allowed = rising[: wish.spatial + 1]
-        found = [layer for layer in found if layer.spatial in allowed]
+        found = [layer for layer in found if layer.spatial in order[: wish.spatial + 1]]
     if wish.temporal is not None:
         found = [layer for layer in found if layer.temporal <= wish.temporal]
     if wish.height is not None:
@@ -158,16 +170,22 @@ class Allocator:
         videos = (video for video in self._videos.values() if not video.wish.is_paused)
         return round(self._sound_bps() + sum(_cost(video.ladder[-1]) for video in videos if video.ladder))
 
-    def useful_spatial(self, track: TrackId) -> int | None:
-        """The highest number of a layer that may serve a wish (`BEST`: any); None: paused, or not wanted."""
+    def useful(self, track: TrackId, encodings: int) -> frozenset[int]:
+        """Which of a simulcast track's encodings may serve its wish; none when it is paused or unwanted."""
         video = self._videos.get(track)
         if video is None or video.wish.is_paused:
-            return None
+            return frozenset()
+        order = rising(self._layers.get(track, ()), range(encodings))
         top = video.ladder[-1] if video.ladder else None
         if top is not None and video.wish.height is not None and top.height >= COVERS * video.wish.height:
-            return max(layer.spatial for layer in video.ladder)
+            return frozenset(order[: order.index(top.spatial) + 1])
         # No layer that is there covers the wish: one that rests, or is not sent yet, may.
-        return BEST if video.wish.spatial is None else video.wish.spatial
+        return frozenset(order if video.wish.spatial is None else order[: video.wish.spatial + 1])
+
+    def rank(self, choice: Choice) -> int:
+        """Which spatial layer a choice is, 0 the lowest, however they are numbered; `BEST` stays so."""
+        order = rising(self._layers.get(choice.track, ()))
+        return order.index(choice.spatial) if choice.spatial in order else choice.spatial
 
     def _renew_ladder(self, video: _Video) -> None:
         held = self._held(video)
@@ -261,8 +279,7 @@ class Allocator:
             return Choice(wish.track, is_paused=True, spatial=BEST, temporal=BEST, is_starved=True)
         layer = video.ladder[video.step]
         is_top = video.step == len(video.ladder) - 1
-        is_highest = all(layer.spatial >= other.spatial for other in video.ladder)
-        if is_top and is_highest and wish.height is None and wish.spatial is None:
+        if is_top and wish.height is None and wish.spatial is None:
             return choose([wish])[0]
         return Choice(
             wish.track,

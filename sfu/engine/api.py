@@ -196,6 +196,8 @@ class Engine(Protocol):
     ) -> Ack:
         """Choose layers (-1: the best), or pause.
 
+        `spatial` is a simulcast encoding's index, or a layer inside the one encoding. While that encoding is
+        silent, the next smaller picture is sent, else the smallest.
         Another encoding begins at its next keyframe. Until then the present one goes on; `at_once` ends it
         with the picture under way, for a path that does not carry it.
         """

@@ -66,9 +66,9 @@ class Downlink:
         self._allocator.receive_estimate(float(bps), _now())
         self._run()
 
-    def useful_spatial(self, track: TrackId) -> int | None:
-        """The highest spatial layer of a track that it has a use for (`BEST`: any); None: it has none."""
-        return self._allocator.useful_spatial(track)
+    def useful(self, track: TrackId, encodings: int) -> frozenset[int]:
+        """Which of a simulcast track's encodings it has a use for."""
+        return self._allocator.useful(track, encodings)
 
     def close(self) -> None:
         """Stop the clock."""
@@ -105,7 +105,7 @@ class Downlink:
                     self._receiver.peer.id,
                     choice.track,
                     choice.is_paused,
-                    choice.spatial,
+                    self._allocator.rank(choice),
                     choice.temporal,
                     choice.is_starved,
                 )

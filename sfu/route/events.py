@@ -115,8 +115,8 @@ class CodecUnsupported:
 class LayerChosen:
     """What a subscriber (or viewer) gets of a video track has changed.
 
-    `spatial`, `temporal`: the highest that is forwarded, -1 the best there is. `is_starved`: paused because
-    its path does not carry the track.
+    `spatial`, `temporal`: the highest that is forwarded, 0 the lowest, -1 the best there is. `is_starved`:
+    paused because its path does not carry the track.
     """
 
     sub: PeerId

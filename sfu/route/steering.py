@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from sfu.allocate import BEST, Layer
+from sfu.allocate import Layer
 from sfu.engine.api import Engine
 from sfu.engine.types import TrackId
 from sfu.route.demand import LayerDemand
@@ -112,7 +112,7 @@ class Steering:
         fresh = layers_of(rows, is_simulcast=simulcast)
         asked = self._demand.wanted(track.id)
         resting = (
-            tuple(layer for layer in self._layers.get(track.id, ()) if layer.spatial >= asked)
+            tuple(layer for layer in self._layers.get(track.id, ()) if layer.spatial not in asked)
             if simulcast and asked is not None
             else ()
         )
@@ -144,10 +144,11 @@ class Steering:
         if len(encodings) < 2 or self._is_closed:
             return
         self._tracks[track.id] = track
-        useful = [downlink.useful_spatial(track.id) for downlink in self._downlinks.values()]
+        count = len(encodings)
+        useful = [downlink.useful(track.id, count) for downlink in self._downlinks.values()]
         if self._is_tapped(track.id):
-            useful.append(BEST)
-        self._demand.receive(track.id, len(encodings), useful, _now())
+            useful.append(frozenset(range(count)))
+        self._demand.receive(track.id, count, frozenset().union(*useful), _now())
         self._run()
 
     def _tick(self) -> None:
@@ -155,9 +156,10 @@ class Steering:
         self._run()
 
     def _run(self) -> None:
-        for track, count in self._demand.poll():
+        for track, wanted in self._demand.poll():
             found = self._tracks[track]
-            rids = tuple(encoding.rid for encoding in found.negotiated.encodings[:count])
+            encodings = enumerate(found.negotiated.encodings)
+            rids = tuple(encoding.rid for index, encoding in encodings if index in wanted)
             self._on_event(LayersWanted(track, found.peer, rids))
         if self._timer is not None:
             self._timer.cancel()

@@ -95,8 +95,9 @@ void Feedback::visit(Transport& transport, TimeNs now) {
     context_.events.post(IdleEvent{transport.id, true});
   }
   for (Track* track : transport.tracks) {
-    track->note_silence(now);
-    tell_layers(*track, now);
+    if (track->tick(now)) {
+      tell_layers(*track, now);
+    }
   }
   if (!transport.can_send()) {
     return;
@@ -190,14 +191,7 @@ bool Feedback::append_report(Writer& writer, Forward& forward, TimeNs now) {
 }
 
 void Feedback::tell_layers(Track& track, TimeNs now) {
-  if (!track.is_video) {
-    return;
-  }
-  bool has_news = false;
-  for (const auto& encoding : track.encodings) {
-    has_news = encoding->rates.tick(now) || has_news;
-  }
-  if (!has_news || now < track.next_layers) {
+  if (now < track.next_layers) {
     return;
   }
   track.next_layers = now + kLayersInterval;

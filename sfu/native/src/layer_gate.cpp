@@ -11,10 +11,6 @@ constexpr int kBest = 7;  // more layers than any codec has
 
 int cap_of(int target) { return target < 0 ? kBest : std::min(target, kBest); }
 
-// Index of the highest and lowest bit; `mask` is not 0.
-int highest_bit(std::uint32_t mask) { return 31 - static_cast<int>(std::countl_zero(mask)); }
-int lowest_bit(std::uint32_t mask) { return static_cast<int>(std::countr_zero(mask)); }
-
 }  // namespace
 
 void LayerGate::set_target(bool paused, int spatial, int temporal, bool at_once) {
@@ -28,9 +24,10 @@ void LayerGate::set_target(bool paused, int spatial, int temporal, bool at_once)
   leaves_at_once_ = at_once && is_simulcast_ && wanted_ != current_;
 }
 
-void LayerGate::set_active(std::uint32_t encodings, bool is_simulcast) {
+void LayerGate::set_active(std::uint32_t encodings, bool is_simulcast, const EncodingOrder& order) {
   active_ = encodings;
   is_simulcast_ = is_simulcast;
+  order_ = order;
   choose();
 }
 
@@ -44,14 +41,7 @@ void LayerGate::choose() {
   if (active_ == 0) {
     return;  // keep the wish: the encoding may come back
   }
-  const int highest = highest_bit(active_);
-  if (!is_simulcast_) {
-    wanted_ = lowest_bit(active_);
-    return;
-  }
-  const int target = spatial_target_ < 0 ? highest : std::min(spatial_target_, highest);
-  const std::uint32_t not_above = active_ & ((2U << static_cast<unsigned>(target)) - 1U);
-  wanted_ = not_above != 0 ? highest_bit(not_above) : lowest_bit(active_);
+  wanted_ = is_simulcast_ ? order_.choose(active_, spatial_target_) : std::countr_zero(active_);
 }
 
 std::optional<std::uint8_t> LayerGate::awaited() const {

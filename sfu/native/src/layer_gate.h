@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "encoding_order.h"
 #include "packet.h"
 #include "units.h"
 
@@ -28,14 +29,14 @@ class LayerGate {
   // Audio needs no keyframe: it switches at once.
   explicit LayerGate(bool is_video) : is_video_(is_video) {}
 
-  // `spatial`, `temporal`: -1 = best. In a simulcast track `spatial` is the encoding's index (low to high), in an SVC
-  // track the layer inside encoding 0. `at_once`: the path does not carry the present encoding, so it ends with the
+  // `spatial`, `temporal`: -1 = best. In a simulcast track `spatial` is the encoding's index, in an SVC track the layer
+  // inside encoding 0. `at_once`: the path does not carry the present encoding, so it ends with the
   // picture under way, and nothing is sent until the wanted one's keyframe.
   void set_target(bool paused, int spatial, int temporal, bool at_once = false);
 
-  // Encodings that send at present (bit i = encoding i), from EncodingActivity. The best active one not above the target
-  // is wanted; else the lowest active one above it.
-  void set_active(std::uint32_t encodings, bool is_simulcast);
+  // Encodings that send at present (bit i = encoding i), from EncodingActivity, and which is above which. The highest
+  // active one not above the target is wanted; else the lowest active one above it.
+  void set_active(std::uint32_t encodings, bool is_simulcast, const EncodingOrder& order = {});
 
   [[nodiscard]] GateDecision decide(const Packet& packet);
 
@@ -65,6 +66,7 @@ class LayerGate {
   int spatial_target_ = -1;
   int temporal_target_ = -1;
   std::uint32_t active_ = 0;
+  EncodingOrder order_;
   int wanted_ = -1;
   int current_ = -1;
   int spatial_now_ = 0;

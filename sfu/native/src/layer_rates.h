@@ -57,6 +57,8 @@ class LayerRates {
     }
     return static_cast<std::uint32_t>(std::min(sum, 4e9));
   }
+  // Of all layers together.
+  [[nodiscard]] std::uint32_t total() const { return up_to(kSpatial - 1, kTemporal - 1); }
   [[nodiscard]] bool has(std::size_t spatial, std::size_t temporal) const {
     return spatial < kSpatial && temporal < kTemporal && rates_[spatial][temporal] > 0;
   }

@@ -509,7 +509,7 @@ void Registry::attach(Forward& forward, Track& track) {
   forward.turn = track.voice.turn;
   track.forwards.push_back(&forward);
   track.outside_forwards += forward.is_outside() ? 1U : 0U;
-  forward.layers.set_active(track.activity.active(), track.is_simulcast());
+  track.tell_active(forward);
 }
 
 void Registry::detach(Forward& forward) {

@@ -324,14 +324,10 @@ void RtpReceiver::accept(const Source& source, const CodecEntry& codec, const Pa
   if (packet.payload.keyframe_start) {
     notice_keyframe(encoding, now);
   }
-  if (track.is_video) {
-    encoding.rates.receive(packet.payload.spatial, packet.payload.temporal, rtp.packet.size());
-    encoding.height = packet.payload.height != 0 ? packet.payload.height : encoding.height;
-  }
   if (const auto level = read_audio_level(rtp, packet.extensions)) {
     track.levels.receive(*level);
   }
-  track.note_active(encoding.index, now);
+  track.receive(encoding, packet, now);
   links_.share(track, packet, codec_changed);
   fanout_.hear(track, packet, now);
   fanout_.add(track, Track::Pending{packet.ext_seq, encoding.index, codec_changed}, now);

@@ -1,25 +1,60 @@
 #include "track.h"
 
+#include <algorithm>
+#include <span>
+
 #include "forward.h"
 
 namespace parley {
 
-void Track::note_active(std::uint8_t encoding, TimeNs now) {
-  if (activity.receive(encoding, now)) {
+void Track::receive(Encoding& encoding, const Packet& packet, TimeNs now) {
+  bool has_news = activity.receive(encoding.index, now);
+  if (is_video) {
+    encoding.rates.receive(packet.payload.spatial, packet.payload.temporal, packet.rtp.packet.size());
+    const std::uint16_t height = packet.payload.height;
+    if (height != 0 && height != encoding.height) {
+      encoding.height = height;
+      has_news = measure() || has_news;
+    }
+  }
+  if (has_news) {
     tell_active();
   }
 }
 
-void Track::note_silence(TimeNs now) {
-  if (activity.tick(now)) {
+bool Track::tick(TimeNs now) {
+  bool has_rates = false;
+  if (is_video) {
+    for (const auto& encoding : encodings) {
+      has_rates = encoding->rates.tick(now) || has_rates;
+    }
+  }
+  const bool has_order = has_rates && measure();
+  if (activity.tick(now) || has_order) {
     tell_active();
   }
+  return has_rates;
+}
+
+// True when the order of the encodings changed.
+bool Track::measure() {
+  std::array<EncodingOrder::Measured, kMaxEncodings> measured;
+  const std::size_t count = std::min(encodings.size(), measured.size());
+  for (std::size_t index = 0; index < count; ++index) {
+    const Encoding& encoding = *encodings[index];
+    measured[index] = {.height = encoding.height, .bps = encoding.rates.total()};
+  }
+  return order.measure(std::span(measured).first(count));
 }
 
 void Track::tell_active() {
   for (Forward* forward : forwards) {
-    forward->layers.set_active(activity.active(), is_simulcast());
+    tell_active(*forward);
   }
+}
+
+void Track::tell_active(Forward& forward) const {
+  forward.layers.set_active(activity.active(), is_simulcast(), order);
 }
 
 void Track::restart(Encoding& encoding) {

@@ -15,6 +15,7 @@
 #include "codec_peek/codec_peek.h"
 #include "commands.h"
 #include "encoding_activity.h"
+#include "encoding_order.h"
 #include "keyframe_throttle.h"
 #include "layer_rates.h"
 #include "nack_generator.h"
@@ -107,6 +108,7 @@ struct Track {
   std::vector<CodecEntry> codecs;
   std::vector<std::unique_ptr<Encoding>> encodings;
   EncodingActivity activity;
+  EncodingOrder order;
   EncodingClocks clocks;
   AudioLevelMeter levels;
   std::uint32_t stage = 0;  // that it competes on; 0: none
@@ -124,9 +126,11 @@ struct Track {
   std::vector<std::shared_ptr<TrackLink>> exports;   // the other workers that get them
   std::shared_ptr<PacketPool> pool;                  // of the packets on their way there
 
-  // A packet of the encoding came, or time passed: forwards hear which encodings send.
-  void note_active(std::uint8_t encoding, TimeNs now);
-  void note_silence(TimeNs now);
+  // A packet of the encoding was stored; forwards hear which encodings send, and which is above which.
+  void receive(Encoding& encoding, const Packet& packet, TimeNs now);
+  // Time passed, the same; true when there are new rates. Call about ten times a second.
+  bool tick(TimeNs now);
+  void tell_active(Forward& forward) const;
   // The encoding's numbering begins anew: forwards of it wait for a keyframe.
   void restart(Encoding& encoding);
 
@@ -151,6 +155,7 @@ struct Track {
 
  private:
   void tell_active();
+  bool measure();
 };
 
 }  // namespace parley

@@ -155,7 +155,7 @@ void TrackLinks::receive_packet(Track& track, const SharedPacket& shared, TimeNs
   if (packet.payload.keyframe_start) {
     encoding.keyframes.receive_keyframe(now);
   }
-  track.note_active(encoding.index, now);
+  track.receive(encoding, packet, now);
   fanout_.hear(track, packet, now);
   fanout_.add(track, Track::Pending{packet.ext_seq, encoding.index, shared.codec_changed}, now);
 }
@@ -176,7 +176,7 @@ void TrackLinks::tick(TimeNs now) {
   }
   next_tick_ = now + kTick;
   for (Track* track : followed_) {
-    track->note_silence(now);
+    track->tick(now);
   }
 }
 

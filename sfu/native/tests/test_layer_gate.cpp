@@ -130,6 +130,19 @@ TEST(silent_encoding_falls_back_to_the_best_below) {
   }
 }
 
+TEST(silent_encoding_falls_back_to_the_next_smaller_picture) {
+  EncodingOrder downwards;
+  downwards.measure(std::vector<EncodingOrder::Measured>{{720, 900}, {360, 300}, {180, 100}});
+  LayerGate gate(true);
+  gate.set_target(false, 1, -1);
+  gate.set_active(0b111, true, downwards);
+  decide(gate, {.encoding = 1, .keyframe = true});
+  gate.set_active(0b101, true, downwards);
+  CHECK_EQ(*gate.awaited(), 2);
+  CHECK_EQ(decide(gate, {.encoding = 0, .keyframe = true}), GateVerdict::kIgnore);
+  CHECK_EQ(decide(gate, {.encoding = 2, .keyframe = true}), GateVerdict::kSwitch);
+}
+
 TEST(pause_stops_at_once_and_resumes_at_a_keyframe) {
   auto gate = simulcast(0);
   decide(gate, {.keyframe = true});

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.allocate import SCREEN_PRIORITY, Allocator, Choice, Layer, Wish, ladder_of
+from sfu.allocate import SCREEN_PRIORITY, Allocator, Choice, Layer, Wish, ladder_of, rising
 from sfu.engine.types import TrackId
 
 A, B, C, SOUND = (TrackId(number) for number in (1, 2, 3, 9))
@@ -93,19 +93,46 @@ def test_a_fixed_layer_is_a_bound() -> None:
     assert told(climbed(video(A, spatial=1, temporal=0), bps=10_000_000))[A] == Choice(A, False, 1, 0)
 
 
-@pytest.mark.parametrize(("bps", "spatial"), [(100_000, 2), (500_000, 1), (10_000_000, 0)])
+@pytest.mark.parametrize(("bps", "spatial"), [(100_000, 2), (500_000, 1), (10_000_000, -1)])
 def test_encodings_numbered_from_the_largest_are_climbed_by_their_heights(bps: int, spatial: int) -> None:
     downwards = (Layer(0, 0, 1_200_000, 720), Layer(1, 0, 350_000, 360), Layer(2, 0, 60_000, 180))
     assert told(climbed(video(A), bps=bps, layers=downwards))[A].spatial == spatial
     sized = allocator_with(video(A, height=360), layers=downwards, bps=10_000_000)
     assert told(sized)[A].spatial == 1
-    assert sized.useful_spatial(A) == 2, "the small ones may be needed when the path falls"
+    assert sized.useful(A, 3) == {1, 2}, "the small one may be needed when the path falls"
+    assert sized.rank(told(climbed(video(A, height=360), layers=downwards, bps=10_000_000))[A]) == 1
     assert told(allocator_with(video(A, spatial=0), layers=downwards, bps=10_000_000))[A].spatial == 2
 
 
 def test_encodings_of_equal_size_are_climbed_by_their_rates() -> None:
     layers = (Layer(0, 0, 900_000, 720), Layer(1, 0, 200_000, 720), Layer(2, 0, 400_000, 720))
     assert [layer.spatial for layer in ladder_of(layers, video(A))] == [1, 2, 0]
+
+
+@given(heights=st.permutations([90, 180, 360, 720]), bps=st.integers(50_000, 4_000_000), wish=st.data())
+def test_however_encodings_are_numbered_a_viewer_gets_the_same_picture(
+    heights: list[int], bps: int, wish: st.DataObject
+) -> None:
+    asked = {
+        "height": wish.draw(st.sampled_from([None, 90, 200, 360, 1080])),
+        "spatial": wish.draw(st.sampled_from([None, 0, 1, 3])),
+    }
+    pictures = []
+    for numbered in (heights, sorted(heights)):
+        layers = [Layer(number, 0, 1_000 * height, height) for number, height in enumerate(numbered)]
+        allocator = climbed(video(A, **asked), layers=layers, bps=bps)
+        choice = told(allocator)[A]
+        useful = {numbered[number] for number in allocator.useful(A, len(numbered))}
+        best = ladder_of(layers, video(A))[-1].spatial
+        picture = numbered[best if choice.spatial == -1 else choice.spatial]
+        pictures.append((choice.is_paused, picture, allocator.rank(choice), useful))
+    assert pictures[0] == pictures[1]
+
+
+def test_an_encoding_of_unknown_height_keeps_the_place_of_its_number() -> None:
+    layers = (Layer(0, 0, 900_000, 720), Layer(1, 0, 50_000), Layer(2, 0, 200_000, 360))
+    assert rising(layers) == [2, 1, 0]
+    assert rising(layers[:1], range(3)) == [0, 1, 2]
 
 
 def test_a_fall_acts_at_once_and_a_rise_waits() -> None:
@@ -216,20 +243,20 @@ def test_what_is_forwarded_never_costs_more_than_the_path_carries(
 @pytest.mark.parametrize(
     ("wish", "useful"),
     [
-        (video(A), -1),
-        (video(A, height=360), 1),
-        (video(A, height=1080), -1),
-        (video(A, spatial=1), 1),
-        (video(A, spatial=1, height=1080), 1),
-        (video(A, is_paused=True), None),
+        (video(A), {0, 1, 2, 3}),
+        (video(A, height=360), {0, 1}),
+        (video(A, height=1080), {0, 1, 2, 3}),
+        (video(A, spatial=1), {0, 1}),
+        (video(A, spatial=1, height=1080), {0, 1}),
+        (video(A, is_paused=True), set()),
     ],
 )
-def test_a_layer_that_is_not_there_may_be_of_use(wish: Wish, useful: int | None) -> None:
-    assert allocator_with(wish).useful_spatial(A) == useful
+def test_a_layer_that_is_not_there_may_be_of_use(wish: Wish, useful: set[int]) -> None:
+    assert allocator_with(wish).useful(A, 4) == useful
 
 
 def test_nothing_is_of_use_of_a_track_that_nobody_wants() -> None:
-    assert Allocator().useful_spatial(A) is None
+    assert Allocator().useful(A, 3) == frozenset()
 
 
 def test_in_a_large_room_only_the_voices_that_come_through_take_bits() -> None:

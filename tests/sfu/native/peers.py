@@ -151,6 +151,7 @@ def vp8(
     picture: int | None = None,
     fill: int = 40,
     start: bool = True,
+    height: int = 16,
 ) -> FakeRtp:
     """One VP8 frame in one packet (RFC 7741 section 4), with a 15-bit picture id when given."""
     first = 0x10 if start else 0
@@ -158,7 +159,8 @@ def vp8(
         descriptor = bytes([first])
     else:
         descriptor = bytes([0x80 | first, 0x80]) + struct.pack("!H", 0x8000 | picture & 0x7FFF)
-    header = b"\x10\x02\x00\x9d\x01\x2a\x10\x00\x10\x00" if key else b"\x11\x02\x00"
+    size = struct.pack("<HH", 16, height)
+    header = b"\x10\x02\x00\x9d\x01\x2a" + size if key else b"\x11\x02\x00"
     body = struct.pack("!I", seq) + bytes(fill)
     return FakeRtp(96, seq & 0xFFFF, 3000 * seq & 0xFFFF_FFFF, ssrc, descriptor + header + body, True)
 

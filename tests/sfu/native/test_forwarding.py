@@ -1,7 +1,10 @@
 """Forwarding by the native engine, on real SRTP and UDP."""
 
+import asyncio
 import itertools
 import struct
+
+import pytest
 
 from sfu.engine import events
 from sfu.engine.fake_rtp import FakeRtp
@@ -84,6 +87,35 @@ async def test_a_simulcast_track_forwards_one_encoding_found_by_its_rid(house: H
     after = (await hear(viewer)).rtp
     assert after[-1].payload.endswith(bytes(60))
     assert not after[-1].payload.endswith(bytes(61))
+
+
+@pytest.mark.parametrize("heights", [(180, 360, 720), (720, 360, 180)], ids=["upwards", "downwards"])
+async def test_when_an_encoding_dies_the_next_smaller_picture_goes_on(
+    house: House, heights: tuple[int, ...]
+) -> None:
+    publisher, best, middle = await house.peer(), await house.peer(), await house.peer()
+    track = await house.vp8(publisher, *(EngineEncoding(str(height)) for height in heights), mid="cam")
+    await house.watch(track, best)
+    await house.engine.set_forward(await house.watch(track, middle), paused=False, spatial=1)
+    seqs = itertools.count(1)
+
+    async def seen(*sent: int) -> tuple[int, int]:
+        """The heights that both get in the end, while these are sent."""
+        for _ in range(40):
+            seq = next(seqs)
+            for height in sent:
+                packet = vp8(seq, ssrc=height, key=True, height=height)
+                packet.extensions = {4: b"cam", 5: str(height).encode()}
+                publisher.send_rtp(packet)
+            await asyncio.sleep(0.02)
+        last = [(await hear(viewer)).rtp[-1].payload for viewer in (best, middle)]
+        return tuple(
+            struct.unpack_from("<H", payload, payload.index(b"\x9d\x01\x2a") + 5)[0] for payload in last
+        )
+
+    assert await seen(180, 360, 720) == (720, 360)
+    assert await seen(180, 720) == (720, 180)
+    assert await seen(180, 360) == (360, 360)
 
 
 async def test_a_retransmission_is_found_by_its_repaired_rid(house: House) -> None:
