@@ -29,6 +29,9 @@ TICK_S: Final = 0.5
 AUDIO_BPS: Final = 40_000
 """What a track of sound is counted with, overhead included."""
 
+RED_BPS: Final = 72_000
+"""The same for sound that comes with a copy of each frame (RED), in the same packets."""
+
 OVERHEAD: Final = 1.05
 """Headers and repairs on top of a layer's own rate."""
 
@@ -48,6 +51,12 @@ class Layer:
     def is_same(self, other: "Layer") -> bool:
         """Whether both are one layer, at whatever rate."""
         return (self.spatial, self.temporal) == (other.spatial, other.temporal)
+
+
+@dataclass(slots=True)
+class _Sound:
+    wish: Wish
+    bps: int = AUDIO_BPS
 
 
 @dataclass(slots=True)
@@ -105,7 +114,7 @@ class Allocator:
     _estimate: float | None = None
     _voices: int = 0
     _layers: dict[TrackId, tuple[Layer, ...]] = field(default_factory=dict)
-    _sounds: dict[TrackId, Wish] = field(default_factory=dict)
+    _sounds: dict[TrackId, _Sound] = field(default_factory=dict)
     _videos: dict[TrackId, _Video] = field(default_factory=dict)
     _told: dict[TrackId, Choice] = field(default_factory=dict)
     _went_down_at: float = float("-inf")
@@ -114,7 +123,7 @@ class Allocator:
     def want(self, wish: Wish, now: float) -> None:
         """Set what the viewer wants of a track, new or known."""
         if wish.kind == "audio":
-            self._sounds[wish.track] = wish
+            self._sounds.setdefault(wish.track, _Sound(wish)).wish = wish
         else:
             video = self._videos.setdefault(wish.track, _Video(wish))
             video.wish = wish
@@ -133,6 +142,14 @@ class Allocator:
         self._layers.pop(track, None)
         self._told.pop(track, None)
         self._allocate(now)
+
+    def receive_redundancy(self, track: TrackId, now: float, *, has_copies: bool) -> None:
+        """Take whether a track of sound comes with copies of its frames; one that is not wanted is ignored."""
+        sound = self._sounds.get(track)
+        bps = RED_BPS if has_copies else AUDIO_BPS
+        if sound is not None and sound.bps != bps:
+            sound.bps = bps
+            self._allocate(now)
 
     def receive_layers(self, track: TrackId, layers: Sequence[Layer], now: float) -> None:
         """Take what a track's layers cost now; a track that is not wanted is ignored."""
@@ -205,9 +222,12 @@ class Allocator:
         below = (at for at, layer in enumerate(ladder) if layer.bps <= held.bps)
         return next(same, max(below, default=-1))
 
-    def _sound_bps(self) -> float:
-        count = sum(not wish.is_paused for wish in self._sounds.values())
-        return AUDIO_BPS * (min(count, self._voices) if self._voices else count)
+    def _sound_bps(self) -> int:
+        """Of as many as come through; which ones is not known here, so it may be the dearest."""
+        rates = sorted(
+            (sound.bps for sound in self._sounds.values() if not sound.wish.is_paused), reverse=True
+        )
+        return sum(rates[: self._voices] if self._voices else rates)
 
     def _ranked(self) -> list[_Video]:
         active = [video for video in self._videos.values() if video.ladder and not video.wish.is_paused]
@@ -236,7 +256,7 @@ class Allocator:
     def _plan(self, ranked: Sequence[_Video], estimate: float, *, may_climb: bool) -> dict[TrackId, int]:
         """Steps for every video. What it has may fill the estimate, what is new only a share of it."""
         plan = {video.wish.track: -1 for video in ranked}
-        used = self._sound_bps()
+        used: float = self._sound_bps()
 
         def fits(video: _Video, step: int) -> bool:
             nonlocal used
@@ -266,7 +286,7 @@ class Allocator:
         return plan
 
     def _choices(self) -> Iterator[Choice]:
-        yield from choose(self._sounds.values())
+        yield from choose(sound.wish for sound in self._sounds.values())
         for video in sorted(self._videos.values(), key=lambda each: (-each.wish.priority, each.wish.track)):
             yield self._choice(video)
 

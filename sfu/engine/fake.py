@@ -564,7 +564,7 @@ class FakeEngine:
         return events.Stats(
             0,
             dict(self.counters),
-            tuple({"transport": t, **s.counters} for t, s in mine.items()),
+            tuple({"transport": t, "wanted_bps": s.wanted_bps, **s.counters} for t, s in mine.items()),
             rows("track", self._tracks, lambda s: s.transport),
             rows("forward", self._forwards, lambda s: s.transport),
             rows("tap", self._taps, lambda s: self._tracks[s.track].transport),

@@ -46,8 +46,15 @@ class Downlink:
         now = _now()
         self._feeds[feed.track.id] = feed
         self._allocator.want(feed.wish, now)
+        self._note_copies(feed)
         if layers:
             self._allocator.receive_layers(feed.track.id, layers, now)
+        self._run()
+
+    def renegotiated(self) -> None:
+        """The receiver answered an offer: what it can decode may have changed."""
+        for feed in self._feeds.values():
+            self._note_copies(feed)
         self._run()
 
     def remove(self, track: TrackId) -> None:
@@ -75,6 +82,14 @@ class Downlink:
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
+
+    def _note_copies(self, feed: Feed) -> None:
+        """RED goes to whoever has it; for others the core takes the copies out."""
+        outlets = outlets_of(self._receiver, feed.track.id)
+        has_red = any("red" in outlet.section.payload_types for outlet in outlets)
+        self._allocator.receive_redundancy(
+            feed.track.id, _now(), has_copies=has_red and "red" in feed.track.codecs
+        )
 
     def _tick(self) -> None:
         self._allocator.tick(_now())

@@ -272,6 +272,7 @@ class Router:
         with self._roster.failing(subscriber.peer):
             acks = subscriber.answer(version, sdp, self._registry.next_forward)
         self._roster.remember(subscriber)
+        self._roster.steering.renegotiated(sub)
         for track in subscriber.undecodable - known:
             self._roster.on_undecodable(subscriber, track)
         await self._roster.settle(subscriber.peer, acks)

@@ -84,6 +84,12 @@ class Steering:
         downlink.want(feed, self._layers.get(feed.track.id, ()))
         self.weigh(feed.track)
 
+    def renegotiated(self, peer: PeerId) -> None:
+        """A receiver answered an offer."""
+        downlink = self._downlinks.get(peer)
+        if downlink is not None:
+            downlink.renegotiated()
+
     def unwant(self, peer: PeerId, track: TrackId) -> None:
         """A receiver gets a track no more."""
         downlink = self._downlinks.get(peer)

@@ -1,6 +1,7 @@
 """Subscribing by the plane, over the model and over the native core."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -30,6 +31,25 @@ async def test_media_reaches_a_subscriber(room: Room) -> None:
     client.send(video(1))
     await listener.pump(0.15)
     assert [packet for packet in listener.received if packet.pt != 111]
+
+
+@pytest.mark.parametrize("room", ["fake"], indirect=True)
+async def test_sound_is_budgeted_with_its_copies_where_they_are_taken(room: Room) -> None:
+    _, answer = await room.publisher()
+    wanted = {}
+    for takes_copies in (True, False):
+        client = room.client()
+        sub = await room.router.subscriber("p_bob")
+        await room.router.subscribe(sub, ids(answer)["audio"])
+        offer = await room.router.offer(sub)
+        assert offer is not None
+        sdp = client.answer(offer.sdp)
+        if not takes_copies:
+            sdp = re.sub(r"a=(rtpmap|fmtp):63 .*\r\n", "", sdp).replace(" 63 111", " 111")
+        await room.router.answer(sub, offer.version, sdp)
+        stats = await room.router.stats()
+        wanted[takes_copies] = next(row.counters["wanted_bps"] for row in stats.peers if row.peer == sub)
+    assert wanted[True] > 1.5 * wanted[False] > 0
 
 
 async def test_a_new_subscriber_gets_a_keyframe_requested(room: Room) -> None:

@@ -76,6 +76,18 @@ def test_sound_comes_before_every_picture() -> None:
     assert (choices[SOUND].is_paused, choices[A].is_starved) == (False, True)
 
 
+def test_sound_with_copies_takes_what_the_copies_take() -> None:
+    allocator = climbed(Wish(SOUND, "audio"), video(A), bps=120_000)
+    allocator.receive_redundancy(A, 30.0, has_copies=True)  # not of sound
+    assert not told(allocator)[A].is_starved
+    plain = allocator.wanted_bps
+    allocator.receive_redundancy(SOUND, 30.0, has_copies=True)
+    assert told(allocator)[A].is_starved
+    assert allocator.wanted_bps > plain + 30_000
+    allocator.receive_redundancy(SOUND, 40.0, has_copies=False)
+    assert allocator.wanted_bps == plain
+
+
 def test_a_shared_screen_climbs_before_a_face() -> None:
     choices = told(
         climbed(video(A, height=720), video(B, height=720, priority=SCREEN_PRIORITY), bps=1_600_000)
