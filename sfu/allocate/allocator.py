@@ -144,7 +144,7 @@ class Allocator:
         self._allocate(now)
 
     def receive_redundancy(self, track: TrackId, now: float, *, has_copies: bool) -> None:
-        """Take whether a track of sound comes with copies of its frames; one that is not wanted is ignored."""
+        """Take whether a sound comes with copies of its frames; one that is not wanted changes nothing."""
         sound = self._sounds.get(track)
         bps = RED_BPS if has_copies else AUDIO_BPS
         if sound is not None and sound.bps != bps:
