@@ -6,7 +6,7 @@ from bench import figures, plot
 from bench.compare import Pair
 from bench.figures import Figures
 from bench.saturation import Step
-from bench.soak import SoakFigures
+from bench.soak_figures import SoakFigures
 from bench.wanted import Wanted
 
 _STREAMS = "streams (a camera with its sound, arriving at one subscriber)"

@@ -9,17 +9,17 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import uvloop
 
 from bench import figures, process
 from bench.crowd import Crowd
 from bench.node import Node
-from bench.quantiles import median, slope
-from bench.served import Served
+from bench.served import Served, media_counters
+from bench.soak_figures import Sample, SoakFigures, judge
+from bench.target import TargetFailed
 
 _PUBLISHERS: Final = 3
 _SUBSCRIBERS: Final = 24
@@ -30,79 +30,11 @@ _PUBLISHER_EVERY: Final = 8
 _RECORDING_EVERY: Final = 40
 _SAMPLE_EVERY: Final = 4
 _SETTLES_S: Final = 12.0
-_TASKS: Final = re.compile(r"^parley_tasks (\S+)$", re.MULTILINE)
+_TASKS: Final = "parley_tasks"
+_PEOPLE: Final = ("parley_rooms", "parley_participants", "parley_websockets")
+_PLANE: Final = ("routers", "peers", "tracks", "forwards", "sinks")
 _EMPTY_AFTER_S: Final = 1.0
 _ROOM: Final = "room-0"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The server at one moment."""
-
-    at_s: float
-    rss_kib: float
-    descriptors: int
-    sockets: int
-    threads: int
-    tasks: int
-
-
-@dataclass(slots=True)
-class SoakFigures:
-    """What a soak saw.
-
-    Attributes:
-        before, after: with nobody there, at the beginning (after one call, so that everything is loaded) and
-            at the end.
-        growth_kib: resident memory of the last third above that of the second, medians; people as many.
-        slope_kib_per_min: by least squares over both.
-    """
-
-    minutes: float
-    joins: int = 0
-    leaves: int = 0
-    recordings: int = 0
-    packets: int = 0
-    keyframe_requests: int = 0
-    samples: list[Sample] = field(default_factory=list)
-    before: Sample | None = None
-    after: Sample | None = None
-    left_behind: dict[str, float] = field(default_factory=dict)
-    """The media plane's own account with nobody there: what is not 0 was left behind."""
-
-    @property
-    def growth_kib(self) -> float:
-        """See the class."""
-        second, last = self._thirds()
-        return round(median([s.rss_kib for s in last]) - median([s.rss_kib for s in second]), 1)
-
-    @property
-    def slope_kib_per_min(self) -> float:
-        """See the class."""
-        second, last = self._thirds()
-        return round(slope([(s.at_s / 60, s.rss_kib) for s in [*second, *last]]), 1)
-
-    def _thirds(self) -> tuple[Sequence[Sample], Sequence[Sample]]:
-        third = max(len(self.samples) // 3, 1)
-        return self.samples[third : 2 * third], self.samples[2 * third :]
-
-    def line(self) -> str:
-        """In one line."""
-        per_join = self.growth_kib / max(self.joins / 3, 1)
-        return (
-            f"{self.minutes:g} min, {self.joins} joins, {self.leaves} leaves, {self.recordings} recordings, "
-            f"{self.packets} packets: memory {self.growth_kib:+.0f} KiB from the second third to the last "
-            f"({per_join:+.2f} a join), {self.slope_kib_per_min:+.1f} KiB/min; left behind: "
-            f"{self.left_behind or 'nothing'}"
-        )
-
-    def plain(self) -> dict[str, Any]:
-        """As what `json` takes."""
-        return {
-            **asdict(self),
-            "growth_kib": self.growth_kib,
-            "slope_kib_per_min": self.slope_kib_per_min,
-        }
 
 
 async def soak(seconds: float, note: Callable[[str], None] = lambda _words: None) -> SoakFigures:
@@ -152,9 +84,11 @@ async def _soak(
     finally:
         await crowd.leave()
     found.after = await _emptied(served, began)
-    counters = (await served.account()).counters
-    names = ("peers", "tracks", "forwards", "sinks")
-    found.left_behind = {name: counters[f"plane.{name}"] for name in names if counters[f"plane.{name}"]}
+    metrics = await served.metrics()
+    counters = media_counters(metrics)
+    held = {name: _gauge(metrics, name) for name in _PEOPLE}
+    held |= {f"plane.{name}": counters[f"plane.{name}"] for name in _PLANE}
+    found.left_behind = {name: count for name, count in held.items() if count}
 
 
 async def _change(crowd: Crowd, found: SoakFigures, step: int) -> None:
@@ -205,15 +139,27 @@ async def _emptied(served: Served, began: float) -> Sample:
 
 async def _sample(served: Served, began: float) -> Sample:
     holdings = process.Holdings.of(served.pid)
-    found = _TASKS.search(await served.metrics())
+    tasks = _gauge(await served.metrics(), _TASKS)
     return Sample(
         round(time.monotonic() - began, 1),
         round(holdings.rss_bytes / 1024, 1),
         holdings.descriptors,
         holdings.sockets,
         holdings.threads,
-        int(float(found[1])) if found else -1,
+        int(tasks),
     )
+
+
+def _gauge(metrics: str, name: str) -> float:
+    """One gauge out of a `/metrics` text.
+
+    Raises:
+        TargetFailed: the server does not tell it.
+    """
+    found = re.search(rf"^{name} (\S+)$", metrics, re.MULTILINE)
+    if found is None:
+        raise TargetFailed(f"/metrics does not tell {name}")
+    return float(found[1])
 
 
 def main() -> None:
@@ -223,7 +169,12 @@ def main() -> None:
     options = parser.parse_args()
     found = uvloop.run(soak(options.minutes * 60, print))
     print(found.line())
-    figures.keep("soak", found.plain())
+    problems = judge(found)
+    figures.keep("soak", {**found.plain(), "problems": problems})
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

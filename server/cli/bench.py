@@ -322,13 +322,16 @@ def bench_soak(
     _ready()
     from bench import charts  # noqa: PLC0415
     from bench.soak import soak  # noqa: PLC0415
+    from bench.soak_figures import judge  # noqa: PLC0415
 
     found = _run(soak(minutes * 60, _note))
     print(found.line())
     svg = charts.memory(found) if plot else None
-    _write("soak", {"command": _command(), **found.plain()}, svg, as_json=as_json, keep=keep)
-    if found.left_behind:
-        raise typer.Exit(1)
+    problems = judge(found)
+    result = {"command": _command(), **found.plain(), "problems": problems}
+    _write("soak", result, svg, as_json=as_json, keep=keep)
+    if problems:
+        fail(*problems, code=1)
 
 
 def _note(words: str) -> None:

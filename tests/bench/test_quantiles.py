@@ -27,6 +27,14 @@ def test_the_slope_of_a_line_is_its_own() -> None:
     assert slope([(1, 5), (1, 7)]) == 0
 
 
+def test_a_single_jump_is_no_slope() -> None:
+    assert slope([(x, 900.0 if x == 40 else 100.0) for x in range(100)]) == 0
+
+
+def test_the_slope_of_very_many_points_is_theirs() -> None:
+    assert slope([(x, 3.0 * x + (-1) ** x) for x in range(5_000)]) == pytest.approx(3, rel=0.01)
+
+
 def test_a_histogram_tells_what_came_since_an_earlier_one() -> None:
     before = Histogram.parse(_TEXT % (90, 95, 100), "lag_seconds")
     after = Histogram.parse(_TEXT % (90, 105, 110), "lag_seconds")

@@ -1,0 +1,133 @@
+"""What a soak saw of its server, and the judgement of it. PURE."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from bench.quantiles import slope
+
+_KEPT: Final = 300
+"""Samples in what is written."""
+_LEAST_SAMPLES: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The server at one moment."""
+
+    at_s: float
+    rss_kib: float
+    descriptors: int
+    sockets: int
+    threads: int
+    tasks: int
+
+
+@dataclass(slots=True)
+class SoakFigures:
+    """What a soak saw.
+
+    Attributes:
+        samples: with people there, as many all the time.
+        before, after: with nobody there, at the beginning (after one call, so that everything is loaded) and
+            at the end.
+        left_behind: what the server's own gauges still count with nobody there.
+    """
+
+    minutes: float
+    joins: int = 0
+    leaves: int = 0
+    recordings: int = 0
+    packets: int = 0
+    keyframe_requests: int = 0
+    samples: list[Sample] = field(default_factory=list)
+    before: Sample | None = None
+    after: Sample | None = None
+    left_behind: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def kib_per_min(self) -> float:
+        """How resident memory grew over the last two thirds."""
+        return slope([(sample.at_s / 60, sample.rss_kib) for sample in self._judged()])
+
+    @property
+    def kib_per_join(self) -> float:
+        """The same for each person who came; 0 when nobody did."""
+        return self.kib_per_min * self.minutes / self.joins if self.joins else 0.0
+
+    def line(self) -> str:
+        """In one line."""
+        return (
+            f"{self.minutes:g} min, {self.joins} joins, {self.leaves} leaves, {self.recordings} recordings, "
+            f"{self.packets} packets: memory over the last two thirds {self.kib_per_min:+.1f} KiB a minute, "
+            f"{self.kib_per_join:+.2f} a join; left behind: {self.left_behind or 'nothing'}"
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """As what `json` takes; of very many samples some, at even distances."""
+        every = max(-(-len(self.samples) // _KEPT), 1)
+        return {
+            **asdict(self),
+            "samples": [asdict(sample) for sample in self.samples[::every]],
+            "kib_per_min": round(self.kib_per_min, 2),
+            "kib_per_join": round(self.kib_per_join, 3),
+        }
+
+    def _judged(self) -> Sequence[Sample]:
+        return self.samples[len(self.samples) // 3 :]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much resident memory may grow over the last two thirds of a soak.
+
+    Attributes:
+        kib_per_join: a person who stays behind costs about 90, the smallest object of Python 0.05.
+        kib_per_min: for what grows with time and not with people.
+        settling_kib: what is filled once, spread over the run: SQLite's page cache (2 MiB) and the pools of
+            the allocators. In an hour it is little, in a minute nearly all.
+    """
+
+    kib_per_join: float = 0.25
+    kib_per_min: float = 60.0
+    settling_kib: float = 6144.0
+
+    def of_joins(self, joins: int) -> float:
+        """KiB for each of so many joins."""
+        return self.kib_per_join + self.settling_kib / max(joins, 1)
+
+    def of_minutes(self, minutes: float) -> float:
+        """KiB for each minute of so many."""
+        return self.kib_per_min + self.settling_kib / minutes
+
+
+def judge(found: SoakFigures, limits: Limits = Limits()) -> tuple[str, ...]:
+    """What is wrong, a line for each; empty when all is well."""
+    return (*_memory(found, limits), *_holdings(found), *_rest(found))
+
+
+def _memory(found: SoakFigures, limits: Limits) -> Iterator[str]:
+    if len(found.samples) < _LEAST_SAMPLES or not found.joins:
+        yield f"memory cannot be judged: {len(found.samples)} samples, {found.joins} joins"
+        return
+    for grown, limit, what in (
+        (found.kib_per_join, limits.of_joins(found.joins), "join"),
+        (found.kib_per_min, limits.of_minutes(found.minutes), "minute"),
+    ):
+        if grown > limit:
+            yield f"memory grows by {grown:.2f} KiB a {what}: at most {limit:.2f} in a run of this length"
+
+
+def _holdings(found: SoakFigures) -> Iterator[str]:
+    if found.before is None or found.after is None:
+        yield "the empty server was not looked at before and after"
+        return
+    for name in ("tasks", "sockets", "descriptors", "threads"):
+        before, after = getattr(found.before, name), getattr(found.after, name)
+        if before != after:
+            yield f"{name}: {before} with nobody there at the beginning, {after} at the end"
+
+
+def _rest(found: SoakFigures) -> Iterator[str]:
+    for name, count in found.left_behind.items():
+        yield f"{name}: {count:g} left behind with nobody there"
