@@ -25,6 +25,12 @@ class PublisherUnsuitable(RebroadcastError):
     code = "unsupported_codec"
 
 
+class PublisherEncrypted(RebroadcastError):
+    """What the publisher to pass through sends is encrypted end to end."""
+
+    code = "e2ee"
+
+
 class BroadcastInvalid(RebroadcastError):
     """A value that cannot be used."""
 

@@ -1,6 +1,11 @@
 """Whom passthrough can send on."""
 
-from rebroadcast.errors import BroadcastConflict, BroadcastNotFound, PublisherUnsuitable
+from rebroadcast.errors import (
+    BroadcastConflict,
+    BroadcastNotFound,
+    PublisherEncrypted,
+    PublisherUnsuitable,
+)
 from rooms import Room, Source
 
 
@@ -9,7 +14,7 @@ def check_publisher(room: Room, identity: str) -> None:
 
     Raises:
         BroadcastNotFound: nobody of that identity is there; BroadcastConflict: they show no camera;
-        PublisherUnsuitable: it is not H.264.
+        PublisherEncrypted: nobody outside has the key; PublisherUnsuitable: it is not H.264.
     """
     member = room.by_identity(identity)
     if member is None:
@@ -19,6 +24,10 @@ def check_publisher(room: Room, identity: str) -> None:
     camera = next((track for track in member.tracks.values() if track.source is Source.CAMERA), None)
     if camera is None:
         raise BroadcastConflict(f"{identity[:64]!r} shows no camera: start when they do, or use mode program")
+    if camera.is_e2ee:
+        raise PublisherEncrypted(
+            f"what {identity[:64]!r} sends is encrypted end to end: it cannot go outside"
+        )
     # Before its first packet a track has no codec yet, only those that were agreed.
     codecs = camera.codecs if camera.codec is None else (camera.codec,)
     if "h264" not in codecs:

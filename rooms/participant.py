@@ -189,15 +189,20 @@ class Participant:
 
     # Media
 
-    async def publish(self, offer: str, sources: Mapping[str, Source] | None = None) -> Published:
+    async def publish(
+        self, offer: str, sources: Mapping[str, Source] | None = None, *, is_e2ee: bool = False
+    ) -> Published:
         """Answer a publish offer: a renegotiation or ICE restart of the connection, or a new connection.
 
-        `sources`: mid -> what the track shows.
+        `sources`: mid -> what the track shows. `is_e2ee`: what it sends is encrypted end to end: it goes to
+        participants alone, into no recording and no broadcast.
 
         Raises: Refused (forbidden, terms_required, age_required, notice_required, invalid_sdp,
         unsupported_codec, too_large, conflict, room_full, unavailable).
         """
-        return await self._desks.publishing.publish(self.room, self._here(), offer, sources or {})
+        return await self._desks.publishing.publish(
+            self.room, self._here(), offer, sources or {}, is_e2ee=is_e2ee
+        )
 
     async def next_offer(self) -> SubscribeOffer | None:
         """The subscribe offer to send next, after `SubscribeOfferReady`; None when there is none now.

@@ -30,7 +30,7 @@ class Publishing:
         self._subscribing = subscribing
 
     async def publish(
-        self, room: Room, member: Member, offer: str, sources: Mapping[str, Source]
+        self, room: Room, member: Member, offer: str, sources: Mapping[str, Source], *, is_e2ee: bool
     ) -> Published:
         """Answer a publish offer: a renegotiation of the present connection, or a new one in its place.
 
@@ -48,7 +48,9 @@ class Publishing:
         member.is_negotiating = True
         try:
             with plane_errors():
-                answer = await room.router.publish(member.id, offer, peer=peer, data=member.transport == "ws")
+                answer = await room.router.publish(
+                    member.id, offer, peer=peer, e2ee=is_e2ee, data=member.transport == "ws"
+                )
         finally:
             member.is_negotiating = False
         if not member.is_present or room.is_closed:
@@ -151,6 +153,7 @@ class Publishing:
             source=fitting_source(published.kind, source),
             codecs=published.codecs,
             is_simulcast=bool(published.simulcast),
+            is_e2ee=published.is_e2ee,
             is_enforced=published.kind in member.enforced,
         )
         member.tracks[track.id] = track

@@ -105,7 +105,7 @@ class Taps:
     def _attach_soon(self, activity: Activity, grant: Grant, track: Track) -> None:
         if activity.is_viewing or grant.gate is None or Media(track.kind) not in grant.media:
             return
-        if track.id in grant.taps or track.id in grant.attaching:
+        if track.is_e2ee or track.id in grant.taps or track.id in grant.attaching:
             return
         grant.attaching.add(track.id)
         self._room.house.scope.start(self._attach(activity, grant, track), "tap")

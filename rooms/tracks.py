@@ -21,6 +21,8 @@ class Track:
     source: Source
     codecs: tuple[str, ...]
     is_simulcast: bool
+    is_e2ee: bool = False
+    """Encrypted end to end: for participants alone."""
     codec: str | None = None
     is_muted: bool = False
     is_enforced: bool = False
@@ -40,6 +42,7 @@ class Track:
             is_enforced=self.is_enforced,
             codec=self.codec,
             is_simulcast=self.is_simulcast,
+            is_e2ee=self.is_e2ee,
             mid=self.mid,
         )
 

@@ -81,6 +81,8 @@ class TrackInfo:
     codec: str | None = None
     """None until the first packet."""
     is_simulcast: bool = False
+    is_e2ee: bool = False
+    """Encrypted end to end: participants who have the key can play it, and it goes nowhere else."""
     mid: str = ""
     """Of the owner's publish connection; only meaningful to the owner."""
 

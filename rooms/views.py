@@ -36,6 +36,8 @@ class Views:
         if viewer.viewing is not None:
             raise Refused(Code.CONFLICT, "this viewer watches already")
         wanted = self._wanted(viewer, target, activity)
+        if target is not None and not wanted and self._is_encrypted(target):
+            raise Refused(Code.E2EE, "what this participant sends is encrypted end to end")
         if viewer.is_external and target is not None and not wanted:
             raise Refused(
                 Code.FORBIDDEN, "no_live_grant: this participant has not agreed to be shown outside"
@@ -97,12 +99,18 @@ class Views:
             if viewer.is_external and grant is None:
                 continue
             for track in sorted(member.tracks.values(), key=lambda item: (_ORDER[item.source], item.id)):
+                if track.is_e2ee:
+                    continue  # a viewer by WHEP has no key
                 if viewer.is_external and (grant is None or Media(track.kind) not in grant.media):
                     continue
                 wanted.setdefault(track.kind, (track, grant.gate if grant is not None else None))
             if wanted:
                 break
         return wanted
+
+    def _is_encrypted(self, target: str) -> bool:
+        member = self._room.by_identity(target)
+        return member is not None and any(track.is_e2ee for track in member.tracks.values())
 
     def _candidates(self, target: str | None) -> list[Member]:
         if target is not None:

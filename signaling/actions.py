@@ -155,7 +155,7 @@ async def act(context: Context, participant: Participant, request: Act) -> Struc
 
 async def _publish(participant: Participant, request: Publish) -> PublishResult:
     sources = {mid: Source(source) for mid, source in request.sources.items()}
-    published = await participant.publish(request.sdp, sources)
+    published = await participant.publish(request.sdp, sources, is_e2ee=request.e2ee)
     return PublishResult(published.sdp, [MidTrack(track.mid, track.track) for track in published.tracks])
 
 

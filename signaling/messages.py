@@ -67,6 +67,7 @@ class Publish(Struct, frozen=True):
         dict[Annotated[str, Meta(max_length=32)], Literal["camera", "mic", "screen", "screen_audio"]],
         Meta(max_length=64),
     ] = msgspec.field(default_factory=dict)
+    e2ee: bool = False
 
 
 class SubscribeAnswer(Struct, frozen=True):

@@ -32,6 +32,7 @@ class TrackView(Struct, frozen=True):
     enforced: bool
     codec: str | None
     simulcast: bool
+    e2ee: bool
 
 
 class ParticipantView(Struct, frozen=True):
@@ -179,6 +180,7 @@ def track_view(track: TrackInfo) -> TrackView:
         enforced=track.is_enforced,
         codec=track.codec,
         simulcast=track.is_simulcast,
+        e2ee=track.is_e2ee,
     )
 
 

@@ -20,6 +20,8 @@ class PublishedTrack:
     """Names in the publisher's order: `opus`, `vp8`, `vp9`, `h264`, `av1`."""
     simulcast: tuple[str, ...]
     """RIDs in the publisher's order; empty without simulcast."""
+    is_e2ee: bool = False
+    """Encrypted end to end."""
 
 
 @dataclass(frozen=True, slots=True)

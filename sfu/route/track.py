@@ -49,7 +49,7 @@ class Track:
     def published(self) -> PublishedTrack:
         """How the publisher is told of it."""
         rids = tuple(encoding.rid for encoding in self.negotiated.encodings if encoding.rid)
-        return PublishedTrack(self.id, self.negotiated.mid, self.kind, self.codecs, rids)
+        return PublishedTrack(self.id, self.negotiated.mid, self.kind, self.codecs, rids, self.is_e2ee)
 
     def added(self) -> TrackAdded:
         """How the room is told of it."""

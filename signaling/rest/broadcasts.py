@@ -215,7 +215,7 @@ ENDPOINTS = (
         body=BroadcastBody,
         result=BroadcastView,
         status=201,
-        problems=("conflict", "not_found", "unsupported_codec", "unavailable"),
+        problems=("conflict", "not_found", "e2ee", "unsupported_codec", "unavailable"),
     ),
     Endpoint(
         method="GET",

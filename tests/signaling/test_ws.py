@@ -77,6 +77,9 @@ async def test_publish_answers_and_is_told_to_others(encoding: Encoding) -> None
         assert offered["fresh"] is True
         assert {item["participant"] for item in offered["tracks"]} == {bo.result["participant"]}
         assert "bo-the-publisher" not in offered["sdp"]
+        assert not any(item["e2ee"] for item in by_track.values())
+        await bo.call("publish", sdp=offer(), e2ee=True)
+        assert [(await ada.hears("track_published"))["track"]["e2ee"] for _ in range(2)] == [True, True]
 
 
 @both
