@@ -66,7 +66,7 @@ def bench_load(
 ) -> None:
     """Load a real server with native peers: CPU per packet, latency, loss, join times, memory."""
     _ready()
-    from bench import charts, figures, forward, load  # noqa: PLC0415 - other commands need none of it
+    from bench import charts, figures, forward, load
 
     found: list[tuple[Wanted, list[Figures]]] = []
     for chosen in _profiles(profile):
@@ -125,7 +125,7 @@ def bench_limit(
 ) -> None:
     """The machine's bare limit: one thread that receives, encrypts for everybody and sends, no more."""
     _ready()
-    from bench import figures, forward  # noqa: PLC0415
+    from bench import figures, forward
 
     rows = []
     for chosen in _profiles(profile):
@@ -150,7 +150,7 @@ def bench_saturate(
 ) -> None:
     """What one full core carries with a p99 latency of at most 20 ms, beside the machine's bare limit."""
     _ready()
-    from bench import charts, figures, forward, load, saturation  # noqa: PLC0415
+    from bench import charts, figures, forward, load, saturation
 
     def ours(wanted: "Wanted") -> Any:
         return load.measure("parley", wanted) if served else forward.measure(wanted)
@@ -211,9 +211,9 @@ def bench_workers(
 ) -> None:
     """One room on two media threads against the same load on one, turn by turn."""
     _ready()
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
-    from bench import calibration, compare, figures, load  # noqa: PLC0415
+    from bench import calibration, compare, figures, load
 
     wanted = _wanted(publishers=publishers, subscribers=subscribers, seconds=seconds)
     alone_us, crowded_us = calibration.datagram_us(), calibration.crowded_us()
@@ -259,7 +259,7 @@ def bench_compare_janus(
 ) -> None:
     """Debian's Janus (videoroom, two event loops) under the same load, turn by turn, and the ratio."""
     _ready()
-    from bench import charts, compare, figures, load  # noqa: PLC0415
+    from bench import charts, compare, figures, load
 
     def told(shape: str, name: str, run: "Figures") -> None:
         _note(figures.line(f"{name} {shape}", run))
@@ -299,9 +299,9 @@ def bench_storm(
 ) -> None:
     """Very many people join one room at once: who is in when, keyframe requests, loop lag, memory."""
     _ready()
-    from dataclasses import asdict  # noqa: PLC0415
+    from dataclasses import asdict
 
-    from bench.storm import storm  # noqa: PLC0415
+    from bench.storm import storm
 
     found = _run(storm(joins=joins, seconds=seconds, publishers=publishers, workers=workers))
     print(found.line())
@@ -320,9 +320,9 @@ def bench_soak(
 ) -> None:
     """People come and go for long; then memory must be flat, and nothing may be left behind."""
     _ready()
-    from bench import charts  # noqa: PLC0415
-    from bench.soak import soak  # noqa: PLC0415
-    from bench.soak_figures import judge  # noqa: PLC0415
+    from bench import charts
+    from bench.soak import soak
+    from bench.soak_figures import judge
 
     found = _run(soak(minutes * 60, _note))
     print(found.line())
@@ -354,17 +354,17 @@ def _profiles(name: str) -> tuple[str, ...]:
 
 
 def _wanted(**fields: Any) -> "Wanted":
-    from bench.wanted import Wanted  # noqa: PLC0415
+    from bench.wanted import Wanted
 
     return Wanted(**fields)
 
 
 def _run(work: Any) -> Any:
     """Run one measurement on a loop of its own, telling what people can mend in one line."""
-    from bench.caller import CallRefused  # noqa: PLC0415
-    from bench.janus import JanusRefused  # noqa: PLC0415
-    from bench.line import LineLost  # noqa: PLC0415
-    from bench.target import TargetFailed  # noqa: PLC0415
+    from bench.caller import CallRefused
+    from bench.janus import JanusRefused
+    from bench.line import LineLost
+    from bench.target import TargetFailed
 
     try:
         return uvloop.run(work)
@@ -377,9 +377,9 @@ def _command() -> str:
 
 
 def _write(name: str, result: dict[str, Any], svg: str | None, *, as_json: bool, keep: Path | None) -> None:
-    import json  # noqa: PLC0415
+    import json
 
-    from bench import figures  # noqa: PLC0415
+    from bench import figures
 
     path = figures.keep(name, result, svg=svg, folder=keep or figures.OUT)
     if as_json:

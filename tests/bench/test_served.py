@@ -8,11 +8,11 @@ from bench.soak import soak
 from bench.soak_figures import judge
 from bench.storm import storm
 from bench.wanted import Wanted
+from tests.support.promises import assert_promised
 
 pytestmark = pytest.mark.slow
 
-_TIMES = 4
-"""Timings hold at so many times the promise: a test machine is shared."""
+_LAG_S = 0.05
 _SOAK_S = 45.0
 """With start, one call before and the wait for quiet at both ends, the test lasts a minute."""
 
@@ -59,7 +59,7 @@ async def test_a_join_storm_brings_everybody_in_and_asks_for_few_keyframes() -> 
     assert found.connected == 60
     # Two a second, and the one that begins it.
     assert 1 <= found.keyframe_requests <= 2 * found.took_s + 1
-    assert found.lag_p99_ms <= 50 * _TIMES
+    assert_promised("event loop lag p99", found.lag_p99_ms / 1000, _LAG_S)
 
 
 @pytest.mark.timeout(180)

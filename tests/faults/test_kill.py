@@ -17,6 +17,7 @@ from tests.attacks.call import call, terms_of
 from tests.browser.parley import Parley, serve
 from tests.recorder.rig import decoded_times
 from tests.support.flash import flash_and_beep
+from tests.support.promises import STARVED_FACTOR, assert_promised
 from tests.support.rtp_peer import RtpPeer, RtpPlayer
 from tests.support.waiting import until
 
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.slow
 
 ROOM = "killed"
 LOST_S = 1.0
+RECORDED_S = LOST_S * STARVED_FACTOR + 1
+"""Longer than what may be lost, so that something must be there."""
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +76,10 @@ async def record(parley: Parley) -> dict[str, Any]:
 
 
 def assert_plays_until(files: list[Path], info: dict[str, Any], killed_ms: float) -> None:
-    """Fails unless each file's frames reach to within a second of the kill."""
-    lost_s = {path.name: (killed_ms - info["started_ms"]) / 1000 - decoded_times(path)[-1] for path in files}
-    print(f"lost: {lost_s}")
-    assert max(lost_s.values()) <= LOST_S
+    """Fails unless each file's frames reach nearly to the kill."""
+    for path in files:
+        lost_s = (killed_ms - info["started_ms"]) / 1000 - decoded_times(path)[-1]
+        assert_promised(f"lost of {path.name}", lost_s, LOST_S)
 
 
 async def test_a_killed_recorder_costs_a_second_of_its_own_and_no_packet_of_a_call(
@@ -86,7 +89,7 @@ async def test_a_killed_recorder_costs_a_second_of_its_own_and_no_packet_of_a_ca
         await parley.api("POST", "/rooms", {"name": ROOM, "mode": "explicit"})
         async with publishing(parley, http, media), call(parley) as running:
             info = await record(parley)
-            assert await running.talk(2.0) == 0
+            assert await running.talk(RECORDED_S) == 0
             first = [*parts(parley.data_dir, "camera"), *parts(parley.data_dir, "mic")]
             worker_of(parley).kill()
             killed_ms = time.time() * 1000
@@ -121,7 +124,7 @@ async def test_server_and_recorder_killed_at_once_leave_a_folder_that_the_next_s
             await parley.api("POST", "/rooms", {"name": ROOM, "mode": "explicit"})
             async with publishing(parley, http, media):
                 info = await record(parley)
-                await asyncio.sleep(2.5)
+                await asyncio.sleep(RECORDED_S)
                 worker = worker_of(parley)
                 for pid in (worker.pid, parley.process.pid):
                     os.kill(pid, signal.SIGKILL)

@@ -9,6 +9,7 @@ import pytest_asyncio
 from tests.browser import chromium
 from tests.browser.parley import Parley, serve
 from tests.browser.sdk_page import Watching, publish, sends
+from tests.support.promises import STARVED_FACTOR
 
 pytestmark = [
     pytest.mark.browser,
@@ -22,7 +23,6 @@ QUARTER, HALF = HEIGHT // 4, HEIGHT // 2
 SWITCH_S = 1.0
 """A layer that was asked for is there after so long."""
 FREEZE_S = 0.5
-STARVED_FACTOR = 4
 RESTS_AFTER_S = 5.0
 
 

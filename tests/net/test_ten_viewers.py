@@ -17,13 +17,13 @@ from tests.net.shaper import Conditions, Shaper
 from tests.sfu.client import MediaClient
 from tests.sfu.room import CONFIG, Room
 from tests.sfu.wires import PATIENCE_S, Wire
+from tests.support.promises import STARVED_FACTOR
 
 pytestmark = pytest.mark.slow
 
 LOW, MIDDLE, HIGH = 180, 360, 720
 SETTLED_S = 5.0
 """A viewer has the layer that fits it after so long; the figure is printed."""
-STARVED_FACTOR = 4
 CHECKED_S = 4.0
 """At the end, so long, nothing but that layer comes."""
 PLENTY_BPS = 3e6

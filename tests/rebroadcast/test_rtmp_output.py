@@ -16,6 +16,7 @@ from rebroadcast.worker.rtmp import amf0
 from rebroadcast.worker.rtmp.chunk import ChunkReader, MessageType
 from rebroadcast.worker.rtmp.session import HANDSHAKE_BYTES
 from rebroadcast.worker.rtmp_output import RtmpOutput
+from tests.support.promises import assert_promised
 from tests.support.rtmp_server import RtmpServer, free_port
 
 FPS, EPOCH = 15, 1
@@ -170,7 +171,7 @@ async def test_an_end_that_need_not_be_polite_takes_no_time_even_at_a_silent_sit
         await site.flood()
         began = time.monotonic()
         await site.output.close(is_polite=False)
-        assert time.monotonic() - began < 0.1
+        assert_promised("the end", time.monotonic() - began, 0.1)
         async with asyncio.timeout(1):
             await site.task
     finally:
@@ -236,7 +237,9 @@ async def test_what_was_sent_before_a_cut_is_taken_back_when_the_site_does_not_t
         site.page.store_open(EPOCH, 2)
         began = time.monotonic()
         await site.output.cut(2)
-        assert 0.05 < time.monotonic() - began < 0.4
+        taken_s = time.monotonic() - began
+        assert taken_s > 0.05
+        assert_promised("the cut", taken_s, 0.15)
         assert site.output._connection is None
     finally:
         server.thaw()

@@ -27,7 +27,11 @@ from tests.recorder.rig import (
     sound,
     video_records,
 )
+from tests.support.promises import STARVED_FACTOR, assert_promised
 
+LOST_S = 1.0
+RECORDED_S = int(LOST_S * STARVED_FACTOR) + 1
+"""Longer than what may be lost, so that something must be there."""
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 
 
@@ -60,7 +64,7 @@ async def record_a_while(rig):
 
 @pytest.mark.parametrize("codec", ["vp8", "h264"])
 async def test_kill_9_loses_less_than_the_last_second(rig, codec):
-    frames, packets = picture(codec, 4), sound(4)
+    frames, packets = picture(codec, RECORDED_S), sound(RECORDED_S)
     gate = rig.join("u_ada", "Ada", 1)
     start_ns = time.monotonic_ns()
     camera = rig.open(rig.tap("u_ada", "camera", codec, gate, start_ns=start_ns))
@@ -74,11 +78,10 @@ async def test_kill_9_loses_less_than_the_last_second(rig, codec):
     video, audio = rig.folder / f"u_ada-camera-001.{extension}", rig.folder / "u_ada-mic-001.webm"
     messages = await rig.finish()
     assert any(isinstance(message, Finished) for message in messages)
-    lost_s = [killed_s - frame_times(path)[-1] for path in (video, audio)]
-    print(f"{codec}: kill -9 lost {lost_s[0]:.2f} s of video, {lost_s[1]:.2f} s of audio")
-    assert max(lost_s) <= 1.0
-    assert len(lumas(video)) >= 70
-    assert len(loudness(audio)) >= 140
+    for path in (video, audio):
+        assert_promised(f"kill -9 lost of {path.name}", killed_s - frame_times(path)[-1], LOST_S)
+    assert len(lumas(video)) >= 20
+    assert len(loudness(audio)) >= 40
     manifest = draft(rig.folder)
     assert manifest.state == "interrupted"
     assert [file.name for file in manifest.files] == [video.name, audio.name]
@@ -90,9 +93,12 @@ async def test_kill_9_while_a_lost_packet_is_waited_for_loses_less_than_the_last
     camera = rig.open(rig.tap("u_ada", "camera", "vp8", gate, start_ns=start_ns))
     mic = rig.open(rig.tap("u_ada", "mic", "opus", gate, start_ns=start_ns))
     # The packet that never comes is lost just before the kill: what follows it is still held back then.
-    lost_ns = start_ns + 3 * SECOND_NS + SECOND_NS * 7 // 10
+    lost_ns = start_ns + (RECORDED_S - 1) * SECOND_NS + SECOND_NS * 7 // 10
     records = []
-    for made in (video_records(camera, picture("vp8", 4, gop=1)), audio_records(mic, sound(4))):
+    for made in (
+        video_records(camera, picture("vp8", RECORDED_S, gop=1)),
+        audio_records(mic, sound(RECORDED_S)),
+    ):
         lost = next(
             index
             for index, record in enumerate(made)
@@ -105,9 +111,8 @@ async def test_kill_9_while_a_lost_packet_is_waited_for_loses_less_than_the_last
     await rig.worker.wait()
     await rig.finish()
     files = (rig.folder / "u_ada-camera-001.webm", rig.folder / "u_ada-mic-001.webm")
-    lost_s = [killed_s - frame_times(path)[-1] for path in files]
-    print(f"kill -9 behind a gap lost {lost_s[0]:.2f} s of video, {lost_s[1]:.2f} s of audio")
-    assert max(lost_s) <= 1.0
+    for path in files:
+        assert_promised(f"kill -9 behind a gap lost of {path.name}", killed_s - frame_times(path)[-1], LOST_S)
 
 
 async def test_a_second_worker_goes_on_in_a_new_part(rig):
