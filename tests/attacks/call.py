@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import aiohttp
 import psutil
 
-from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.fake.rtp import FakeRtp
 from sfu.engine.types import PathKind
 from tests.browser.parley import Parley
 from tests.sfu.client import MediaClient

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.fake.rtp import FakeRtp
 from tests.sfu.client import MediaClient
 
 FPS = 20

@@ -9,7 +9,7 @@ import pytest
 from pylibsrtp import Error
 
 from sfu import CodecPolicy, MediaPlane, PeerConnected, SubscribeOffer
-from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.fake.rtp import FakeRtp
 from sfu.engine.types import PathKind
 from tests.net.camera import Camera, Layer, height_of
 from tests.net.feedback import TransportFeedback, remb

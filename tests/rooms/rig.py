@@ -199,7 +199,7 @@ class Rig:
         """Whether the engine lets the track's packets through."""
         engine = self.plane.engine
         assert isinstance(engine, FakeEngine)
-        return engine._tracks[TrackId(track)].is_enabled
+        return engine.world.tracks[TrackId(track)].is_enabled
 
     def drain(self, participant: Participant) -> list[RoomEvent]:
         """Every event that waits for a participant."""

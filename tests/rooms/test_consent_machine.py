@@ -379,7 +379,10 @@ class ConsentMachine(RuleBasedStateMachine):
             for name, person in self.model.people.items()
             for track in person.participant.info().tracks
         }
-        outlets = [*engine._taps.values(), *(item for item in engine._forwards.values() if item.gate.slot)]
+        outlets = [
+            *engine.world.taps.values(),
+            *(item for item in engine.world.forwards.values() if item.gate.slot),
+        ]
         for outlet in outlets:
             slot = (outlet.gate.slot, outlet.gate.version)
             if self.house.is_open(slot) and outlet.track:

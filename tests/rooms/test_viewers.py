@@ -27,7 +27,7 @@ async def forwards_open(house: Rig, viewer: Participant) -> int:
     viewing = house.member(viewer).viewing
     assert viewing is not None
     engine = house.plane.engine
-    found = [state for state in engine._forwards.values() if state.gate.slot]  # type: ignore[attr-defined]
+    found = [state for state in engine.world.forwards.values() if state.gate.slot]  # type: ignore[attr-defined]
     return sum(house.is_open((state.gate.slot, state.gate.version)) for state in found)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pylibsrtp import Error
 
-from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.fake.rtp import FakeRtp
 from sfu.sdp import parse
 from sfu.transport import (
     Dtls,

@@ -17,7 +17,7 @@ from sfu import (
     TrackId,
 )
 from sfu.engine.fake import FakeEngine
-from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.fake.rtp import FakeRtp
 from tests.sfu.client import MediaClient
 from tests.sfu.wires import FakeWire, TcpWire, UdpWire, Wire, until
 

@@ -84,7 +84,7 @@ class BusyEngine(FakeEngine):
     """Takes one track, then finds its queue full."""
 
     def add_track(self, *arguments: object, **keywords: object):  # type: ignore[override]
-        if self._tracks:
+        if self.world.tracks:
             raise QueueFull("busy")
         return super().add_track(*arguments, **keywords)  # type: ignore[arg-type]
 

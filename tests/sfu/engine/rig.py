@@ -14,7 +14,7 @@ from sfu.config import MediaConfig
 from sfu.engine import events
 from sfu.engine.api import Engine
 from sfu.engine.fake import FakeEngine
-from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.fake.rtp import FakeRtp
 from sfu.engine.types import EngineCodec, EngineEncoding, ForwardId, SinkId, TapId, TrackId, TransportId
 from sfu.transport.stun import binding_request
 from tests.sfu.wires import FakeWire, UdpWire, Wire, drain, until

@@ -12,7 +12,7 @@ from media.gates import Gate, GatePage
 from media.tap_record import RtpRecord, SrRecord, TapRecord, read_records
 from sfu.config import MediaConfig
 from sfu.engine import events
-from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.fake.rtp import FakeRtp
 from sfu.engine.types import EngineCodec, EngineEncoding, ForwardId, SinkId, TapId, TrackId, TransportId
 from sfu.errors import EngineError
 from tests.sfu.engine.rig import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from media.gates import Gate, GatePage
 from sfu.config import MediaConfig
-from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.fake.rtp import FakeRtp
 from sfu.engine.native import NativeEngine
 from sfu.engine.types import EngineCodec, EngineEncoding, ForwardId, TrackId
 from tests.sfu.engine.rig import Remote, Rig

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from sfu.engine import events
-from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.fake.rtp import FakeRtp
 from sfu.engine.types import EngineEncoding
 from tests.sfu.native.peers import (
     House,

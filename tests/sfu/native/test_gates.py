@@ -7,7 +7,7 @@ import time
 import pytest
 
 from media.gates import Gate
-from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.fake.rtp import FakeRtp
 from tests.sfu.engine.rig import opus
 from tests.sfu.native.peers import (
     House,

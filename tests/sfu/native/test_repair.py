@@ -2,7 +2,7 @@
 
 import struct
 
-from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.fake.rtp import FakeRtp
 from tests.sfu.native.peers import (
     NACK,
     House,

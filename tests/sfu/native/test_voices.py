@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from media.gates import Gate
 from media.tap_record import DATAGRAM_MAX_BYTES, RtpRecord, read_records
-from sfu.engine.fake_rtp import FakeRtp
+from sfu.engine.fake.rtp import FakeRtp
 from sfu.engine.types import EngineCodec, EngineEncoding, ForwardId, SinkId, StageId, TapId, TrackId
 from tests.sfu.engine.rig import OPUS, Remote
 from tests.sfu.native.peers import OPEN, RECEIVE, House, empty_report, hear, hear_for, nack, vp8

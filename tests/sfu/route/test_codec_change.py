@@ -88,7 +88,7 @@ async def test_who_receives_is_offered_what_old_and_new_publishers_send(
     assert video_codecs(offer.sdp) == ["h264", "vp8"]
     await router.answer(sub, offer.version, clients[2].answer(offer.sdp))
     # Both are forwarded: what was agreed for the first track stays agreed.
-    sources = {forward.track: forward for forward in plane.engine._forwards.values()}
+    sources = {forward.track: forward for forward in plane.engine.world.forwards.values()}
     assert "vp8" in sources[video_track(ada)].payload_types
     assert "h264" in sources[video_track(bob)].payload_types
     late = await router.subscriber("dora")

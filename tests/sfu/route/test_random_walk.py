@@ -140,9 +140,9 @@ class Walk:
         """Router and engine hold the same tracks and forwards, and the engine never had to refuse."""
         roster = self.router._roster
         assert self.engine.refusals == []
-        assert set(self.engine._tracks) == set(roster.tracks)
+        assert set(self.engine.world.tracks) == set(roster.tracks)
         wanted = roster.forwards()
-        assert {forward: state.track or None for forward, state in self.engine._forwards.items()} == {
+        assert {forward: state.track or None for forward, state in self.engine.world.forwards.items()} == {
             forward: track for forward, (_, track) in wanted.items()
         }
         for member in map(roster.member, roster.peers):
@@ -162,9 +162,9 @@ async def test_router_and_engine_agree_whatever_happens(seed: int) -> None:
         walk.check()
     await walk.router.close()
     await plane.stats()
-    assert not walk.engine._transports
-    assert not walk.engine._tracks
-    assert not walk.engine._forwards
+    assert not walk.engine.world.transports
+    assert not walk.engine.world.tracks
+    assert not walk.engine.world.forwards
     counters = (await plane.stats()).plane
     assert not any(counters[name] for name in ("peers", "tracks", "forwards", "sinks"))
     walk.client.wire.close()
