@@ -24,7 +24,7 @@ from sfu.sdp import CodecPolicy
 from sfu.stats import PlaneStats
 from sfu.transport.candidates import host_candidates
 from sfu.transport.dtls import DtlsIdentity
-from sfu.transport.peer import PeerHost
+from sfu.transport.host import PeerHost
 
 _log = structlog.get_logger("sfu.plane")
 

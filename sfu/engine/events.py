@@ -149,22 +149,11 @@ class Layers:
     layers: tuple[tuple[int, int, int, int, int], ...]
 
 
+TransportEvent = Stun | Dtls | PathClosed | Proven | Idle | Active | Bandwidth
+"""What concerns one transport alone."""
+
 Event = (
-    Acked
-    | Stun
-    | Dtls
-    | PathClosed
-    | Proven
-    | Idle
-    | Active
-    | EncodingSeen
-    | Keyframe
-    | Levels
-    | CodecUnsupported
-    | SinkClosed
-    | Stats
-    | Bandwidth
-    | Layers
+    TransportEvent | Acked | EncodingSeen | Keyframe | Levels | CodecUnsupported | SinkClosed | Stats | Layers
 )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from sfu.alarm import Alarm
 from sfu.allocate import Allocator, Choice, Layer
 from sfu.engine.api import Engine
 from sfu.engine.types import TrackId
@@ -31,7 +32,7 @@ class Downlink:
         self._on_chosen = on_chosen
         self._allocator = Allocator()
         self._feeds: dict[TrackId, Feed] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._tick)
         self._told_bps = 0
         self._is_closed = False
         self._allocator.set_voices(voices, _now())
@@ -80,8 +81,7 @@ class Downlink:
     def close(self) -> None:
         """Stop the clock."""
         self._is_closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
 
     def _note_copies(self, feed: Feed) -> None:
         """RED goes to whoever has it; for others the core takes the copies out."""
@@ -105,7 +105,7 @@ class Downlink:
         except EngineError as error:
             # Nobody waits for these commands, and an engine this busy is told again with the next news.
             _log.warning("layer_choice_dropped", peer=self._receiver.peer.id, reason=str(error))
-        self._alarm()
+        self._alarm.set(self._allocator.deadline())
 
     def _carry_out(self, choice: Choice) -> None:
         feed = self._feeds.get(choice.track)
@@ -131,14 +131,6 @@ class Downlink:
         if abs(wanted - self._told_bps) > WORTH_TELLING * self._told_bps:
             self._engine.set_wanted(self._receiver.peer.transport, wanted)
             self._told_bps = wanted
-
-    def _alarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        due = self._allocator.deadline()
-        if due is not None:
-            self._timer = asyncio.get_running_loop().call_at(due, self._tick)
 
 
 def _now() -> float:

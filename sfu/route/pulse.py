@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from sfu.alarm import Alarm
 from sfu.engine.api import Engine
 from sfu.engine.types import TrackId
 from sfu.errors import EngineError
@@ -28,7 +29,7 @@ class Pulse:
         self._speakers = SpeakerDetector()
         self._told: tuple[tuple[TrackId, int], ...] = ()
         self._told_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._tick)
         self._is_closed = False
 
     def want_keyframe(self, track: TrackId) -> None:
@@ -39,19 +40,18 @@ class Pulse:
     def hear(self, levels: Iterable[tuple[TrackId, int, bool]]) -> None:
         """Take one round of audio levels, dBov."""
         self._speakers.receive(levels, _now())
-        self._alarm()
+        self._tell()
 
     def remove(self, track: TrackId) -> None:
         """A track ended."""
         self._keyframes.remove(track)
         self._speakers.remove(track, _now())
-        self._alarm()
+        self._tell()
 
     def close(self) -> None:
         """Stop the clock."""
         self._is_closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
 
     def _tick(self) -> None:
         now = _now()
@@ -61,18 +61,15 @@ class Pulse:
             except EngineError as error:
                 _log.debug("keyframe_request_dropped", track=track, reason=str(error))
         self._speakers.tick(now)
-        self._alarm()
+        self._tell()
 
-    def _alarm(self) -> None:
+    def _tell(self) -> None:
         for change in self._speakers.poll():
             self._on_speaker(change)
         self._tell_levels(_now())
         due = [at for at in (self._keyframes.deadline(), self._speakers.deadline()) if at is not None]
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if due and not self._is_closed:
-            self._timer = asyncio.get_running_loop().call_at(min(due), self._tick)
+        if not self._is_closed:
+            self._alarm.set(min(due, default=None))
 
     def _tell_levels(self, now: float) -> None:
         levels = tuple(self._speakers.active(now))

@@ -37,7 +37,8 @@ from sfu.route.viewer import Viewer
 from sfu.sdp import CodecPolicy
 from sfu.transport.data_channel import Sent
 from sfu.transport.dcep import ChannelKind
-from sfu.transport.peer import Peer, PeerHost
+from sfu.transport.host import PeerHost
+from sfu.transport.peer import Peer
 
 _log = structlog.get_logger("sfu.router")
 

@@ -35,7 +35,7 @@ from sfu.sdp import CodecPolicy, parse_fragment, write_fragment
 from sfu.stats import RouterStats, router_stats
 from sfu.tap import Sink
 from sfu.transport.dcep import ChannelKind
-from sfu.transport.peer import PeerHost
+from sfu.transport.host import PeerHost
 
 _log = structlog.get_logger("sfu.router")
 

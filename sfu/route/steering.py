@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from sfu.alarm import Alarm
 from sfu.allocate import Layer
 from sfu.engine.api import Engine
 from sfu.engine.types import TrackId
@@ -65,7 +66,7 @@ class Steering:
         self._layers: dict[TrackId, tuple[Layer, ...]] = {}
         self._demand = LayerDemand()
         self._voices = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._tick)
         self._is_closed = False
 
     def set_voices(self, count: int) -> None:
@@ -139,8 +140,7 @@ class Steering:
     def close(self) -> None:
         """Stop every clock."""
         self._is_closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
         for downlink in self._downlinks.values():
             downlink.close()
 
@@ -167,12 +167,8 @@ class Steering:
             encodings = enumerate(found.negotiated.encodings)
             rids = tuple(encoding.rid for index, encoding in encodings if index in wanted)
             self._on_event(LayersWanted(track, found.peer, rids))
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        due = self._demand.deadline()
-        if due is not None and not self._is_closed:
-            self._timer = asyncio.get_running_loop().call_at(due, self._tick)
+        if not self._is_closed:
+            self._alarm.set(self._demand.deadline())
 
 
 def _now() -> float:

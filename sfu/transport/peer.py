@@ -5,23 +5,18 @@ once. Nothing here waits for the remote: what it sends or leaves out moves this 
 """
 
 import asyncio
-import random
-from collections import Counter, deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import Enum, auto
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 import structlog
 
-from media.tasks import TaskScope
-from sfu.config import MediaConfig
+from sfu.alarm import Alarm
 from sfu.engine import events
-from sfu.engine.api import Engine
 from sfu.engine.types import Ack, TransportId
 from sfu.errors import EngineError, NegotiationError, QueueFull
 from sfu.route.events import PeerId
 from sfu.sdp import DataSection, LocalTransport, RemoteTransport
-from sfu.transport.budget import Budget
 from sfu.transport.candidates import credentials
 from sfu.transport.data_channel import Sent
 from sfu.transport.data_side import DataSide
@@ -33,10 +28,10 @@ from sfu.transport.dtls import (
     DtlsData,
     DtlsEffect,
     DtlsFailed,
-    DtlsIdentity,
     DtlsState,
     SendDtls,
 )
+from sfu.transport.host import PeerHost, PeerListener
 from sfu.transport.ice_lite import (
     BindPath,
     ConsentLost,
@@ -49,83 +44,15 @@ from sfu.transport.ice_lite import (
     UfragsChanged,
     UnbindPath,
 )
+from sfu.transport.intake import Intake
 from sfu.transport.srtp import SrtpSessions
 
 _log = structlog.get_logger("sfu.peer")
 
-# A browser checks each pair every 50 ms at worst until one works, later every 2.5 s.
-_CHECKS_PER_S: Final = 50.0
-_CHECKS_BURST: Final = 200
-# A handshake is a dozen datagrams each way; retransmissions double that.
-_HANDSHAKE_PER_S: Final = 20.0
-_HANDSHAKE_BURST: Final = 100
-# An association has a budget of its own; this one bounds what is decrypted for it.
-_DATA_PER_S: Final = 600.0
-_DATA_BURST: Final = 1_200
 _RETRY_S: Final = 0.02
 _ALERT: Final = 21
 # Browsers repeat their checks every 2.5 s (Chromium) to 6 s (Firefox): one that really went sends none.
 _FAREWELL_S: Final = 8.0
-
-TransportEvent = (
-    events.Stun
-    | events.Dtls
-    | events.PathClosed
-    | events.Proven
-    | events.Idle
-    | events.Active
-    | events.Bandwidth
-)
-
-
-class PeerListener(Protocol):
-    """Who is told what becomes of a peer; must not raise."""
-
-    def on_connected(self, peer: PeerId) -> None:
-        """ICE and DTLS are done and the engine has the keys."""
-        ...
-
-    def on_failed(self, peer: PeerId, reason: str) -> None:
-        """The peer is of no more use; the listener closes it."""
-        ...
-
-    def on_idle(self, peer: PeerId) -> None:
-        """No authentic packet for the configured time."""
-        ...
-
-    def on_active(self, peer: PeerId) -> None:
-        """Authentic packets again."""
-        ...
-
-    def on_bandwidth(self, peer: PeerId, bps: int) -> None:
-        """What the way to the peer carries, bits per second."""
-        ...
-
-    def on_data(self, peer: PeerId, kind: ChannelKind, message: bytes) -> None:
-        """A message of a data channel."""
-        ...
-
-    @property
-    def takes_data(self) -> bool:
-        """Whether more messages of data channels may come now."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class PeerHost:
-    """What every peer of a plane shares."""
-
-    engine: Engine
-    identity: DtlsIdentity
-    config: MediaConfig
-    candidates: tuple[tuple[str, ...], ...]
-    """SDP candidate values for each worker."""
-    rng: random.Random
-    tasks: TaskScope
-    counters: Counter[str] = field(default_factory=Counter)
-    """What Python dropped, by reason."""
-    kept: deque[SrtpSessions] = field(default_factory=deque)
-    """Sessions whose removal the engine never acknowledged: kept for ever rather than freed under it."""
 
 
 class PeerState(Enum):
@@ -145,7 +72,6 @@ class Peer:
     """Joins ice_lite, dtls and the engine for one peer connection."""
 
     def __init__(self, peer: PeerId, worker: int, host: PeerHost, listener: PeerListener) -> None:
-        now = _now()
         self.id = peer
         self.worker = worker
         self.state = PeerState.NEW
@@ -160,10 +86,8 @@ class Peer:
         self._sessions: SrtpSessions | None = None
         self._join_by: float | None = None
         self._farewell_by: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._checks = Budget(per_s=_CHECKS_PER_S, burst=_CHECKS_BURST, now=now)
-        self._handshake = Budget(per_s=_HANDSHAKE_PER_S, burst=_HANDSHAKE_BURST, now=now)
-        self._datagrams = Budget(per_s=_DATA_PER_S, burst=_DATA_BURST, now=now)
+        self._alarm = Alarm(self._tick)
+        self._intake = Intake(host.counters, _now())
         self._data = DataSide(
             host.config,
             host.counters,
@@ -289,7 +213,7 @@ class Peer:
         acks, self._ufrags_acks = self._ufrags_acks, []
         return acks
 
-    def receive(self, event: TransportEvent) -> None:
+    def receive(self, event: events.TransportEvent) -> None:
         """Take one of the engine's events for this transport; never raises."""
         if self.is_ended:
             return
@@ -299,19 +223,14 @@ class Peer:
             _log.exception("peer_broke", peer=self.id)
             self.fail("internal")
 
-    def _receive(self, event: TransportEvent, now: float) -> None:
+    def _receive(self, event: events.TransportEvent, now: float) -> None:
         match event:
             case events.Stun():
-                if not self._checks.allow(now):
-                    self._host.counters["stun_over_budget"] += 1
-                else:
+                if self._intake.allows_check(now):
                     self.begin().receive(event.data, event.socket, event.ip, event.port, now, event.kind)
                     self._run()
             case events.Dtls():
-                budget = self._datagrams if self._data.is_wanted else self._handshake
-                if not budget.allow(now):
-                    self._host.counters["dtls_over_budget"] += 1
-                else:
+                if self._intake.allows_dtls(now, carries_data=self._data.is_wanted):
                     self._receive_dtls(event, now)
             case events.PathClosed():
                 self.begin().lose(Path(event.socket, event.ip, event.port, event.kind))
@@ -449,7 +368,7 @@ class Peer:
         if self.is_ended:
             return
         self.state = PeerState.FAILED
-        self._disarm()
+        self._alarm.cancel()
         self._data.agree(None)
         self._listener.on_failed(self.id, reason)
 
@@ -459,20 +378,9 @@ class Peer:
             deadlines.append(self._ice.deadline())
         if self._dtls is not None:
             deadlines.append(self._dtls.deadline())
-        due = min((d for d in deadlines if d is not None), default=None)
-        if self._timer is not None:
-            if due is not None and self._timer.when() == due:
-                return
-            self._timer.cancel()
-        self._timer = None if due is None else asyncio.get_running_loop().call_at(due, self._tick)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.set(min((d for d in deadlines if d is not None), default=None))
 
     def _tick(self) -> None:
-        self._timer = None
         if self.is_ended:
             return
         now = _now()
@@ -498,7 +406,7 @@ class Peer:
         if self.state is PeerState.CLOSED:
             return
         self.state = PeerState.CLOSED
-        self._disarm()
+        self._alarm.cancel()
         self._data.agree(None)
         self._goodbye()
         if self._ice is not None:

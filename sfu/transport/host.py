@@ -1,0 +1,64 @@
+"""What a peer stands on: what all peers of a plane share, and who is told what becomes of each."""
+
+import random
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from media.tasks import TaskScope
+from sfu.config import MediaConfig
+from sfu.engine.api import Engine
+from sfu.route.events import PeerId
+from sfu.transport.dcep import ChannelKind
+from sfu.transport.dtls import DtlsIdentity
+from sfu.transport.srtp import SrtpSessions
+
+
+class PeerListener(Protocol):
+    """Who is told what becomes of a peer; must not raise."""
+
+    def on_connected(self, peer: PeerId) -> None:
+        """ICE and DTLS are done and the engine has the keys."""
+        ...
+
+    def on_failed(self, peer: PeerId, reason: str) -> None:
+        """The peer is of no more use; the listener closes it."""
+        ...
+
+    def on_idle(self, peer: PeerId) -> None:
+        """No authentic packet for the configured time."""
+        ...
+
+    def on_active(self, peer: PeerId) -> None:
+        """Authentic packets again."""
+        ...
+
+    def on_bandwidth(self, peer: PeerId, bps: int) -> None:
+        """What the way to the peer carries, bits per second."""
+        ...
+
+    def on_data(self, peer: PeerId, kind: ChannelKind, message: bytes) -> None:
+        """A message of a data channel."""
+        ...
+
+    @property
+    def takes_data(self) -> bool:
+        """Whether more messages of data channels may come now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHost:
+    """What every peer of a plane shares."""
+
+    engine: Engine
+    identity: DtlsIdentity
+    config: MediaConfig
+    candidates: tuple[tuple[str, ...], ...]
+    """SDP candidate values for each worker."""
+    rng: random.Random
+    tasks: TaskScope
+    counters: Counter[str] = field(default_factory=Counter)
+    """What Python dropped, by reason."""
+    kept: deque[SrtpSessions] = field(default_factory=deque)
+    """Sessions whose removal the engine never acknowledged: kept for ever rather than freed under it."""
