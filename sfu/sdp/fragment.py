@@ -10,8 +10,8 @@ from typing import Final
 
 from sfu.errors import NegotiationError, SdpError
 from sfu.sdp import grammar
+from sfu.sdp.lines import lines_of, split_line
 from sfu.sdp.negotiate import Agreed, LocalTransport
-from sfu.sdp.parse import lines_of, split_line
 
 __all__ = ["Fragment", "parse_fragment", "write_fragment"]
 

@@ -20,14 +20,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS, certificate_digest, generate_certificate
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 from sfu.sdp.model import Fingerprint
 from sfu.sdp.negotiate import DtlsRole
 from sfu.transport import srtp
+from sfu.transport.dtls_identity import DtlsIdentity, is_of
+from sfu.transport.dtls_records import MTU, RECORD_HEADER, datagrams
 from sfu.transport.srtp import SrtpSessions
 
 __all__ = [
@@ -44,27 +43,12 @@ __all__ = [
     "SrtpSessions",
 ]
 
-MTU: Final = 1_200
-"""Longest datagram that we send, in bytes of UDP payload."""
-
 _MAX_DATAGRAM: Final = 4_096
 _MAX_HANDSHAKE_BYTES: Final = 65_536
 _LEAST_CHARGE: Final = 64
 """What the smallest datagram counts against the handshake's bytes, so that tiny ones are bounded too."""
-_BIO_BYTES: Final = 4_096
-_RECORD_HEADER: Final = 13
-_DTLS_1_2: Final = 0xFEFD
 _LEAST_WAIT_S: Final = 0.01
 _EXPORTER: Final = b"EXTRACTOR-dtls_srtp"
-
-_CIPHERS: Final = (
-    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-    b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    b"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-)
-"""Forward secret AEAD suites; the RSA ones for when we are client of a peer with an RSA certificate."""
-
-_STRENGTH: Final = ("sha-512", "sha-384", "sha-256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,56 +96,6 @@ class DtlsState(Enum):
     CONNECTED = auto()
     CLOSED = auto()
     FAILED = auto()
-
-
-class DtlsIdentity:
-    """Our certificate and the OpenSSL context around it: one for the whole process.
-
-    Args:
-        key, certificate: ECDSA on P-256 in production.
-        profiles: names of the SRTP profiles to agree to; None: all of ours.
-    """
-
-    def __init__(
-        self,
-        key: ec.EllipticCurvePrivateKey,
-        certificate: x509.Certificate,
-        profiles: Sequence[str] | None = None,
-    ) -> None:
-        self.fingerprint = Fingerprint("sha-256", certificate_digest(certificate, "sha-256"))
-        """What descriptions announce."""
-        context = SSL.Context(SSL.DTLS_METHOD)
-        context.set_min_proto_version(_DTLS_1_2)
-        context.set_max_proto_version(_DTLS_1_2)
-        context.set_options(
-            SSL.OP_NO_TICKET | SSL.OP_NO_QUERY_MTU | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
-        )
-        context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-        # Certificates are self-signed: the fingerprint decides, after the handshake and before anything is
-        # trusted.
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _accept_any)
-        context.set_cipher_list(_CIPHERS)
-        context.set_tlsext_use_srtp(srtp.openssl_profiles(profiles))
-        context.use_certificate(certificate)
-        context.use_privatekey(key)
-        self._context = context
-
-    @classmethod
-    def generate(cls, profiles: Sequence[str] | None = None) -> DtlsIdentity:
-        """A fresh key on P-256 and its certificate, valid for 30 days (browsers do not look at the dates)."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        return cls(key, generate_certificate(key), profiles)
-
-    def connection(self, role: DtlsRole) -> SSL.Connection:
-        """A new association in memory."""
-        connection = SSL.Connection(self._context, None)
-        connection.set_ciphertext_mtu(MTU)
-        if role == "server":
-            connection.set_accept_state()
-        else:
-            connection.set_connect_state()
-        return connection
 
 
 class Dtls:
@@ -256,7 +190,7 @@ class Dtls:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take one datagram from a bound address. Never raises."""
-        if not _RECORD_HEADER <= len(data) <= _MAX_DATAGRAM or not 20 <= data[0] <= 63:
+        if not RECORD_HEADER <= len(data) <= _MAX_DATAGRAM or not 20 <= data[0] <= 63:
             return
         if self._state is DtlsState.NEW and self._role == "server":
             self._begin()
@@ -358,7 +292,7 @@ class Dtls:
         if connection is None:
             return
         certificate = connection.get_peer_certificate(as_cryptography=True)
-        if certificate is None or not _matches(certificate, self._fingerprints or ()):
+        if certificate is None or not is_of(certificate, self._fingerprints or ()):
             self._effects.extend(SendDtls(data) for data in self._goodbye(connection))
             self._fail("fingerprint_mismatch", "the peer's certificate is not the one of its description")
             return
@@ -411,7 +345,7 @@ class Dtls:
         """Send what OpenSSL wrote, and look when it wants to repeat it."""
         if self._connection is None:
             return
-        self._effects.extend(SendDtls(data) for data in _drain(self._connection))
+        self._effects.extend(SendDtls(data) for data in datagrams(self._connection))
         wait = self._connection.DTLSv1_get_timeout()
         self._retransmit = now + max(wait, _LEAST_WAIT_S) if wait is not None else None
 
@@ -422,46 +356,7 @@ class Dtls:
             connection.shutdown()
         except SSL.Error:
             return ()
-        return tuple(_drain(connection))
-
-
-def _accept_any(*_: object) -> bool:
-    return True
-
-
-def _drain(connection: SSL.Connection) -> Iterator[bytes]:
-    """Everything that OpenSSL wrote, as datagrams of whole records, each at most `MTU` bytes.
-
-    A memory BIO keeps no datagram borders, so they are drawn anew at the record headers (RFC 6347 section
-    4.1).
-    """
-    written = b""
-    while True:
-        try:
-            part = connection.bio_read(_BIO_BYTES)
-        except SSL.Error:
-            break
-        written += part
-        if len(part) < _BIO_BYTES:
-            break
-    start = end = 0
-    while len(written) - end >= _RECORD_HEADER:
-        size = _RECORD_HEADER + int.from_bytes(written[end + 11 : end + 13], "big")
-        if end > start and end + size - start > MTU:
-            yield written[start:end]
-            start = end
-        end += size
-    if end > start:
-        yield written[start:end]
-
-
-def _matches(certificate: x509.Certificate, fingerprints: Sequence[Fingerprint]) -> bool:
-    """Whether the certificate has one of the digests given for the strongest hash (RFC 8122 section 5)."""
-    for algorithm in _STRENGTH:
-        values = {fingerprint.value for fingerprint in fingerprints if fingerprint.algorithm == algorithm}
-        if values and algorithm in X509_DIGEST_ALGORITHMS:
-            return certificate_digest(certificate, algorithm) in values
-    return False
+        return tuple(datagrams(connection))
 
 
 _HINTS: Final = {
