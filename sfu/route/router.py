@@ -9,14 +9,13 @@ import structlog
 
 from media.gates import Gate
 from sfu.allocate import Wish
-from sfu.engine.types import ALWAYS_OPEN, Ack, TapId, TrackId
+from sfu.engine.types import Ack, TapId, TrackId
 from sfu.errors import (
     EndToEndEncrypted,
     EngineError,
-    NegotiationError,
     RouterClosed,
-    TooManyPeers,
 )
+from sfu.route import ice
 from sfu.route.answers import PublishAnswer, SubscribeOffer, ViewerAnswer
 from sfu.route.data_queue import DataQueue, DataSent
 from sfu.route.events import (
@@ -25,13 +24,12 @@ from sfu.route.events import (
     SubscriberId,
 )
 from sfu.route.publisher import Publisher
-from sfu.route.receiver import outlets_of
 from sfu.route.registry import Registry
 from sfu.route.roster import Roster
-from sfu.route.subscriber import Subscriber
-from sfu.route.track import Track
-from sfu.route.viewer import Viewer
-from sfu.sdp import CodecPolicy, parse_fragment, write_fragment
+from sfu.route.stage import Stage
+from sfu.route.subscribing import Subscribing
+from sfu.route.viewing import Viewing
+from sfu.sdp import CodecPolicy
 from sfu.stats import RouterStats, router_stats
 from sfu.tap import Sink
 from sfu.transport.dcep import ChannelKind
@@ -40,7 +38,6 @@ from sfu.transport.host import PeerHost
 _log = structlog.get_logger("sfu.router")
 
 _CLOSE_PATIENCE_S: Final = 10.0
-Member = Publisher | Subscriber | Viewer
 
 
 class Router:
@@ -78,8 +75,9 @@ class Router:
         self._registry = registry
         self._closed = closed
         self._roster = Roster(room, worker, host, registry, self.events)
-        self._stage = registry.next_stage()
-        self._loudest = 0
+        self._subscribing = Subscribing(self._roster, registry, host)
+        self._viewing = Viewing(self._roster, registry, host)
+        self._stage = Stage(registry.next_stage(), host.engine)
         self._is_closed = False
 
     # publishing
@@ -100,14 +98,9 @@ class Router:
         Taps, and what leads outside the room, get everyone. A track that tells no level counts as quiet.
         """
         self._check_open()
-        if count != self._loudest:
-            self._loudest = count
+        if count != self._stage.places:
             self._roster.steering.set_voices(count)
-            await self._roster.settle(None, self._seat(count))
-
-    def _seat(self, places: int) -> list[Ack]:
-        workers = range(self._engine.workers)
-        return [self._engine.set_stage(worker, self._stage, places) for worker in workers]
+            await self._roster.settle(None, self._stage.seat(count))
 
     async def publish(
         self,
@@ -132,7 +125,9 @@ class Router:
         self._check_open()
         is_new = peer is None
         if peer is None:
-            publisher = Publisher(owner, self._roster.new_peer(), self._codecs, self._stage, self._engine)
+            publisher = Publisher(
+                owner, self._roster.new_peer(), self._codecs, self._stage.number, self._engine
+            )
         else:
             publisher = self._roster.publisher(peer, owner)
         change = publisher.plan(offer, self._host.config, self._registry.next_track, e2ee=e2ee, data=data)
@@ -195,19 +190,7 @@ class Router:
             TooManyPeers: the room is full.
         """
         self._check_open()
-        subscriber = Subscriber(
-            owner,
-            self._roster.new_peer(),
-            self._received,
-            self._engine,
-            self._host.rng,
-            max_sections=self._host.config.max_subscriptions,
-            answer_timeout_s=self._host.config.answer_timeout_s,
-        )
-        with self._roster.failing(subscriber.peer):
-            ack = self._roster.admit(subscriber)
-        await self._roster.settle(subscriber.peer, [ack], is_new=True)
-        return SubscriberId(subscriber.peer.id)
+        return await self._subscribing.make(owner, self._received)
 
     async def subscribe(self, sub: SubscriberId, track: TrackId, *, gate: Gate | None = None) -> None:
         """Want a track; takes effect with the next offer. Twice is once.
@@ -217,16 +200,7 @@ class Router:
             TooManyPeers: the subscriber has as many tracks as it may.
         """
         self._check_open()
-        subscriber = self._roster.subscriber(sub)
-        wanted = self._roster.track(track)
-        _check_key(wanted, gate)
-        if track in subscriber.wanted:
-            return
-        if len(subscriber.wanted) >= self._host.config.max_subscriptions:
-            raise TooManyPeers(f"peer {sub} has {len(subscriber.wanted)} tracks, the most it may")
-        subscriber.want(wanted, gate or ALWAYS_OPEN)
-        self._roster.steering.want(subscriber, subscriber.feed(track))
-        self._roster.need_offer(subscriber)
+        self._subscribing.want(sub, track, gate)
 
     async def unsubscribe(self, sub: SubscriberId, track: TrackId) -> None:
         """Stop a track at once; its m-section goes with the next offer. An unknown track is fine.
@@ -235,14 +209,7 @@ class Router:
             UnknownPeer: not in this room.
         """
         self._check_open()
-        subscriber = self._roster.subscriber(sub)
-        if track not in subscriber.wanted:
-            return
-        self._roster.steering.unwant(sub, track)
-        with self._roster.failing(subscriber.peer):
-            acks = subscriber.withdraw(track)
-        self._roster.need_offer(subscriber)
-        await self._roster.settle(subscriber.peer, acks)
+        await self._subscribing.unwant(sub, track)
 
     async def offer(self, sub: SubscriberId, *, restart: bool = False) -> SubscribeOffer | None:
         """What to tell the subscriber next; None when nothing changed or an answer is still outstanding.
@@ -253,10 +220,7 @@ class Router:
             UnknownPeer: not in this room.
         """
         self._check_open()
-        subscriber = self._roster.subscriber(sub)
-        if restart:
-            await self._roster.settle(subscriber.peer, subscriber.peer.restart(subscriber.peer.next_local()))
-        return subscriber.offer(restart=restart)
+        return await self._subscribing.offer(sub, restart=restart)
 
     async def answer(self, sub: SubscriberId, version: int, sdp: str) -> None:
         """Take the subscriber's answer and start what it accepted.
@@ -267,19 +231,7 @@ class Router:
             UnknownPeer: not in this room.
         """
         self._check_open()
-        subscriber = self._roster.subscriber(sub)
-        known = set(subscriber.undecodable)
-        with self._roster.failing(subscriber.peer):
-            acks = subscriber.answer(version, sdp, self._registry.next_forward)
-        self._roster.remember(subscriber)
-        self._roster.steering.renegotiated(sub)
-        for track in subscriber.undecodable - known:
-            self._roster.on_undecodable(subscriber, track)
-        await self._roster.settle(subscriber.peer, acks)
-        if subscriber.peer.is_connected:
-            self._roster.want_keyframes(subscriber)
-        if subscriber.has_news:
-            self._roster.need_offer(subscriber)
+        await self._subscribing.answer(sub, version, sdp)
 
     async def set_layer(
         self,
@@ -301,16 +253,8 @@ class Router:
             UnknownPeer, UnknownTrack: not in this room, or not subscribed.
         """
         self._check_open()
-        subscriber = self._roster.subscriber(sub)
-        feed = subscriber.feed(track)
-        was_paused = feed.wish.is_paused
-        feed.wish = Wish(track, feed.track.kind, paused, spatial, temporal, height, priority)
-        self._roster.steering.want(subscriber, feed)
-        with self._roster.failing(subscriber.peer):
-            acks = [ack for outlet in outlets_of(subscriber, track) for ack in outlet.steer(self._engine)]
-        await self._roster.settle(subscriber.peer, acks)
-        if was_paused and not paused:
-            self._roster.want_keyframe(track)
+        kind = self._roster.subscriber(sub).feed(track).track.kind
+        await self._subscribing.wish(sub, Wish(track, kind, paused, spatial, temporal, height, priority))
 
     async def set_gate(self, peer: PeerId, track: TrackId, gate: Gate) -> None:
         """Put a subscription, or a viewer's track, behind another gate position (a reopened grant).
@@ -319,16 +263,7 @@ class Router:
             UnknownPeer, UnknownTrack: not in this room, or not subscribed.
         """
         self._check_open()
-        member = self._roster.receiver(peer)
-        feed = member.feed(track)
-        _check_key(feed.track, gate)
-        feed.gate = gate
-        with self._roster.failing(member.peer):
-            acks = [
-                ack for outlet in outlets_of(member, track) for ack in outlet.set_gate(self._engine, gate)
-            ]
-        await self._roster.settle(member.peer, acks)
-        self._roster.want_keyframe(track)
+        await self._subscribing.set_gate(peer, track, gate)
 
     # viewing
 
@@ -345,24 +280,7 @@ class Router:
             UnknownTrack: a track is not in this room.
         """
         self._check_open()
-        wanted = [self._roster.track(track) for track in tracks]
-        for track in wanted:
-            _check_key(track, gates.get(track.id))
-        viewer = Viewer(owner, self._roster.new_peer(), self._engine)
-        negotiation = viewer.plan(offer, self._received, wanted, self._host.rng)
-        with self._roster.failing(viewer.peer):
-            acks = [self._roster.admit(viewer)]
-            viewer.peer.expect_join()
-            acks += viewer.apply(negotiation)
-            for section in negotiation.sections:
-                if section.accepted and section.track is not None:
-                    gate = gates.get(section.track, ALWAYS_OPEN)
-                    source = self._roster.track(section.track)
-                    acks += viewer.attach(section.mid, source, gate, self._registry.next_forward())
-                    self._roster.steering.want(viewer, viewer.feed(source.id))
-        self._roster.remember(viewer)
-        await self._roster.settle(viewer.peer, acks, is_new=True)
-        return viewer.answer(negotiation)
+        return await self._viewing.start(owner, offer, self._received, tracks, gates)
 
     async def set_source(self, viewer: PeerId, mid: str, track: TrackId, *, gate: Gate | None = None) -> None:
         """Feed one m-section of a viewer from another track of the same kind, without renegotiation.
@@ -372,20 +290,7 @@ class Router:
             NegotiationError: the kinds differ.
         """
         self._check_open()
-        found = self._roster.viewer(viewer)
-        source = self._roster.track(track)
-        _check_key(source, gate)
-        before = {outlet.feed.track.id for outlet in found.outlets.values() if outlet.feed is not None}
-        with self._roster.failing(found.peer):
-            acks = found.attach(mid, source, gate or ALWAYS_OPEN, self._registry.next_forward())
-        after = {outlet.feed.track.id for outlet in found.outlets.values() if outlet.feed is not None}
-        for gone in before - after:
-            self._roster.steering.unwant(viewer, gone)
-        self._roster.steering.want(found, found.feed(track))
-        self._roster.remember(found)
-        await self._roster.settle(found.peer, acks)
-        if found.peer.is_connected:
-            self._roster.want_keyframe(track)
+        await self._viewing.set_source(viewer, mid, track, gate)
 
     # any peer
 
@@ -398,10 +303,7 @@ class Router:
             UnknownPeer: not in this room.
         """
         self._check_open()
-        member = self._roster.member(peer)
-        parsed = parse_fragment(fragment)
-        if parsed.ufrag is not None and not member.peer.is_remote_generation(parsed.ufrag):
-            raise NegotiationError("the fragment belongs to another ICE generation")
+        ice.check_trickle(self._roster.member(peer), fragment)
 
     async def restart(self, peer: PeerId, fragment: str) -> str:
         """Restart ICE by fragment (WHIP and WHEP PATCH): the answer's fragment.
@@ -412,16 +314,7 @@ class Router:
         """
         self._check_open()
         member = self._roster.member(peer)
-        if isinstance(member, Subscriber):
-            raise NegotiationError("a subscriber's ICE restarts by a new offer")
-        parsed = parse_fragment(fragment)
-        if not parsed.ufrag or not parsed.pwd:
-            raise NegotiationError("an ICE restart needs ice-ufrag and ice-pwd")
-        if member.agreed is None:
-            raise NegotiationError("there is nothing to restart yet")
-        local = member.peer.next_local()
-        answer = write_fragment(local, member.agreed)
-        acks = member.peer.restart(local, remote_ufrag=parsed.ufrag)
+        answer, acks = ice.restart(member, fragment)
         await self._roster.settle(member.peer, acks)
         return answer
 
@@ -493,9 +386,9 @@ class Router:
         if self._is_closed:
             return
         self._is_closed = True
-        if self._loudest:
+        if self._stage.places:
             with suppress(EngineError):
-                self._seat(0)
+                self._stage.seat(0)
         closing = self._roster.close()
         self.events.close()
         self.data.close()
@@ -507,9 +400,3 @@ class Router:
     def _check_open(self) -> None:
         if self._is_closed:
             raise RouterClosed(f"room {self.room} is closed")
-
-
-def _check_key(track: Track, gate: Gate | None) -> None:
-    """A gate means that it leads outside the room, where nobody has the key."""
-    if track.is_e2ee and gate is not None and gate.slot:
-        raise EndToEndEncrypted(f"track {track.id} is encrypted end to end")
