@@ -8,9 +8,9 @@ from typing import Final
 import structlog
 from aiohttp import WSMsgType, web
 
-from policy import Acceptance, Use
-from rooms import JoinRequest, Participant, Removed, RevocationDone, RoomClosed, SubscribeOfferReady
+from rooms import Participant, Removed, RevocationDone, RoomClosed, SubscribeOfferReady
 from signaling.actions import act
+from signaling.admission import join_request, join_result
 from signaling.context import Context, client_address, context_of, origin_allowed
 from signaling.errors import Problem
 from signaling.limits import address_key
@@ -19,18 +19,7 @@ from signaling.notify import Said
 from signaling.outbox import Outbox
 from signaling.session import Call, Close, CloseCode, Send, Session, State, internal
 from signaling.tokens import Claims
-from signaling.views import (
-    JoinResult,
-    activity_view,
-    chat_view,
-    consent_view,
-    data_view,
-    notice_view,
-    offer_view,
-    participant_view,
-    refusal,
-    terms_view,
-)
+from signaling.views import offer_view, refusal
 from signaling.wire import MAX_MESSAGE_BYTES, SUBPROTOCOLS, Encoding
 
 _CLOSE_S: Final = 2.0
@@ -297,12 +286,12 @@ class Connection:
         if claims.is_external:
             raise Problem("forbidden", "A token for viewers outside the room opens WHEP only")
         participant = await self._context.services.rooms.join(
-            self._join_request(request, claims, claims.room)
+            join_request(self._context, self._address, request, claims, claims.room)
         )
         self._participant, self._claims = participant, claims
         self._log = _log.bind(room=participant.room.name, participant=participant.id)
         now = time.time()
-        result, later = self._join_result(participant, claims)
+        result, later = join_result(self._context, participant, claims)
         self._session.joined(
             call.id,
             result,
@@ -315,58 +304,6 @@ class Connection:
         self._changed.set()
         if self._group is not None and not self._over.is_set():
             self._pumps.append(self._group.create_task(self._pump(participant)))
-
-    def _join_request(self, request: Join, claims: Claims, room: str) -> JoinRequest:
-        accept = None
-        choices: dict[Use, bool] = {}
-        if claims.terms is not None:
-            accept = Acceptance(terms_version=claims.terms.version, age_18=True, vouched=True)
-            choices.update(dict.fromkeys(claims.terms.uses, True))
-        elif request.accept is not None:
-            accept = Acceptance(terms_version=request.accept.terms_version, age_18=request.accept.age_18)
-        if request.uses is not None:
-            choices.update({Use(use): choice for use, choice in request.uses.items()})
-        return JoinRequest(
-            room=room,
-            identity=claims.identity,
-            permissions=claims.permissions,
-            name=claims.name or request.name or "",
-            address_hash=self._context.services.address_hash(self._address),
-            accept=accept,
-            choices=choices,
-            expires_at_ms=claims.expires_at * 1000,
-            resume=request.resume,
-            media=request.media,
-            transport="ws",
-        )
-
-    def _join_result(self, participant: Participant, claims: Claims) -> tuple[JoinResult, list[object]]:
-        settings = participant.room.settings
-        notices = [notice_view(notice) for notice in participant.pending_notices()]
-        result = JoinResult(
-            participant=participant.id,
-            identity=participant.identity,
-            name=participant.name,
-            room=participant.room.name,
-            resumed=participant.is_resumed,
-            media=participant.media,
-            resume=participant.resume_secret,
-            resume_grace_s=settings.grace_s,
-            permissions=sorted(str(permission) for permission in participant.permissions),
-            token_expires_at=claims.expires_at,
-            mode=str(settings.mode),
-            terms=terms_view(
-                participant.terms(), is_accepted=participant.has_accepted_terms, offered=settings.uses
-            ),
-            ice_servers=self._context.config.ice_servers.given_to(participant.id, time.time()),
-            participants=[participant_view(other) for other in participant.others()],
-            activities=[activity_view(activity) for activity in participant.room.activities()],
-            notice=notices[0] if notices else None,
-            chat_history=[chat_view(line) for line in participant.chat_history()],
-            consent=consent_view(participant.consent_states()),
-            data=data_view(participant.data_share()),
-        )
-        return result, list(notices[1:])
 
     async def _renew(self, call: Call, request: Renew) -> None:
         participant, old = self._joined(), self._claims
