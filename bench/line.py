@@ -88,8 +88,8 @@ class Line:
         )
         self._is_made = True
         self._engine.set_send_extensions(self.transport, far.extensions)
+        self._step()  # the first check follows in the same queue
         await ack
-        self._step()
         try:
             async with asyncio.timeout(_CONNECTS_WITHIN_S):
                 await asyncio.shield(self._connected)

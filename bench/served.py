@@ -132,7 +132,8 @@ class Served:
             permissions=permissions,
             now=time.time(),
             ttl_s=_TOKEN_S,
-            terms=VouchedTerms(self._terms, frozenset({LIVE, RECORD, REPLAY})),
+            # Who only watches owes nothing to the ledger.
+            terms=VouchedTerms(self._terms, frozenset({LIVE, RECORD, REPLAY})) if publishes else None,
         )
         return await Caller.enter(
             node,

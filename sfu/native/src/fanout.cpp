@@ -30,7 +30,7 @@ void Fanout::hear(Track& track, const Packet& packet, TimeNs now) {
   }
 }
 
-void Fanout::add(Track& track, const Track::Pending& packet, TimeNs now) {
+void Fanout::add(Track& track, const Track::Pending& packet, TimeNs now, TimeNs waited) {
   if (track.forwards.empty() && track.taps.empty()) {
     return;
   }
@@ -48,7 +48,8 @@ void Fanout::add(Track& track, const Track::Pending& packet, TimeNs now) {
   }
   track.pending.push_back(packet);
   if (deadline_ == kNever) {
-    deadline_ = now + window_;
+    // Batches of many other workers become one: half a window is between any two.
+    deadline_ = waited == 0 ? now + window_ : std::max(now + window_ - waited, flushed_ + window_ / 2);
   }
 }
 
@@ -63,6 +64,7 @@ void Fanout::flush(TimeNs now) {
     }
     fan_out(now);
     dirty_tracks_.clear();
+    flushed_ = now;
   }
   deadline_ = kNever;
   context_.arena.flush();

@@ -28,8 +28,9 @@ class Fanout {
  public:
   Fanout(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes, Departures& departures);
 
-  // A packet that its encoding has just stored. `now` starts the coalescing window of an empty batch.
-  void add(Track& track, const Track::Pending& packet, TimeNs now);
+  // A packet that its encoding has just stored. It begins the coalescing window of an empty batch, of which `waited` has
+  // passed: the packet was in another worker's batch for so long.
+  void add(Track& track, const Track::Pending& packet, TimeNs now, TimeNs waited = 0);
   // The audio level of the packet that is added next: its track may take a place on its stage, and what came just before
   // goes out with it, so that nobody's first syllable is cut off.
   void hear(Track& track, const Packet& packet, TimeNs now);
@@ -104,6 +105,7 @@ class Fanout {
   std::array<std::uint8_t, kMaxPacketSize> plain_{};  // what a tap gets of RED
   ExtensionPlanner resend_planner_;
   TimeNs deadline_ = kNever;
+  TimeNs flushed_ = 0;  // when the last batch went out
 
   TimeNs window_ = 0;
   double sent_per_s_ = 0;

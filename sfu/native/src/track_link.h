@@ -49,7 +49,7 @@ class TrackLink {
   SpscRing<Item> items;                          // written at home, read away
   SpscRing<std::uint8_t> keyframe_wishes{16};    // encoding index; written away, read at home
   std::shared_ptr<PacketPool> pool;              // home's; keeps what the ring holds alive
-  bool is_listed = false;                        // home: has something that away was not told of yet
+  std::size_t untold = 0;                        // home: items since the last flush
 
   // Away: asks for a keyframe. A full ring holds enough wishes already.
   void wish_keyframe(std::uint8_t encoding);

@@ -84,15 +84,16 @@ void TrackLinks::push(TrackLink& link, const TrackLink::Item& item) {
   *slot = item;
   link.items.publish();
   context_.counters.add(Counter::link_items_sent);
-  if (!link.is_listed) {
-    link.is_listed = true;
+  if (link.untold++ == 0) {
     untold_.push_back(&link);
+  } else if (link.untold % (link.capacity / 2) == 0) {
+    link.away.knock();  // a burst: the ring must not fill up while this worker's batch gathers
   }
 }
 
 void TrackLinks::flush() {
   for (TrackLink* link : untold_) {
-    link->is_listed = false;
+    link->untold = 0;
     link->away.knock();
   }
   untold_.clear();
@@ -157,7 +158,7 @@ void TrackLinks::receive_packet(Track& track, const SharedPacket& shared, TimeNs
   }
   track.receive(encoding, packet, now);
   fanout_.hear(track, packet, now);
-  fanout_.add(track, Track::Pending{packet.ext_seq, encoding.index, shared.codec_changed}, now);
+  fanout_.add(track, Track::Pending{packet.ext_seq, encoding.index, shared.codec_changed}, now, now - packet.arrival);
 }
 
 void TrackLinks::receive_wishes(Track& track, TrackLink& link, TimeNs now) {

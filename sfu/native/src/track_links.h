@@ -35,7 +35,8 @@ class TrackLinks {
 
   // Takes what other workers have for this one.
   void receive(TimeNs now);
-  // Tells other workers what was shared since the last time.
+  // Tells other workers what was shared since the last time: with this worker's own batch, so that one wake and one
+  // batch over there serve all of it.
   void flush();
   // Encodings of tracks from elsewhere that fall silent.
   void tick(TimeNs now);

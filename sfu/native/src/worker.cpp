@@ -217,13 +217,14 @@ void Worker::tick(TimeNs now) {
   close_strangers(now);
   generators_.tick(now, context_);
   departures_.tick(now);
-  // RTCP and generated packets are in the arena, records in the sinks: they leave with the batch, or now.
+  // RTCP and generated packets are in the arena, records in the sinks: they leave with the batch, or now. Other workers
+  // are told first, so that they send their part of it meanwhile.
   if (fanout_.deadline() <= now || fanout_.is_empty()) {
+    links_.flush();
     fanout_.flush(now);
   } else {
     context_.counters.add(Counter::flushes_coalesced);
   }
-  links_.flush();
 }
 
 void Worker::receive(std::uint32_t socket, TimeNs now) {

@@ -84,6 +84,40 @@ TEST(a_packet_crosses_to_a_subscriber_on_another_worker) {
   CHECK_EQ(pair.house.counter("rtp_forwarded", 1), 20);
 }
 
+TEST(another_workers_part_of_a_batch_leaves_with_it) {
+  EngineConfig config;
+  config.coalesce_us = 8'000;
+  House house(std::move(config), 2);
+  Peer speaker;
+  Peer near;
+  Peer far;
+  house.join(1, speaker, 0);
+  house.join(2, near, 0);
+  house.join(3, far, 1);
+  house.publish_audio(10, 1, 0x11);
+  constexpr std::uint32_t kForwards = 20;  // gathering pays
+  for (std::uint32_t number = 0; number < kForwards; ++number) {
+    CHECK_EQ(house.forward(100 + number, 10, 2, 0x900 + 2 * number), "");
+    CHECK_EQ(house.forward(200 + number, 10, 3, 0x900 + 2 * number), "");
+  }
+  const auto speak = [&](std::uint16_t first, std::uint16_t count) {
+    for (std::uint16_t seq = first; seq < first + count; ++seq) {
+      speaker.send_rtp(house.address(0), test::opus_packet(seq, 0x11));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  };
+  speak(1, 200);  // both learn how much they send
+  const auto waits = [&](std::size_t worker) { return house.counter("flushes_coalesced", worker); };
+  const auto batches = [&](std::size_t worker) { return house.counter("flushes", worker); };
+  const std::int64_t before[] = {batches(0), batches(1), waits(1)};
+  speak(201, 400);
+  const std::int64_t sent = batches(0) - before[0];
+  CHECK(sent < 200);  // of 400 packets
+  CHECK(batches(1) - before[1] < sent + sent / 2);
+  CHECK(waits(1) - before[2] < sent / 2);  // it does not gather what was gathered
+  CHECK(test::until([&] { return house.counter("rtp_forwarded", 1) == 600 * kForwards; }));
+}
+
 TEST(one_link_serves_all_forwards_of_a_worker_and_ends_with_the_last) {
   Pair pair;
   Peer other;
