@@ -24,6 +24,11 @@ class Pair:
         """Our median cost as a share of theirs."""
         return figures.median_cost_us(self.ours) / figures.median_cost_us(self.theirs)
 
+    @property
+    def added_p99_ms(self) -> float:
+        """How much our median p99 latency lies above theirs; below 0: ours is shorter."""
+        return figures.median_p99_ms(self.ours) - figures.median_p99_ms(self.theirs)
+
     def line(self, name: str) -> str:
         """In one line."""
         ours, theirs = figures.middle(self.ours), figures.middle(self.theirs)

@@ -72,6 +72,11 @@ def median_cost_us(runs: Sequence[Figures]) -> float:
     return median([run.cost_us for run in _counting(runs)])
 
 
+def median_p99_ms(runs: Sequence[Figures]) -> float:
+    """The median p99 latency of the runs that count, or of all if none does."""
+    return median([run.latency_p99_ms for run in _counting(runs)])
+
+
 def _counting(runs: Sequence[Figures]) -> Sequence[Figures]:
     return [run for run in runs if not run.is_void] or runs
 

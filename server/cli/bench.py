@@ -199,6 +199,46 @@ def bench_saturate(
     _write("saturation", {"command": _command(), "runs": rows}, svg, as_json=as_json, keep=keep)
 
 
+@app.command("latency")
+def bench_latency(
+    *,
+    publishers: Publishers = 4,
+    subscribers: Annotated[int, typer.Option(help="People who receive every publisher", min=1)] = 225,
+    seconds: Seconds = 4.0,
+    runs: Runs = 3,
+    profile: Profile = _GCM,
+    as_json: AsJson = False,
+    keep: Keep = None,
+) -> None:
+    """The latency that the engine adds to the bare relay's at half of what a core carries, turn by turn."""
+    _ready()
+    from bench import compare, figures, forward
+
+    rows = []
+    for chosen in _profiles(profile):
+        wanted = _wanted(
+            publishers=publishers, subscribers=subscribers, seconds=seconds, profile=chosen, is_pinned=True
+        )
+        pair = _run(
+            compare.in_turn(
+                forward.measure,
+                lambda shape: forward.measure(shape, "limit_server"),
+                wanted,
+                runs,
+                lambda name, run: _note(figures.line(name, run)),
+            )
+        )
+        ours, bare = figures.middle(pair.ours), figures.middle(pair.theirs)
+        rows.append({**pair.plain(), "added_p99_ms": round(pair.added_p99_ms, 2)})
+        print(
+            f"{pair.shape} {chosen}, {ours.packets_per_s:.0f} packets/s: "
+            f"p50 {ours.latency_p50_ms:.1f} and {bare.latency_p50_ms:.1f} ms (bare relay), "
+            f"p99 {figures.median_p99_ms(pair.ours):.1f} and {figures.median_p99_ms(pair.theirs):.1f} ms: "
+            f"{pair.added_p99_ms:+.1f} ms" + (" VOID" if ours.is_void or bare.is_void else "")
+        )
+    _write("latency", {"command": _command(), "pairs": rows}, None, as_json=as_json, keep=keep)
+
+
 @app.command("workers")
 def bench_workers(
     *,

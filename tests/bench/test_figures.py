@@ -72,3 +72,12 @@ async def test_two_servers_take_turns() -> None:
     pair = await in_turn(server("a", 2.0), server("b", 8.0), Wanted(), 2)
     assert order == ["a", "b", "a", "b"]
     assert pair.ratio == 0.25
+
+
+async def test_added_latency_is_the_difference_of_the_medians() -> None:
+    latencies = iter([3.0, 1.0, 9.0, 2.0, 4.0, 1.5])
+
+    async def measure(_: Wanted) -> Figures:
+        return run(2, p99_ms=next(latencies))
+
+    assert (await in_turn(measure, measure, Wanted(), 3)).added_p99_ms == 2.5
