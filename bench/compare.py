@@ -1,8 +1,8 @@
 """The same load on two servers, turn by turn in one run: what each costs, and the ratio of the two."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from bench import figures
 from bench.figures import Figures
@@ -41,6 +41,17 @@ class Pair:
             + (" VOID" if ours.is_void or theirs.is_void else "")
         )
 
+    @classmethod
+    def from_plain(cls, told: Mapping[str, Any]) -> Self:
+        """The inverse of `plain`."""
+        return cls(
+            told["shape"],
+            told["streams"],
+            told["profile"],
+            [figures.from_plain(run) for run in told["ours"]],
+            [figures.from_plain(run) for run in told["theirs"]],
+        )
+
     def plain(self) -> dict[str, Any]:
         """As what `json` takes."""
         return {
@@ -51,6 +62,12 @@ class Pair:
             "ours": [figures.plain(run) for run in self.ours],
             "theirs": [figures.plain(run) for run in self.theirs],
         }
+
+
+def merged(known: Sequence[Pair], new: Sequence[Pair]) -> list[Pair]:
+    """A table measured in pieces: the new pairs, and the known ones of other shapes and profiles."""
+    taken = {(pair.shape, pair.profile) for pair in new}
+    return [*(pair for pair in known if (pair.shape, pair.profile) not in taken), *new]
 
 
 async def in_turn(

@@ -72,6 +72,13 @@ def median_cost_us(runs: Sequence[Figures]) -> float:
     return median([run.cost_us for run in _counting(runs)])
 
 
+def kept(name: str, *, folder: Path = OUT) -> dict[str, Any]:
+    """What `keep` wrote to the folder; empty when there is nothing."""
+    path = folder / f"{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
 def median_p99_ms(runs: Sequence[Figures]) -> float:
     """The median p99 latency of the runs that count, or of all if none does."""
     return median([run.latency_p99_ms for run in _counting(runs)])
@@ -126,6 +133,11 @@ def keep(name: str, result: Mapping[str, Any], *, svg: str | None = None, folder
     if svg is not None:
         path.with_suffix(".svg").write_text(svg)
     return path
+
+
+def from_plain(told: Mapping[str, Any]) -> Figures:
+    """The inverse of `plain`."""
+    return Figures(**{**told, "worker_shares": tuple(told.get("worker_shares", ()))})
 
 
 def plain(run: Figures) -> dict[str, Any]:

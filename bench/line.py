@@ -107,7 +107,7 @@ class Line:
             video,
             plan.VP8_PT,
             90_000,
-            plan.VIDEO_PER_S,
+            self._node.frames_per_s * plan.VIDEO_BURST,
             plan.VIDEO_BURST,
             plan.VIDEO_BYTES,
             descriptions.VIDEO_MID,

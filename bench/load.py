@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from bench import calibration, plan, process
+from bench import calibration, process
 from bench.crowd import Crowd, Received
 from bench.figures import Figures
 from bench.janus import Janus
@@ -50,7 +50,13 @@ async def running(server: ServerName, wanted: Wanted) -> AsyncIterator[tuple[Tar
     else:
         target = await Janus.start(profile=wanted.profile)
     try:
-        node = await Node.open(wanted.sockets, ip=target.peers_ip, gro=wanted.gro, loss=wanted.loss)
+        node = await Node.open(
+            wanted.sockets,
+            ip=target.peers_ip,
+            gro=wanted.gro,
+            loss=wanted.loss,
+            frames_per_s=wanted.frames_per_s,
+        )
         try:
             yield target, node
         finally:
@@ -174,7 +180,7 @@ def _figures(
         packets_per_s=round(packets / seconds, 1),
         server_core=round((last.cpu_ns - first.cpu_ns) / 1e9 / seconds, 4),
         packets_per_core_s=round(1e6 / max(cost_us, 1e-9)),
-        streams_per_core=round(1e6 / max(cost_us, 1e-9) / (plan.VIDEO_PER_S + plan.AUDIO_PER_S), 1),
+        streams_per_core=round(1e6 / max(cost_us, 1e-9) / wanted.packets_per_stream_s, 1),
         lost=max(lost, 0),
         latency_p50_ms=last.received.latency_p50_ms,
         latency_p99_ms=last.received.latency_p99_ms,

@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+from bench import plan
 from media.gates import GatePage
 from media.tasks import TaskScope
 from sfu.config import MediaConfig
@@ -34,11 +35,19 @@ class Node:
     """Made by `open`; every method on the event loop's thread."""
 
     def __init__(
-        self, engine: NativeEngine, gates: GatePage, tasks: TaskScope, sockets: int, loss: float
+        self,
+        engine: NativeEngine,
+        gates: GatePage,
+        tasks: TaskScope,
+        sockets: int,
+        loss: float,
+        frames_per_s: float,
     ) -> None:
         self.engine = engine
         self.loss = loss
         """Share of the RTP that subscribers lose; they then ask for what is missing."""
+        self.frames_per_s = frames_per_s
+        """Of each camera."""
         self.tasks = tasks
         self._gates = gates
         self._free = deque(range(sockets))
@@ -48,7 +57,15 @@ class Node:
         engine.listen(self._receive)
 
     @classmethod
-    async def open(cls, sockets: int, *, ip: str = "", gro: bool = True, loss: float = 0.0) -> Self:
+    async def open(
+        cls,
+        sockets: int,
+        *,
+        ip: str = "",
+        gro: bool = True,
+        loss: float = 0.0,
+        frames_per_s: float = plan.FRAMES_PER_S,
+    ) -> Self:
         """Bind so many sockets: on `ip`, or each on a loopback address of its own as far as they go.
 
         Raises:
@@ -65,7 +82,7 @@ class Node:
             await tasks.close()
             gates.close()
             raise
-        return cls(engine, gates, tasks, sockets, loss)
+        return cls(engine, gates, tasks, sockets, loss, frames_per_s)
 
     def take(self, owner: NetworkOwner) -> tuple[TransportId, int, Address]:
         """A transport id, a socket and its address; the socket that was given back longest ago.

@@ -12,10 +12,11 @@ PROFILES: Final = {"AEAD_AES_128_GCM": 28, "AES128_CM_SHA1_80": 30}
 
 OPUS_PT: Final = 111
 VP8_PT: Final = 96
-VIDEO_PER_S: Final = 186.0
+FRAMES_PER_S: Final = 31.0
 VIDEO_BURST: Final = 6
+VIDEO_PER_S: Final = FRAMES_PER_S * VIDEO_BURST
 VIDEO_BYTES: Final = 1042
-"""31 frames of 6 packets a second, 1.5 Mb/s: 1 030 bytes of RTP and 12 of header extensions."""
+"""1.5 Mb/s with 31 frames of 6 packets: 1 030 bytes of RTP and 12 of header extensions."""
 AUDIO_PER_S: Final = 50.0
 AUDIO_BYTES: Final = 100
 EXTENSIONS: Final = {"mid": 1, "abs_send_time": 2}

@@ -17,6 +17,7 @@ class Wanted:
         rooms: so many rooms of that shape.
         churn: subscribers a second that leave and are replaced while it is measured.
         loss: share of the packets that subscribers lose before they ask for them again; all then decrypt.
+        frames_per_s: of each camera; fewer where a machine cannot make the load of as many people else.
         check_every: one subscriber in so many decrypts; the others count.
         is_pinned: the server's media threads on core 0, everything else on core 1.
     """
@@ -31,6 +32,7 @@ class Wanted:
     profile: str = "AEAD_AES_128_GCM"
     churn: float = 0.0
     loss: float = 0.0
+    frames_per_s: float = plan.FRAMES_PER_S
     check_every: int = 20
     gro: bool = True
     is_pinned: bool = False
@@ -55,9 +57,15 @@ class Wanted:
     @property
     def packets_per_s(self) -> float:
         """RTP packets that all subscribers together should get in a second."""
-        return self.streams * (plan.VIDEO_PER_S + plan.AUDIO_PER_S)
+        return self.streams * self.packets_per_stream_s
+
+    @property
+    def packets_per_stream_s(self) -> float:
+        """RTP packets of one camera with its sound in a second."""
+        return self.frames_per_s * plan.VIDEO_BURST + plan.AUDIO_PER_S
 
     def shape(self) -> str:
         """In a few characters: `1 x 50`."""
         here = f"{self.mesh} x {self.mesh}" if self.mesh else f"{self.publishers} x {self.subscribers}"
-        return here if self.rooms == 1 else f"{self.rooms} rooms of {here}"
+        paced = "" if self.frames_per_s == plan.FRAMES_PER_S else f", {self.frames_per_s:g} frames/s"
+        return (here if self.rooms == 1 else f"{self.rooms} rooms of {here}") + paced

@@ -293,6 +293,10 @@ def bench_compare_janus(
     seconds: Seconds = 6.0,
     runs: Runs = 3,
     profile: Profile = _BOTH,
+    frames: Annotated[float, typer.Option(help="Frames a second of each camera", min=1, max=31)] = 31.0,
+    add: Annotated[
+        bool, typer.Option("--add", help="Keep what the folder has of other shapes: a table in pieces")
+    ] = False,
     as_json: AsJson = False,
     plot: Plot = False,
     keep: Keep = None,
@@ -308,7 +312,7 @@ def bench_compare_janus(
     for chosen in _profiles(profile):
         shapes = [{"subscribers": count} for count in subscribers or (10, 50, 100, 200)]
         for shape in [*shapes, *([{"mesh": mesh}] if mesh else [])]:
-            wanted = _wanted(seconds=seconds, profile=chosen, **shape)
+            wanted = _wanted(seconds=seconds, profile=chosen, frames_per_s=frames, **shape)
             pair = _run(
                 compare.in_turn(
                     lambda shape: load.measure("parley", shape),
@@ -320,8 +324,11 @@ def bench_compare_janus(
             )
             pairs.append(pair)
             print(pair.line("janus"))
-    # A mesh has its own cost for as many streams: it is in the table, not on the line.
-    drawn = [pair for pair in pairs if pair.shape.startswith("1 x")]
+    if add:
+        known = figures.kept("compare-janus", folder=keep or figures.OUT).get("pairs", [])
+        pairs = compare.merged([compare.Pair.from_plain(pair) for pair in known], pairs)
+    # A mesh, or a slower camera, has its own cost for as many streams: it is in the table, not on the line.
+    drawn = [pair for pair in pairs if pair.shape.startswith("1 x") and "," not in pair.shape]
     svg = charts.comparison(drawn, "janus") if plot and drawn else None
     result = {"command": _command(), "pairs": [pair.plain() for pair in pairs]}
     _write("compare-janus", result, svg, as_json=as_json, keep=keep)

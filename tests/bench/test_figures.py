@@ -3,7 +3,7 @@
 import json
 
 from bench import figures, saturation
-from bench.compare import in_turn
+from bench.compare import Pair, in_turn, merged
 from bench.figures import Figures
 from bench.wanted import Wanted
 
@@ -81,3 +81,18 @@ async def test_added_latency_is_the_difference_of_the_medians() -> None:
         return run(2, p99_ms=next(latencies))
 
     assert (await in_turn(measure, measure, Wanted(), 3)).added_p99_ms == 2.5
+
+
+def test_a_table_is_measured_in_pieces(tmp_path) -> None:
+    old, other = (Pair(shape, 10, "GCM", [run(4)], [run(8)]) for shape in ("1 x 10", "6 x 6"))
+    figures.keep("pairs", {"pairs": [old.plain(), other.plain()]}, folder=tmp_path)
+    known = [Pair.from_plain(pair) for pair in figures.kept("pairs", folder=tmp_path)["pairs"]]
+    assert known == [old, other]
+    new = Pair("1 x 10", 10, "GCM", [run(2)], [run(8)])
+    assert merged(known, [new]) == [other, new]
+    assert figures.kept("nothing", folder=tmp_path) == {}
+
+
+def test_a_slower_camera_sends_fewer_packets_and_is_named() -> None:
+    assert Wanted(subscribers=500, frames_per_s=5).packets_per_s == 500 * 80
+    assert Wanted(subscribers=500, frames_per_s=5).shape() == "1 x 500, 5 frames/s"
