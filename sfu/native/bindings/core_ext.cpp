@@ -8,7 +8,6 @@
 #include <nanobind/stl/vector.h>
 
 #include <fcntl.h>
-#include <sys/random.h>
 
 #include <cerrno>
 #include <cstring>
@@ -20,7 +19,9 @@
 #include <utility>
 #include <vector>
 
+#include "arguments.h"
 #include "engine.h"
+#include "event_tuples.h"
 
 namespace nb = nanobind;
 
@@ -30,159 +31,6 @@ namespace {
 
 struct QueueFullError : std::runtime_error {
   using std::runtime_error::runtime_error;
-};
-
-using AddressList = std::vector<std::pair<std::string, std::uint16_t>>;
-using CodecTuple = std::tuple<int, std::string, std::uint32_t, int>;
-using EncodingTuple = std::tuple<std::string, std::uint32_t, std::uint32_t>;
-
-std::uint64_t seed_from(const nb::bytes& secret) {
-  std::uint64_t seed = 0;
-  if (secret.size() == 0) {
-    if (getrandom(&seed, sizeof seed, 0) != static_cast<ssize_t>(sizeof seed)) {
-      throw std::runtime_error("getrandom failed");
-    }
-    return seed;
-  }
-  seed = 0xcbf29ce484222325ULL;
-  for (std::size_t index = 0; index < secret.size(); ++index) {
-    seed = (seed ^ static_cast<std::uint8_t>(secret.c_str()[index])) * 0x100000001b3ULL;
-  }
-  return seed;
-}
-
-Endpoint endpoint_from(const std::string& ip, std::uint16_t port) {
-  const auto endpoint = Endpoint::parse(ip, port);
-  if (!endpoint) {
-    throw nb::value_error(("not an IP address: " + ip).c_str());
-  }
-  return *endpoint;
-}
-
-PathId path_from(std::uint32_t socket, const std::string& ip, std::uint16_t port, const std::string& kind) {
-  const auto named = path_kind_from_name(kind);
-  if (!named) {
-    throw nb::value_error("a path is udp or tcp");
-  }
-  return PathId{.socket = socket, .remote = endpoint_from(ip, port), .kind = *named};
-}
-
-AddressList list_from(const std::vector<Endpoint>& endpoints) {
-  AddressList list;
-  for (const Endpoint& endpoint : endpoints) {
-    list.emplace_back(endpoint.ip_text(), endpoint.port);
-  }
-  return list;
-}
-
-Codec codec_from(const std::string& name) {
-  const Codec codec = codec_from_name(name);
-  if (codec == Codec::kUnknown) {
-    throw nb::value_error(("unknown codec: " + name).c_str());
-  }
-  return codec;
-}
-
-std::uint8_t payload_type_from(int pt) {
-  if (pt < 0 || pt > 127) {
-    throw nb::value_error("a payload type is 0 to 127");
-  }
-  return static_cast<std::uint8_t>(pt);
-}
-
-std::int16_t rtx_payload_type_from(int pt) {
-  return pt < 0 ? std::int16_t{-1} : std::int16_t{payload_type_from(pt)};
-}
-
-ExtensionIds extension_ids_from(const std::unordered_map<std::string, int>& ids) {
-  ExtensionIds result;
-  for (const auto& [name, id] : ids) {
-    const auto extension = extension_from_name(name);
-    if (!extension) {
-      throw nb::value_error(("unknown header extension: " + name).c_str());
-    }
-    if (id < 1 || id > 255 || !result.set(*extension, static_cast<std::uint8_t>(id))) {
-      throw nb::value_error(("header extension id out of range or used twice: " + name).c_str());
-    }
-  }
-  return result;
-}
-
-bool is_video_from(const std::string& kind) {
-  if (kind != "audio" && kind != "video") {
-    throw nb::value_error("a track's kind is audio or video");
-  }
-  return kind == "video";
-}
-
-nb::bytes bytes_from(const NetworkEvent& event) { return nb::bytes(event.data.data(), event.size); }
-
-nb::dict dict_from(const StatsMap& map) {
-  nb::dict dict;
-  for (const auto& [name, value] : map) {
-    dict[nb::str(name.data(), name.size())] = value;
-  }
-  return dict;
-}
-
-nb::list list_from(const std::vector<StatsMap>& maps) {
-  nb::list list;
-  for (const StatsMap& map : maps) {
-    list.append(dict_from(map));
-  }
-  return list;
-}
-
-nb::str text(std::string_view value) { return nb::str(value.data(), value.size()); }
-
-// One event as the tuple of the contract; None for the empty event.
-struct ToTuple {
-  std::size_t worker;
-
-  nb::object operator()(std::monostate) const { return nb::none(); }
-  nb::object operator()(const AckEvent& event) const { return nb::make_tuple("ack", event.ack, text(event.error)); }
-  nb::object operator()(const ProvenEvent& event) const { return nb::make_tuple("proven", event.transport); }
-  nb::object operator()(const IdleEvent& event) const {
-    return nb::make_tuple(event.is_idle ? "idle" : "active", event.transport);
-  }
-  nb::object operator()(const EncodingEvent& event) const {
-    return nb::make_tuple("encoding", event.track, event.encoding, event.ssrc, text(event.rid), text(event.codec));
-  }
-  nb::object operator()(const KeyframeEvent& event) const {
-    return nb::make_tuple("keyframe", event.track, event.encoding);
-  }
-  nb::object operator()(const LevelsEvent& event) const {
-    nb::list levels;
-    for (const auto& level : event.levels) {
-      levels.append(nb::make_tuple(level.track, static_cast<int>(level.dbov), level.voice));
-    }
-    return nb::make_tuple("levels", worker, levels);
-  }
-  nb::object operator()(const CodecUnsupportedEvent& event) const {
-    return nb::make_tuple("codec_unsupported", event.forward, text(event.codec));
-  }
-  nb::object operator()(const SinkClosedEvent& event) const {
-    return nb::make_tuple("sink_closed", event.sink, text(event.reason));
-  }
-  nb::object operator()(const StatsEvent& event) const {
-    return nb::make_tuple("stats", event.ack, dict_from(event.worker), list_from(event.transports),
-                          list_from(event.tracks), list_from(event.forwards), list_from(event.taps));
-  }
-  nb::object operator()(const LayersEvent& event) const {
-    nb::list layers;
-    for (const auto& layer : event.layers) {
-      layers.append(nb::make_tuple(static_cast<int>(layer.encoding), static_cast<int>(layer.spatial),
-                                   static_cast<int>(layer.temporal), layer.bps, static_cast<int>(layer.height)));
-    }
-    return nb::make_tuple("layers", event.track, layers);
-  }
-  nb::object operator()(const PathClosedEvent& event) const {
-    return nb::make_tuple("path_closed", event.transport, event.path.socket, event.path.remote.ip_text(),
-                          event.path.remote.port, text(path_kind_name(event.path.kind)));
-  }
-  nb::object operator()(const BandwidthEvent& event) const {
-    return nb::make_tuple("bandwidth", event.transport, event.bps);
-  }
 };
 
 class PyEngine {
@@ -221,20 +69,8 @@ class PyEngine {
 
   nb::list poll(std::size_t limit) {
     nb::list events;
-    engine_->poll(
-        limit,
-        [&events](std::size_t worker, const ControlEvent& event) { events.append(std::visit(ToTuple{worker}, event)); },
-        [&events](std::size_t worker, const NetworkEvent& event) {
-          if (event.is_stun) {
-            events.append(nb::make_tuple("stun", worker, event.path.socket, event.path.remote.ip_text(),
-                                         event.path.remote.port, event.transport, bytes_from(event),
-                                         text(path_kind_name(event.path.kind))));
-          } else {
-            events.append(nb::make_tuple("dtls", event.transport, event.path.socket, event.path.remote.ip_text(),
-                                         event.path.remote.port, bytes_from(event),
-                                         text(path_kind_name(event.path.kind))));
-          }
-        });
+    const auto append = [&events](std::size_t worker, const auto& event) { events.append(to_tuple(worker, event)); };
+    engine_->poll(limit, append, append);
     return events;
   }
 

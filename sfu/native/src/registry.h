@@ -1,5 +1,6 @@
 // Everything a worker routes between, by id: transports, tracks, forwards, sinks, taps; made and removed by commands.
 // A handler returns why it refused, empty when it worked. Nothing here runs per packet but the two lookups.
+// Each kind has a file of its own: registry.cpp (transports), registry_{tracks,forwards,taps}.cpp.
 // Thread: the worker that owns it.
 #pragma once
 
