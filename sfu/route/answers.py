@@ -19,7 +19,7 @@ class PublishedTrack:
     codecs: tuple[str, ...]
     """Names in the publisher's order: `opus`, `vp8`, `vp9`, `h264`, `av1`."""
     simulcast: tuple[str, ...]
-    """RIDs in the publisher's order; empty without simulcast."""
+    """RIDs, lowest first by their names; empty without simulcast."""
     is_e2ee: bool = False
     """Encrypted end to end."""
 

@@ -48,8 +48,8 @@ class Track:
 
     def published(self) -> PublishedTrack:
         """How the publisher is told of it."""
-        rids = tuple(encoding.rid for encoding in self.negotiated.encodings if encoding.rid)
-        return PublishedTrack(self.id, self.negotiated.mid, self.kind, self.codecs, rids, self.is_e2ee)
+        section = self.negotiated
+        return PublishedTrack(self.id, section.mid, self.kind, self.codecs, section.rids, self.is_e2ee)
 
     def added(self) -> TrackAdded:
         """How the room is told of it."""

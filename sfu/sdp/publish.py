@@ -36,11 +36,10 @@ class NegotiatedTrack:
 
     Attributes:
         codecs: in the room's order.
-        encodings: by rid for simulcast (lowest quality first), else by SSRC, else one that the mid finds.
+        encodings: by rid for simulcast (lowest first by name), else by SSRC, else one that the mid finds.
         extensions: header extension ids by name that this section may carry.
-        nack, twcc, remb: which feedback the publisher understands.
-        pli: whether it understands keyframe requests (FFmpeg does not).
-        fir: whether it understands them as FIR alone.
+        nack, twcc: which feedback the publisher understands.
+        fir: whether it understands keyframe requests as FIR alone.
     """
 
     mid: str
@@ -50,13 +49,11 @@ class NegotiatedTrack:
     extensions: dict[str, int]
     nack: bool
     twcc: bool
-    remb: bool
-    pli: bool
     fir: bool = False
 
     @property
     def rids(self) -> tuple[str, ...]:
-        """The simulcast rids in the publisher's order; empty without simulcast."""
+        """The simulcast rids, in the encodings' order; empty without simulcast."""
         return tuple(encoding.rid for encoding in self.encodings if encoding.rid)
 
 
@@ -192,7 +189,5 @@ def _track(offer: Media, answer: Media, kind: Kind, rids: tuple[str, ...]) -> Ne
         extensions=names,
         nack="nack" in feedback,
         twcc="transport-cc" in feedback and "twcc" in names,
-        remb="goog-remb" in feedback,
-        pli="nack pli" in feedback or "ccm fir" in feedback,
         fir="ccm fir" in feedback and "nack pli" not in feedback,
     )

@@ -58,7 +58,7 @@ def encodings(offer: Media, rids: tuple[str, ...], *, limit: int = 8) -> tuple[E
 
 
 def _ascending(rids: tuple[str, ...]) -> tuple[str, ...]:
-    """Rids from the lowest quality to the highest, as the core wants them.
+    """Rids from the lowest quality to the highest, by their names: what holds until their pictures tell.
 
     The order of a description says nothing of quality (RFC 8853 section 5.2), but the usual names do; rids
     with other names stay in the offered order, which browsers ask to be ascending.

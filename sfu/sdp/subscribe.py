@@ -97,15 +97,12 @@ class SubscribeNegotiation:
             the client rejects is told once.
         extensions: header extension ids for `Engine.set_send_extensions`.
         remote: the subscriber's side of the transport.
-        twcc, remb: which congestion feedback it gives.
         ice_restart: the subscriber answered with new ICE credentials.
     """
 
     sections: tuple[ForwardSection, ...]
     extensions: dict[str, int]
     remote: RemoteTransport
-    twcc: bool
-    remb: bool
     ice_restart: bool
 
 
@@ -293,21 +290,17 @@ class SubscribeSession:
         offered_tracks = self._outstanding or ()
         self._outstanding = None
         extensions: dict[str, int] = {}
-        feedback: set[str] = set()
         settled: list[ForwardSection] = []
         for slot, media, track in zip(self._slots, answer.media, offered_tracks, strict=False):
             self._settle_slot(slot, media, was_offered=track is not None)
             if slot.accepted:
                 extensions |= header_extensions.confirmed(media, slot.kind)
-                feedback |= {word for codec in media.codecs for word in codec.feedback}
             if slot.track is not None and slot.track == track:
                 settled.append(slot.section())
         return SubscribeNegotiation(
             sections=tuple(settled),
             extensions=extensions,
             remote=remote,
-            twcc="transport-cc" in feedback and "twcc" in extensions,
-            remb="goog-remb" in feedback,
             ice_restart=restarted,
         )
 

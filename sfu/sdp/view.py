@@ -50,15 +50,12 @@ class ViewNegotiation:
         answer: SDP for the viewer.
         sections: every section that it takes media on, in order.
         extensions: header extension ids for `Engine.set_send_extensions`.
-        twcc, remb: which congestion feedback the viewer gives.
     """
 
     answer: str
     sections: tuple[ForwardSection, ...]
     extensions: dict[str, int]
     remote: RemoteTransport
-    twcc: bool
-    remb: bool
 
 
 def answer_view(
@@ -106,14 +103,11 @@ def answer_view(
         answers.append(answer)
     if not sections:
         raise UnsupportedCodec(f"no offered codec is allowed here: {', '.join(policy.video + policy.audio)}")
-    feedback = {word for media in answers for codec in media.codecs for word in codec.feedback}
     return ViewNegotiation(
         answer=write(bundled_answer(description, answers, local, remote, version)),
         sections=tuple(sections),
         extensions=taken,
         remote=remote,
-        twcc="transport-cc" in feedback and "twcc" in taken,
-        remb="goog-remb" in feedback,
     )
 
 

@@ -35,12 +35,9 @@ class Received:
 
     frames: int
     decoded: int
-    dropped: int
-    freezes: int
     frozen_s: float
     width: int
     height: int
-    received_bytes: int
     lost: int
     nacks: int
     at: float
@@ -63,12 +60,9 @@ async def videos(page: ChromiumPage) -> list[Received]:
         Received(
             frames=int(str(row.get("framesReceived", 0))),
             decoded=int(str(row.get("framesDecoded", 0))),
-            dropped=int(str(row.get("framesDropped", 0))),
-            freezes=int(str(row.get("freezeCount", 0))),
             frozen_s=float(str(row.get("totalFreezesDuration", 0.0))),
             width=int(str(row.get("frameWidth", 0))),
             height=int(str(row.get("frameHeight", 0))),
-            received_bytes=int(str(row.get("bytesReceived", 0))),
             lost=int(str(row.get("packetsLost", 0))),
             nacks=int(str(row.get("nackCount", 0))),
             at=time.monotonic(),

@@ -47,8 +47,6 @@ class LayerGate {
   // where it wants to be, or paused.
   [[nodiscard]] std::optional<std::uint8_t> awaited() const;
   [[nodiscard]] int current() const { return current_; }  // encoding that is forwarded, -1 none
-  [[nodiscard]] int current_spatial() const { return spatial_now_; }    // cap inside the encoding, 7 = no cap
-  [[nodiscard]] int current_temporal() const { return temporal_now_; }  // cap, 7 = no cap
   [[nodiscard]] bool is_paused() const { return paused_; }
 
  private:
@@ -69,8 +67,8 @@ class LayerGate {
   EncodingOrder order_;
   int wanted_ = -1;
   int current_ = -1;
-  int spatial_now_ = 0;
-  int temporal_now_ = 0;
+  int spatial_now_ = 0;   // cap inside the encoding, kBest = none
+  int temporal_now_ = 0;  // the same
   int highest_spatial_ = 0;  // seen in the current source
 };
 

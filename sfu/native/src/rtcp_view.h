@@ -15,7 +15,6 @@ inline constexpr std::uint8_t kRtcpSr = 200;
 inline constexpr std::uint8_t kRtcpRr = 201;
 inline constexpr std::uint8_t kRtcpSdes = 202;
 inline constexpr std::uint8_t kRtcpBye = 203;
-inline constexpr std::uint8_t kRtcpApp = 204;
 inline constexpr std::uint8_t kRtcpRtpfb = 205;
 inline constexpr std::uint8_t kRtcpPsfb = 206;
 inline constexpr std::uint8_t kRtcpXr = 207;

@@ -25,9 +25,6 @@ struct StunProbe {
   bool has_integrity = false;
 
   [[nodiscard]] bool is_request() const { return message_class == StunClass::kRequest; }
-  [[nodiscard]] bool is_response() const {
-    return message_class == StunClass::kSuccess || message_class == StunClass::kError;
-  }
 };
 
 // Nothing when: shorter than a header, wrong cookie, length field not equal to the datagram's or not a multiple of 4,

@@ -85,7 +85,7 @@ def test_chromium_video_has_rtx_feedback_and_extensions():
 
     assert video.codecs[:2] == (EngineCodec(96, "vp8", 90_000, 97), EngineCodec(108, "h264", 90_000, 109))
     assert video.encodings == (EngineEncoding("", 2637134066, 63548928),)
-    assert (video.nack, video.twcc, video.remb, video.pli) == (True, True, True, True)
+    assert (video.nack, video.twcc, video.fir) == (True, True, False)
     assert video.extensions["twcc"] == 3
     assert result.extensions["mid"] == 4
     assert "video_orientation" not in result.extensions
@@ -94,7 +94,7 @@ def test_chromium_video_has_rtx_feedback_and_extensions():
 def test_ffmpeg_understands_nack_only():
     result, _ = _answer(capture("ffmpeg-8.1.2-whip-offer"))
     video = result.tracks[1]
-    assert (video.nack, video.twcc, video.remb, video.pli) == (True, False, False, False)
+    assert (video.nack, video.twcc, video.fir) == (True, False, False)
     assert video.codecs == (EngineCodec(106, "h264", 90_000, 105),)
 
 
@@ -322,4 +322,4 @@ def test_keyframes_are_asked_for_by_fir_where_that_alone_was_agreed_on():
     assert not _answer(offer)[0].tracks[1].fir
     lines = [line for line in offer.splitlines(keepends=True) if not line.rstrip().endswith("nack pli")]
     video = _answer("".join(lines))[0].tracks[1]
-    assert (video.fir, video.pli) == (True, True)
+    assert video.fir

@@ -38,8 +38,6 @@ class ProbeControl {
   // The fate of a packet that belonged to a cluster. The rate that the cluster has shown, once it is known.
   std::optional<double> receive(const PacketResult& result, TimeNs now);
 
-  [[nodiscard]] bool is_probing() const { return cluster_.id != 0; }
-
  private:
   struct Cluster {
     std::uint16_t id = 0;

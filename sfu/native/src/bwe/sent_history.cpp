@@ -94,9 +94,6 @@ void SentHistory::feedback(TransportFeedbackReader reader, std::vector<PacketRes
       in_flight_ -= entry.bytes;
     }
     entry.state = fate->received ? State::kReceived : State::kLost;
-    if (fate->received) {
-      newest_received_sent_ = std::max(newest_received_sent_, entry.sent);
-    }
     out.push_back(PacketResult{.sent = entry.sent,
                                .arrived = fate->received ? base + fate->arrival_ticks * kTick : 0,
                                .bytes = entry.bytes,

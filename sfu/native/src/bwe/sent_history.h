@@ -30,8 +30,6 @@ class SentHistory {
   void feedback(TransportFeedbackReader reader, std::vector<PacketResult>& out);
 
   [[nodiscard]] std::uint64_t bytes_in_flight() const { return in_flight_; }
-  // Our clock, when the newest packet that a feedback called received had been sent; 0 before any.
-  [[nodiscard]] TimeNs newest_received_sent() const { return newest_received_sent_; }
 
  private:
   enum class State : std::uint8_t { kEmpty, kInFlight, kLost, kReceived };
@@ -55,7 +53,6 @@ class SentHistory {
   std::int64_t oldest_ = 0;  // nothing older is in flight
   std::uint64_t in_flight_ = 0;
   std::int64_t reference_ = -1;  // unwrapped, 64 ms units
-  TimeNs newest_received_sent_ = 0;
 };
 
 }  // namespace parley
