@@ -74,6 +74,11 @@ class FrameBuffer:
         """Whether no unfinished frame waits."""
         return not self._data
 
+    def end(self) -> None:
+        """Take that nothing follows. Raises: ControlError when a frame is unfinished."""
+        if self._data:
+            raise ControlError("the channel ended within a frame")
+
 
 def encode_frame(message: msgspec.Struct) -> bytes:
     """Encode one message with its length. Raises: ControlError when it is too long."""
@@ -165,9 +170,8 @@ class ControlChannel:
             except ConnectionError:
                 data = b""
             if not data:
-                if self._buffer.is_empty:
-                    return None
-                raise ControlError("the channel ended within a frame")
+                self._buffer.end()
+                return None
             self._frames = self._buffer.receive(data)
         return decode_frame(self._frames.pop(0), decoder)
 
@@ -220,9 +224,8 @@ class BlockingControl:
             except OSError as error:
                 raise ControlError(f"the channel broke: {error}") from error
             if not data:
-                if self._buffer.is_empty:
-                    return None
-                raise ControlError("the channel ended within a frame")
+                self._buffer.end()
+                return None
             self._frames = self._buffer.receive(data)
         return decode_frame(self._frames.pop(0), decoder)
 
