@@ -23,6 +23,7 @@ from tests.sfu.wires import FakeWire, TcpWire, UdpWire, Wire, until
 
 E = TypeVar("E", bound=PlaneEvent)
 AUDIO_MID, VIDEO_MID = "0", "1"
+PATIENCE_S = 2.0
 AUDIO_SSRC, VIDEO_SSRC = 3_970_034_345, 2_637_134_066
 CONFIG = MediaConfig(
     addresses=("127.0.0.1",),
@@ -121,10 +122,27 @@ def ids(answer: PublishAnswer) -> dict[str, TrackId]:
 
 
 async def speak(sender: MediaClient, receiver: MediaClient, first: int, count: int = 5) -> list[FakeRtp]:
-    """Send audio, and what arrives of it."""
+    """Send audio, and what arrives of it: all, or what has come when patience ends."""
+    await _say(sender, receiver, first, count)
+    deadline = asyncio.get_running_loop().time() + PATIENCE_S
+    while len(_heard(receiver)) < count and asyncio.get_running_loop().time() < deadline:
+        await receiver.pump(0.02)
+    return _heard(receiver)
+
+
+async def unheard(sender: MediaClient, receiver: MediaClient, first: int, count: int = 5) -> list[FakeRtp]:
+    """Send audio that is not to arrive, and what arrives of it all the same."""
+    await _say(sender, receiver, first, count)
+    await receiver.pump(0.15)
+    return _heard(receiver)
+
+
+async def _say(sender: MediaClient, receiver: MediaClient, first: int, count: int) -> None:
     receiver.received.clear()
     for seq in range(first, first + count):
         sender.send(audio(seq))
         await asyncio.sleep(0)
-    await receiver.pump(0.15)
+
+
+def _heard(receiver: MediaClient) -> list[FakeRtp]:
     return [packet for packet in receiver.received if packet.pt == 111]

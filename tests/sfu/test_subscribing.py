@@ -18,6 +18,7 @@ from tests.sfu.room import (
     Room,
     ids,
     speak,
+    unheard,
     video,
 )
 
@@ -121,7 +122,7 @@ async def test_an_unsubscribed_track_stops_at_once_and_may_come_back(room: Room)
     before = await speak(client, listener, 1)
     await room.router.unsubscribe(sub, track)
     await room.router.unsubscribe(sub, track)
-    assert await speak(client, listener, 10) == []
+    assert await unheard(client, listener, 10) == []
     await room.settle(listener, sub)
     await room.router.subscribe(sub, track)
     offer = await room.settle(listener, sub)
@@ -137,7 +138,7 @@ async def test_a_muted_track_is_silent_for_everyone(room: Room) -> None:
     listener, _ = await room.subscriber(ids(answer)["audio"])
     assert await speak(client, listener, 1)
     await room.router.set_enabled(ids(answer)["audio"], False)
-    assert await speak(client, listener, 10) == []
+    assert await unheard(client, listener, 10) == []
     await room.router.set_enabled(ids(answer)["audio"], True)
     assert await speak(client, listener, 20)
 
@@ -147,7 +148,7 @@ async def test_a_paused_subscription_is_silent(room: Room) -> None:
     track = ids(answer)["audio"]
     listener, sub = await room.subscriber(track)
     await room.router.set_layer(sub, track, paused=True)
-    assert await speak(client, listener, 1) == []
+    assert await unheard(client, listener, 1) == []
     await room.router.set_layer(sub, track)
     assert await speak(client, listener, 10)
     with pytest.raises(UnknownTrack):
@@ -160,12 +161,12 @@ async def test_a_gated_subscription_follows_its_gate(room: Room) -> None:
     slot = room.plane.allocator.allocate()
     gate = room.plane.allocator.next_version(slot)
     listener, sub = await room.subscriber(track, gate=gate)
-    assert await speak(client, listener, 1) == []
+    assert await unheard(client, listener, 1) == []
     room.router.open_gate(gate)
     assert await speak(client, listener, 10)
     room.router.close_gate(slot, room.plane.allocator.next_version(slot).version)
     await room.router.fence()
-    assert await speak(client, listener, 20) == []
+    assert await unheard(client, listener, 20) == []
     reopened = room.plane.allocator.next_version(slot)
     await room.router.set_gate(sub, track, reopened)
     room.router.open_gate(reopened)
