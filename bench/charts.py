@@ -50,7 +50,7 @@ def saturation(curves: Sequence[tuple[str, Sequence[Step]]]) -> str:
 
 def memory(found: SoakFigures) -> str:
     """The server's memory over a soak."""
-    points = [(sample.at_s / 60, sample.rss_kib / 1024) for sample in found.samples]
+    points = [(sample.at_s / 60, sample.rss_kib / 1024) for sample in found.shown()]
     return plot.Chart(
         title="Memory of a server whose people come and go",
         x_label="minutes",

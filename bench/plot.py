@@ -27,6 +27,8 @@ text { fill: #f0f6fc } .note { fill: #9198a1 } .grid { stroke: #3d444d } .axis {
 }
 """
 _COLOURS = 6
+_DOTTED = 64
+"""Points up to which a line has dots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,10 @@ def _line(plane: _Plane, number: int, series: Series) -> list[str]:
     dash = _DASHES[number // _COLOURS % len(_DASHES)]
     stroke = f' stroke-dasharray="{dash}"' if dash else ""
     dots = [f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places]
-    return [f'<polyline class="line {colour}" style="fill:none" points="{path}"{stroke}/>', *dots[:64]]
+    return [
+        f'<polyline class="line {colour}" style="fill:none" points="{path}"{stroke}/>',
+        *(dots if len(dots) <= _DOTTED else []),
+    ]
 
 
 def _legend(names: Sequence[str]) -> list[str]:

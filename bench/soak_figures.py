@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from bench.quantiles import slope
 
-_KEPT: Final = 300
-"""Samples in what is written."""
+_SHOWN: Final = 300
+"""Samples in what is written and drawn."""
 _LEAST_SAMPLES: Final = 9
 
 
@@ -63,12 +63,15 @@ class SoakFigures:
             f"{self.kib_per_join:+.2f} a join; left behind: {self.left_behind or 'nothing'}"
         )
 
+    def shown(self) -> Sequence[Sample]:
+        """Of very many samples some, at even distances."""
+        return self.samples[:: max(-(-len(self.samples) // _SHOWN), 1)]
+
     def plain(self) -> dict[str, Any]:
-        """As what `json` takes; of very many samples some, at even distances."""
-        every = max(-(-len(self.samples) // _KEPT), 1)
+        """As what `json` takes."""
         return {
             **asdict(self),
-            "samples": [asdict(sample) for sample in self.samples[::every]],
+            "samples": [asdict(sample) for sample in self.shown()],
             "kib_per_min": round(self.kib_per_min, 2),
             "kib_per_join": round(self.kib_per_join, 3),
         }
