@@ -118,6 +118,26 @@ TEST(another_workers_part_of_a_batch_leaves_with_it) {
   CHECK(test::until([&] { return house.counter("rtp_forwarded", 1) == 600 * kForwards; }));
 }
 
+TEST(a_subscriber_on_another_worker_gets_the_largest_picture_however_encodings_are_numbered) {
+  Pair pair;
+  pair.house.run(AddTrack{10, 1, true, "v", {test::kVp8}, {{"", 0x22, 0}, {"", 0x23, 0}, {"", 0x24, 0}}, true, false});
+  CHECK_EQ(pair.house.forward(20, 10, 2, 0x900), "");
+  const auto keyframe = [](std::uint16_t seq, std::uint32_t ssrc, std::uint8_t height) {
+    Data payload = test::vp8({.keyframe = true, .picture_id = seq});
+    const Data header{0x00, 0x9d, 0x01, 0x2a, 0x40, 0x00, height, 0x00};  // start code, width, height
+    payload.insert(payload.end(), header.begin(), header.end());
+    payload.resize(100U + height, 0);  // the larger the picture, the longer
+    return test::rtp({.pt = 96, .marker = true, .seq = seq, .timestamp = seq * 3000U, .ssrc = ssrc, .payload = payload});
+  };
+  for (std::uint16_t seq = 1; seq <= 3; ++seq) {
+    pair.publisher.send_rtp(pair.house.address(0), keyframe(seq, 0x22, 200));
+    pair.publisher.send_rtp(pair.house.address(0), keyframe(seq, 0x23, 120));
+    pair.publisher.send_rtp(pair.house.address(0), keyframe(seq, 0x24, 60));
+    CHECK(pair.hears(seq));
+  }
+  CHECK(pair.viewer.rtp.back().size() >= 300);  // the payload of the largest
+}
+
 TEST(one_link_serves_all_forwards_of_a_worker_and_ends_with_the_last) {
   Pair pair;
   Peer other;
