@@ -1,4 +1,4 @@
-// The whole test framework: TEST(name) { ... } with CHECK and CHECK_EQ; one executable per file, main included.
+// The whole test framework: TEST(name) { ... } with CHECK and CHECK_EQ; one executable per file, main is in check.cpp.
 // Exit status 1 when anything failed; a failed check does not end its test.
 #pragma once
 
@@ -6,24 +6,16 @@
 #include <ranges>
 #include <string_view>
 #include <type_traits>
-#include <vector>
 
 namespace check {
 
-struct Case {
-  std::string_view name;
-  void (*body)();
-};
-
-inline std::vector<Case>& cases() {
-  static std::vector<Case> all;
-  return all;
-}
-inline int failures = 0;
-
 struct Register {
-  Register(std::string_view name, void (*body)()) { cases().push_back({name, body}); }
+  Register(std::string_view name, void (*body)());
 };
+
+// Counts a failed check and begins its line.
+std::ostream& begin_failure(const char* file, int line, std::string_view what);
+void fail(const char* file, int line, std::string_view what);
 
 // Prints what can be printed; bytes and enums as numbers, ranges element by element.
 template <typename T>
@@ -46,15 +38,10 @@ void print(std::ostream& out, const T& value) {
   }
 }
 
-inline std::ostream& fail(const char* file, int line, std::string_view what) {
-  ++failures;
-  return std::cerr << file << ':' << line << ": " << what;
-}
-
 template <typename A, typename B>
 void equal(const A& actual, const B& expected, std::string_view what, const char* file, int line) {
   if (!(actual == expected)) {
-    auto& out = fail(file, line, what);
+    auto& out = begin_failure(file, line, what);
     out << ": got ";
     print(out, actual);
     out << ", expected ";
@@ -73,20 +60,8 @@ void equal(const A& actual, const B& expected, std::string_view what, const char
 #define CHECK(condition)                                        \
   do {                                                          \
     if (!(condition)) {                                         \
-      check::fail(__FILE__, __LINE__, #condition) << '\n';      \
+      check::fail(__FILE__, __LINE__, #condition);              \
     }                                                           \
   } while (false)
 
 #define CHECK_EQ(actual, expected) check::equal((actual), (expected), #actual, __FILE__, __LINE__)
-
-int main() {
-  for (const auto& test : check::cases()) {
-    const int before = check::failures;
-    test.body();
-    if (check::failures != before) {
-      std::cerr << "FAILED " << test.name << '\n';
-    }
-  }
-  std::cerr << check::cases().size() << " tests, " << check::failures << " failed checks\n";
-  return check::failures == 0 ? 0 : 1;
-}

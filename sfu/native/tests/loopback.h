@@ -2,25 +2,17 @@
 // Waiting is polling of a condition, bounded by kPatience.
 #pragma once
 
-#include <poll.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
-#include <thread>
-#include <utility>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "builders.h"
-#include "crc32.h"
 #include "engine.h"
 #include "test_cipher.h"
 #include "udp_socket.h"
@@ -29,87 +21,37 @@ namespace parley::test {
 
 inline constexpr std::chrono::seconds kPatience{10};
 
-inline TimeNs monotonic() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
+TimeNs monotonic();
 
 // True once `condition` holds; false when it does not in time.
-inline bool until(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) {
-      return false;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
+bool until(const std::function<bool()>& condition);
 
-inline UniqueFd make_page(std::uint32_t slots) {
-  UniqueFd fd(memfd_create("gates", MFD_CLOEXEC));
-  (void)!ftruncate(fd.get(), static_cast<off_t>(slots * sizeof(std::uint64_t)));
-  return fd;
-}
+UniqueFd make_page(std::uint32_t slots);
 
-inline Endpoint loopback(std::uint16_t port) { return *Endpoint::parse("127.0.0.1", port); }
+Endpoint loopback(std::uint16_t port);
 
 // One remote: a UDP socket that speaks the test cipher.
 class Peer {
  public:
-  Peer() {
-    std::string error;
-    socket_ = UdpSocket::open("127.0.0.1", 0, false, error);
-  }
+  Peer();
 
   [[nodiscard]] Endpoint address() const { return socket_->local(); }
   TestCipher& rx() { return rx_; }  // engine to peer, and peer to engine: one key
   [[nodiscard]] const Counters& counters() const { return counters_; }
 
-  void send_raw(const Endpoint& to, Data data) {
-    const Train train{to, data.data(), static_cast<std::uint32_t>(data.size()),
-                      static_cast<std::uint16_t>(data.size()), 1};
-    socket_->send(std::span(&train, 1), counters_);
-  }
-  void send_rtp(const Endpoint& to, Data data) { send_raw(to, seal(std::move(data), TestCipher::table().protect)); }
-  void send_rtcp(const Endpoint& to, Data data) {
-    send_raw(to, seal(std::move(data), TestCipher::table().protect_rtcp));
-  }
+  void send_raw(const Endpoint& to, Data data);
+  void send_rtp(const Endpoint& to, Data data);
+  void send_rtcp(const Endpoint& to, Data data);
 
   // Everything that waits, decrypted; RTP and RTCP apart.
-  void collect() {
-    for (;;) {
-      socket_->receive(batch_, counters_);
-      if (batch_.size() == 0) {
-        return;
-      }
-      for (std::size_t i = 0; i < batch_.size(); ++i) {
-        take(batch_[i].data);
-      }
-    }
-  }
+  void collect();
   std::vector<Data> rtp;
   std::vector<Data> rtcp;
   std::size_t unreadable = 0;
 
  private:
-  Data seal(Data data, SrtpFunction protect) {
-    int size = static_cast<int>(data.size());
-    data.resize(data.size() + kMaxSrtpTrailer);
-    protect(&rx_, data.data(), &size);
-    data.resize(static_cast<std::size_t>(size));
-    return data;
-  }
-  void take(MutableBytes datagram) {
-    const bool is_rtcp = datagram.size() > 1 && datagram[1] >= 192 && datagram[1] <= 223;
-    int size = static_cast<int>(datagram.size());
-    const auto unprotect = is_rtcp ? TestCipher::table().unprotect_rtcp : TestCipher::table().unprotect;
-    if (unprotect(&rx_, datagram.data(), &size) != 0) {
-      ++unreadable;
-      return;
-    }
-    (is_rtcp ? rtcp : rtp).emplace_back(datagram.begin(), datagram.begin() + size);
-  }
+  Data seal(Data data, SrtpFunction protect);
+  void take(MutableBytes datagram);
 
   TestCipher rx_;
   std::unique_ptr<UdpSocket> socket_;
@@ -123,58 +65,18 @@ inline const CodecEntry kVp8{96, Codec::kVp8, 90'000, 97};
 // An engine, and its events as they come.
 class House {
  public:
-  explicit House(EngineConfig config = {}, std::size_t workers = 1) : page_(make_page(kSlots)) {
-    config.sockets.assign(workers, {{"127.0.0.1", 0}});
-    config.gate_fd = page_.get();
-    config.gate_slots = kSlots;
-    config.srtp = TestCipher::table();
-    config.seed = 7;
-    engine = Engine::start(std::move(config), error);
-  }
+  explicit House(EngineConfig config = {}, std::size_t workers = 1);
 
   static constexpr std::uint32_t kSlots = 64;
 
   [[nodiscard]] Endpoint address(std::size_t worker = 0) const { return engine->addresses(worker)[0]; }
 
-  // Runs a command to its answer; the reason when it was refused.
+  // Runs a command to its answer; the reason when it was refused. Instantiated in loopback.cpp for each command.
   template <typename Body>
-  std::string run(Body body) {
-    const auto ack = engine->command(std::move(body));
-    if (!ack) {
-      return "queue full";
-    }
-    until([&] {
-      poll();
-      return acks.contains(*ack);
-    });
-    return acks[*ack];
-  }
+  std::string run(Body body);
 
-  void poll() {
-    engine->poll(
-        4096,
-        [this](std::size_t, const ControlEvent& event) {
-          if (const auto* ack = std::get_if<AckEvent>(&event)) {
-            acks[ack->ack] = ack->error;
-          } else if (const auto* stats_event = std::get_if<StatsEvent>(&event)) {
-            stats = *stats_event;
-            acks[stats_event->ack] = "";
-          } else {
-            control.push_back(event);
-          }
-        },
-        [this](std::size_t, const NetworkEvent& event) { network.push_back(event); });
-  }
-
-  std::int64_t counter(std::string_view name, std::size_t worker = 0) {
-    run(QueryStats{worker});
-    for (const auto& [key, value] : stats.worker) {
-      if (key == name) {
-        return value;
-      }
-    }
-    return -1;
-  }
+  void poll();
+  std::int64_t counter(std::string_view name, std::size_t worker = 0);
 
   template <typename Event>
   std::size_t count() {
@@ -187,22 +89,11 @@ class House {
   }
 
   // A transport with keys and one selected path.
-  void join(std::uint32_t transport, Peer& peer, std::size_t worker = 0) {
-    run(AddTransport{worker, transport, {"ufrag" + std::to_string(transport)}});
-    run(BindPath{transport, {.socket = 0, .remote = peer.address()}, true});
-    run(SetSrtp{transport, &peer.rx(), &peer.rx(), *SrtpProfile::by_name("AEAD_AES_128_GCM")});
-  }
-  void publish_audio(std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc) {
-    run(AddTrack{track, transport, false, "a" + std::to_string(track), {kOpus}, {{"", ssrc, 0}}, false, false});
-  }
-  void publish_video(std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc) {
-    run(AddTrack{track, transport, true, "v" + std::to_string(track), {kVp8}, {{"", ssrc, ssrc + 1}}, true, false});
-  }
+  void join(std::uint32_t transport, Peer& peer, std::size_t worker = 0);
+  void publish_audio(std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc);
+  void publish_video(std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc);
   std::string forward(std::uint32_t id, std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc,
-                      GatePosition gate = {}) {
-    return run(AddForward{
-        id, track, transport, ssrc, ssrc + 1, "0", {{Codec::kOpus, 100, -1}, {Codec::kVp8, 120, 121}}, gate, false});
-  }
+                      GatePosition gate = {});
 
   std::string error;
   std::unique_ptr<Engine> engine;
@@ -215,37 +106,11 @@ class House {
   UniqueFd page_;
 };
 
-inline Data opus_packet(std::uint16_t seq, std::uint32_t ssrc) {
-  return rtp({.pt = 111, .seq = seq, .timestamp = seq * 960U, .ssrc = ssrc, .payload = Data(60, 0x5c)});
-}
+Data opus_packet(std::uint16_t seq, std::uint32_t ssrc);
 
-inline Data video_packet(std::uint16_t seq, std::uint32_t ssrc, bool keyframe) {
-  Data payload = vp8({.keyframe = keyframe, .start = true, .picture_id = seq});
-  payload.resize(200, static_cast<std::uint8_t>(seq));
-  return rtp({.pt = 96, .marker = true, .seq = seq, .timestamp = seq * 3000U, .ssrc = ssrc, .payload = payload});
-}
+Data video_packet(std::uint16_t seq, std::uint32_t ssrc, bool keyframe);
 
 // A binding request with USERNAME and FINGERPRINT, as a browser's check has them; its integrity is nonsense.
-inline Data stun_check(const std::string& ufrag) {
-  std::string name = ufrag + ":remote";
-  Data attributes;
-  put_u16(attributes, 0x0006);
-  put_u16(attributes, static_cast<std::uint32_t>(name.size()));
-  attributes.insert(attributes.end(), name.begin(), name.end());
-  while (attributes.size() % 4 != 0) {
-    attributes.push_back(0);
-  }
-  Data message;
-  put_u16(message, 0x0001);
-  put_u16(message, static_cast<std::uint32_t>(attributes.size() + 8));
-  put_u32(message, 0x2112A442);
-  message.resize(20, 0x11);
-  message.insert(message.end(), attributes.begin(), attributes.end());
-  const std::uint32_t fingerprint = crc32(message) ^ 0x5354554EU;
-  put_u16(message, 0x8028);
-  put_u16(message, 4);
-  put_u32(message, fingerprint);
-  return message;
-}
+Data stun_check(const std::string& ufrag);
 
 }  // namespace parley::test
