@@ -5,10 +5,8 @@ from typing import Any
 
 from bench import keys, plan
 from media.gates import GatePage
-from sfu.config import MediaConfig
-from sfu.engine.native import NativeEngine
-from sfu.engine.srtp_table import session_address
-from sfu.engine.types import TrackId, TransportId
+from sfu import MediaConfig
+from sfu.engine import NativeEngine, TrackId, TransportId, session_address
 
 
 @dataclass(frozen=True, slots=True)

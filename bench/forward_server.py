@@ -5,10 +5,16 @@ from typing import Any
 
 from bench import child, keys, plan
 from media.gates import Gate, GatePage
-from sfu.config import MediaConfig
-from sfu.engine.native import NativeEngine
-from sfu.engine.srtp_table import session_address
-from sfu.engine.types import EngineCodec, EngineEncoding, ForwardId, TrackId, TransportId
+from sfu import MediaConfig
+from sfu.engine import (
+    EngineCodec,
+    EngineEncoding,
+    ForwardId,
+    NativeEngine,
+    TrackId,
+    TransportId,
+    session_address,
+)
 
 _OPEN = Gate(0, 0)
 _VIDEO = EngineCodec(plan.VP8_PT, "vp8", 90_000)

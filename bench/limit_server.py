@@ -4,15 +4,14 @@ import asyncio
 from typing import Any
 
 from bench import child, keys, plan
-from sfu.engine import _debug, srtp_table
-from sfu.engine.srtp_table import session_address
+from sfu.engine import BareRelay, load_srtp, session_address
 
 
 class Relay:
     """A `Half`: one native thread that sends what it receives to everybody, each with keys of their own."""
 
     def __init__(self) -> None:
-        self._relay = _debug.BareRelay(srtp_table.load(), "127.0.0.1")
+        self._relay = BareRelay(load_srtp(), "127.0.0.1")
         self._sessions: list[object] = []
 
     def port(self) -> int:

@@ -6,9 +6,9 @@ from typing import Final
 
 from bench import descriptions, plan
 from bench.node import Node
-from sfu.engine import events
-from sfu.engine.types import TrackId
-from sfu.errors import EngineError
+from sfu import EngineError
+from sfu.engine import Dtls as DtlsDatagram
+from sfu.engine import Stun, TrackId
 from sfu.sdp import Fingerprint
 from sfu.transport import (
     ConsentLost,
@@ -148,11 +148,11 @@ class Line:
         self._sessions = None
         self._node.give_back(self.transport, self._socket)
 
-    def receive(self, event: events.Stun | events.Dtls) -> None:
+    def receive(self, event: Stun | DtlsDatagram) -> None:
         """Take STUN or DTLS from the server."""
         if self._ice is None or self._dtls is None or self._is_closed:
             return
-        if isinstance(event, events.Stun):
+        if isinstance(event, Stun):
             self._ice.receive(event.data, event.socket, event.ip, event.port, _now())
         else:
             self._dtls.receive(event.data, _now())

@@ -7,16 +7,14 @@ from typing import Any, Protocol, Self
 from bench import plan
 from media.gates import GatePage
 from media.tasks import TaskScope
-from sfu.config import MediaConfig
-from sfu.engine import events
-from sfu.engine.native import NativeEngine
-from sfu.engine.types import Address, TransportId
+from sfu import MediaConfig
+from sfu.engine import Address, Dtls, Event, NativeEngine, Stun, TransportId
 
 
 class NetworkOwner(Protocol):
     """Who hears what arrives for a transport before there are keys."""
 
-    def receive(self, event: events.Stun | events.Dtls) -> None:
+    def receive(self, event: Stun | Dtls) -> None:
         """Take STUN or DTLS."""
         ...
 
@@ -117,8 +115,8 @@ class Node:
         await self.engine.close()
         self._gates.close()
 
-    def _receive(self, event: events.Event) -> None:
-        if isinstance(event, events.Stun | events.Dtls):
+    def _receive(self, event: Event) -> None:
+        if isinstance(event, Stun | Dtls):
             owner = self._owners.get(event.transport)
             if owner is not None:
                 owner.receive(event)

@@ -58,7 +58,7 @@ class NativeEngine:
         self._is_closed = False
         self._unheard = 0
         """Commands that wait in queues whose workers have not been woken for them."""
-        table = srtp_table.load()
+        table = srtp_table.load_srtp()
         sockets = [
             [(ip, config.port + worker if config.port else 0) for ip in config.addresses]
             for worker in range(config.workers)

@@ -32,7 +32,7 @@ class SrtpTable(NamedTuple):
     unprotect_rtcp: int
 
 
-def load() -> SrtpTable:
+def load_srtp() -> SrtpTable:
     """The wheel's functions, after a known-answer check of both profiles through the very pointers.
 
     Raises:
@@ -54,7 +54,7 @@ def check_srtp() -> None:
     Raises:
         EngineError: as `load`.
     """
-    load()
+    load_srtp()
 
 
 def session_address(session: Session) -> int:

@@ -10,7 +10,7 @@ from sfu.errors import EngineError
 
 
 def test_the_wheels_functions_pass_the_known_answer_check() -> None:
-    table = srtp_table.load()
+    table = srtp_table.load_srtp()
     assert all(table)
     assert len(set(table)) == 4
 
