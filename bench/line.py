@@ -7,21 +7,14 @@ from typing import Final
 from bench import descriptions, plan
 from bench.node import Node
 from sfu import EngineError
-from sfu.engine import Dtls as DtlsDatagram
-from sfu.engine import Stun, TrackId
+from sfu.engine import Dtls, Stun, TrackId
 from sfu.sdp import Fingerprint
 from sfu.transport import (
-    ConsentLost,
-    Dtls,
-    DtlsClosed,
-    DtlsConnected,
-    DtlsFailed,
+    ClientConnected,
+    ClientLost,
+    ClientPeer,
+    ClientSend,
     DtlsIdentity,
-    IceClient,
-    IceConnected,
-    IceFailed,
-    SendDtls,
-    SendStun,
     SrtpSessions,
     credentials,
 )
@@ -49,8 +42,7 @@ class Line:
         self.transport, self._socket, (ip, port) = node.take(self)
         self._ufrag, self._pwd = credentials(_rng)
         self.near = descriptions.Near(self._ufrag, self._pwd, identity.fingerprint, ip, port)
-        self._ice: IceClient | None = None
-        self._dtls: Dtls | None = None
+        self._peer: ClientPeer | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sessions: SrtpSessions | None = None
@@ -65,18 +57,19 @@ class Line:
         Raises:
             LineLost: it did not work in 20 s; says why.
         """
-        now = _now()
-        self._ice = IceClient(
+        self._peer = ClientPeer(
+            identity=self._identity,
             local=(self._ufrag, self._pwd),
             remote=(far.ufrag, far.pwd),
             socket=self._socket,
             ip=far.ip,
             port=far.port,
+            role=far.role,
+            fingerprints=[Fingerprint(item.algorithm, item.value) for item in far.fingerprints],
             rng=_rng,
-            now=now,
+            now=_now(),
+            hello_after_s=self._hello_after_s,
         )
-        fingerprints = [Fingerprint(item.algorithm, item.value) for item in far.fingerprints]
-        self._dtls = Dtls(self._identity, far.role, fingerprints, now)
         ack = self._engine.add_client_transport(
             self.transport,
             0,
@@ -138,9 +131,9 @@ class Line:
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
-        if self._dtls is not None:
-            self._dtls.close()
-            self._send_dtls()
+        if self._peer is not None:
+            self._peer.close()
+            self._run(self._peer)
         if not self._connected.done():
             self._connected.cancel()
         if self._is_made:
@@ -148,76 +141,33 @@ class Line:
         self._sessions = None
         self._node.give_back(self.transport, self._socket)
 
-    def receive(self, event: Stun | DtlsDatagram) -> None:
+    def receive(self, event: Stun | Dtls) -> None:
         """Take STUN or DTLS from the server."""
-        if self._ice is None or self._dtls is None or self._is_closed:
-            return
-        if isinstance(event, Stun):
-            self._ice.receive(event.data, event.socket, event.ip, event.port, _now())
-        else:
-            self._dtls.receive(event.data, _now())
-        self._step()
+        if self._peer is not None and not self._is_closed:
+            self._peer.receive(event.data, event.socket, event.ip, event.port, _now())
+            self._step()
 
     def _step(self) -> None:
-        """Carry out what ICE and DTLS want, and wake at the next deadline."""
-        if self._ice is None or self._dtls is None or self._is_closed:
+        """Carry out what the peer wants, and wake at its next deadline."""
+        if self._peer is None or self._is_closed:
             return
-        now = _now()
-        for machine in (self._ice, self._dtls):
-            due = machine.deadline()
-            if due is not None and now >= due:
-                machine.tick(now)
-        self._run_ice(self._ice, self._dtls, now)
-        self._run_dtls(self._dtls)
-        deadlines = [due for due in (self._ice.deadline(), self._dtls.deadline()) if due is not None]
+        self._peer.tick(_now())
+        self._run(self._peer)
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(min(deadlines), self._step) if deadlines else None
+        due = self._peer.deadline()
+        self._timer = None if due is None else asyncio.get_running_loop().call_at(due, self._step)
 
-    def _run_ice(self, ice: IceClient, dtls: Dtls, now: float) -> None:
-        for effect in ice.poll():
+    def _run(self, peer: ClientPeer) -> None:
+        for effect in peer.poll():
             match effect:
-                case SendStun():
-                    self._engine.send(0, effect.socket, effect.ip, effect.port, effect.data)
-                case IceConnected():
-                    if self._hello_after_s == 0:
-                        dtls.start(now)
-                    else:
-                        self._node.tasks.start(self._say_hello(dtls), f"hello {self.transport}")
-                case IceFailed():
-                    self._lose(effect.reason)
-                case ConsentLost():
-                    self._lose("consent lost")
-
-    def _run_dtls(self, dtls: Dtls) -> None:
-        for effect in dtls.poll():
-            match effect:
-                case SendDtls():
-                    self._send(effect.data)
-                case DtlsConnected():
+                case ClientSend():
+                    self._engine.send(0, *peer.address, effect.data)
+                case ClientConnected():
                     self._sessions = effect.sessions
                     self._node.tasks.start(self._secure(effect.sessions), f"secure {self.transport}")
-                case DtlsFailed():
+                case ClientLost():
                     self._lose(effect.reason)
-                case DtlsClosed():
-                    self._lose("closed by the server")
-                case _:
-                    pass
-
-    def _send_dtls(self) -> None:
-        if self._dtls is not None:
-            for effect in self._dtls.poll():
-                if isinstance(effect, SendDtls):
-                    self._send(effect.data)
-
-    def _send(self, data: bytes) -> None:
-        if self._ice is not None:
-            self._engine.send(0, *self._ice.address, data)
-
-    async def _say_hello(self, dtls: Dtls) -> None:
-        await asyncio.sleep(self._hello_after_s)
-        dtls.start(_now())
-        self._step()
 
     async def _secure(self, sessions: SrtpSessions) -> None:
         try:
@@ -227,7 +177,7 @@ class Line:
         except EngineError as error:
             self._lose(str(error))
             return
-        if self._dtls is not None and not self._connected.done():
+        if not self._connected.done():
             self._connected.set_result(None)
 
     def _lose(self, reason: str) -> None:

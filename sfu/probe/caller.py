@@ -4,6 +4,7 @@ Runs on the event loop's thread.
 """
 
 import asyncio
+import contextlib
 import random
 from collections import deque
 from time import perf_counter
@@ -15,18 +16,8 @@ from sfu.errors import SfuError
 from sfu.probe.wire import TcpWire, UdpWire, open_wire
 from sfu.sdp import Media, parse
 from sfu.transport.candidates import RemoteCandidate, credentials
-from sfu.transport.dtls import (
-    Dtls,
-    DtlsClosed,
-    DtlsConnected,
-    DtlsData,
-    DtlsEffect,
-    DtlsFailed,
-    DtlsIdentity,
-    SendDtls,
-)
-from sfu.transport.ice_client import ClientIceEffect, IceClient, IceFailed
-from sfu.transport.ice_lite import ConsentLost, IceConnected, SendStun
+from sfu.transport.client_peer import ClientConnected, ClientEffect, ClientLost, ClientPeer, ClientSend
+from sfu.transport.dtls_identity import DtlsIdentity
 from sfu.transport.srtp import SrtpSessions
 from sfu.wire import DatagramKind, classify
 
@@ -53,13 +44,11 @@ class Caller:
         self._rng = random.SystemRandom()
         self._credentials = credentials(self._rng)
         self._wire: UdpWire | TcpWire | None = None
-        self._ice: IceClient | None = None
-        self._dtls: Dtls | None = None
+        self._peer: ClientPeer | None = None
         self._sessions: SrtpSessions | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ready: asyncio.Future[None] | None = None
         self._address = ("", 0)
-        self._has_checked = False
         self._seq = 0
         self.received: deque[tuple[float, bytes]] = deque(maxlen=_KEPT)
         """Payloads of RTP packets with the `perf_counter` of their coming (the loop's time is too coarse)."""
@@ -109,24 +98,25 @@ class Caller:
             raise CallerFailed(error.strerror or str(error)) from error
 
     def _begin(self, media: Media, candidate: RemoteCandidate) -> None:
-        now = asyncio.get_running_loop().time()
-        self._ice = IceClient(
+        self._address = (candidate.ip, candidate.port)
+        self._peer = ClientPeer(
+            identity=self._identity,
             local=self._credentials,
             remote=(media.ice_ufrag or "", media.ice_pwd or ""),
             socket=0,
             ip=candidate.ip,
             port=candidate.port,
+            role="client",
+            fingerprints=media.fingerprints,
             rng=self._rng,
-            now=now,
+            now=asyncio.get_running_loop().time(),
         )
-        self._address = (candidate.ip, candidate.port)
-        self._dtls = Dtls(self._identity, "client", media.fingerprints, now)
         self._step()
 
     def _stage(self) -> str:
         if self._wire is None:
             return "no connection within the time"
-        if self._has_checked:
+        if self._peer is not None and self._peer.is_answered:
             return "connectivity checks are answered, the DTLS handshake does not end"
         return "no answer to any connectivity check"
 
@@ -146,74 +136,42 @@ class Caller:
             self._wire.send(self._sessions.tx.protect_rtcp(report))
 
     def _receive(self, data: bytes) -> None:
-        if self._ice is None or self._dtls is None:
+        if self._peer is None:
             return
-        now = asyncio.get_running_loop().time()
-        match classify(data):
-            case DatagramKind.STUN:
-                self._ice.receive(data, 0, *self._address, now)
-            case DatagramKind.DTLS:
-                self._dtls.receive(data, now)
-            case DatagramKind.RTP if self._sessions is not None:
-                try:
-                    self.received.append((perf_counter(), self._sessions.rx.unprotect(data)[12:]))
-                except SrtpError:
-                    return
-        self._step()
+        if classify(data) is not DatagramKind.RTP:
+            self._peer.receive(data, 0, *self._address, asyncio.get_running_loop().time())
+            self._step()
+        elif self._sessions is not None:
+            with contextlib.suppress(SrtpError):
+                self.received.append((perf_counter(), self._sessions.rx.unprotect(data)[12:]))
 
     def _step(self) -> None:
-        """Carry out what ICE and DTLS want, and wake at the next deadline."""
-        if self._ice is None or self._dtls is None or self._wire is None:
+        """Carry out what the peer wants, and wake at its next deadline."""
+        if self._peer is None:
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for machine in (self._ice, self._dtls):
-            due = machine.deadline()
-            if due is not None and now >= due:
-                machine.tick(now)
-        for effect in self._ice.poll():
-            self._run_ice(effect, self._dtls, now)
-        for item in self._dtls.poll():
-            self._run_dtls(item)
-        deadlines = [at for at in (self._ice.deadline(), self._dtls.deadline()) if at is not None]
+        self._peer.tick(now)
+        for effect in self._peer.poll():
+            self._run(effect)
         self._disarm()
-        if deadlines:
-            self._timer = loop.call_at(max(min(deadlines), now + _LEAST_WAIT_S), self._step)
+        due = self._peer.deadline()
+        if due is not None:
+            self._timer = loop.call_at(max(due, now + _LEAST_WAIT_S), self._step)
 
-    def _run_ice(self, effect: ClientIceEffect, dtls: Dtls, now: float) -> None:
+    def _run(self, effect: ClientEffect) -> None:
         match effect:
-            case SendStun():
-                self._send(effect.data)
-            case IceConnected():
-                self._has_checked = True
-                dtls.start(now)
-            case IceFailed():
-                self._fail(effect.reason)
-            case ConsentLost():
-                self._fail("consent lost")
-            case _ as never:
-                assert_never(never)
-
-    def _run_dtls(self, effect: DtlsEffect) -> None:
-        match effect:
-            case SendDtls():
-                self._send(effect.data)
-            case DtlsConnected():
+            case ClientSend():
+                if self._wire is not None:
+                    self._wire.send(effect.data)
+            case ClientConnected():
                 self._sessions = effect.sessions
                 if self._ready is not None and not self._ready.done():
                     self._ready.set_result(None)
-            case DtlsFailed():
-                self._fail(f"DTLS: {effect.reason}")
-            case DtlsClosed():
-                self._fail("the other side closed the connection")
-            case DtlsData():
-                pass
+            case ClientLost():
+                self._fail(effect.reason)
             case _ as never:
                 assert_never(never)
-
-    def _send(self, data: bytes) -> None:
-        if self._wire is not None:
-            self._wire.send(data)
 
     def _fail(self, reason: str) -> None:
         if self._ready is not None and not self._ready.done():
@@ -227,11 +185,10 @@ class Caller:
     def close(self) -> None:
         """Say goodbye and close the socket."""
         self._disarm()
-        if self._dtls is not None and self._wire is not None:
-            self._dtls.close()
-            for effect in self._dtls.poll():
-                if isinstance(effect, SendDtls):
-                    self._send(effect.data)
-        self._ice = self._dtls = None
+        if self._peer is not None:
+            self._peer.close()
+            for effect in self._peer.poll():
+                self._run(effect)
+            self._peer = None
         if self._wire is not None:
             self._wire.close()

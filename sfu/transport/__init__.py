@@ -16,6 +16,13 @@ if TYPE_CHECKING:
         normalise_ip,
         parse_candidate,
     )
+    from sfu.transport.client_peer import (
+        ClientConnected,
+        ClientEffect,
+        ClientLost,
+        ClientPeer,
+        ClientSend,
+    )
     from sfu.transport.dtls import (
         Dtls,
         DtlsClosed,
@@ -45,6 +52,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "candidates": ("RemoteCandidate", "credentials", "host_candidates", "normalise_ip", "parse_candidate"),
+    "client_peer": ("ClientConnected", "ClientEffect", "ClientLost", "ClientPeer", "ClientSend"),
     "dtls": (
         "Dtls",
         "DtlsClosed",
@@ -76,7 +84,12 @@ _HOMES = {name: f"sfu.transport.{module}" for module, names in _MODULES.items() 
 
 __all__ = [
     "BindPath",
+    "ClientConnected",
+    "ClientEffect",
     "ClientIceEffect",
+    "ClientLost",
+    "ClientPeer",
+    "ClientSend",
     "ConsentLost",
     "Dtls",
     "DtlsClosed",
