@@ -7,10 +7,9 @@ import asyncio
 import itertools
 import json
 import shutil
-import signal
 import socket
-import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -81,17 +80,15 @@ class Janus:
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
+        daemon: target.Daemon,
         http: aiohttp.ClientSession,
         identity: DtlsIdentity,
-        folder: "tempfile.TemporaryDirectory[str]",
         ip: str,
     ) -> None:
         self.peers_ip = ip
-        self._process = process
+        self._daemon = daemon
         self._http = http
         self._identity = identity
-        self._folder = folder
         self._api: _Api | None = None
         self._rooms: dict[str, int] = {}
         self._feeds: dict[str, list[int]] = {}
@@ -107,16 +104,18 @@ class Janus:
         Raises:
             TargetFailed: Janus is not installed, or does not come up; the text says what to do.
         """
-        folder = tempfile.TemporaryDirectory(prefix="janus-bench-", ignore_cleanup_errors=True)
         port, ip = target.free_port(), _own_ip()
-        _configure(Path(folder.name), port, ip)
-        log = Path(folder.name) / "janus.log"
-        process = await target.spawn([_command(), "-F", folder.name], log, {})
+
+        def command(folder: Path) -> tuple[str, ...]:
+            _configure(folder, port, ip)
+            return _command(), "-F", str(folder)
+
+        daemon = await target.Daemon.start(command)
         http = aiohttp.ClientSession()
         identity = DtlsIdentity.generate([profile] if profile in plan.PROFILES else None)
-        made = cls(process, http, identity, folder, ip)
+        made = cls(daemon, http, identity, ip)
         try:
-            await made._come_up(port, log)
+            await made._open(await daemon.come_up(partial(made._find_api, port), _STARTS_WITHIN_S))
         except BaseException:
             await made.stop()
             raise
@@ -125,7 +124,7 @@ class Janus:
     @property
     def pid(self) -> int:
         """Janus's process."""
-        return self._process.pid
+        return self._daemon.pid
 
     async def seat(self, node: Node, room: str, *, publishes: bool, watches: bool) -> "JanusSeat":
         """Bring one person in.
@@ -155,8 +154,7 @@ class Janus:
         if self._answers is not None:
             await asyncio.wait({self._answers})
         await self._http.close()
-        await target.end(self._process, signal.SIGTERM)
-        self._folder.cleanup()
+        await self._daemon.stop()
 
     def _ready(self) -> "_Api":
         if self._api is None:
@@ -186,20 +184,17 @@ class Janus:
             await self._ready().request(handle, body)
         return self._rooms[room]
 
-    async def _come_up(self, port: int, log: Path) -> None:
-        deadline = time.monotonic() + _STARTS_WITHIN_S
-        while True:
-            try:
-                ws = await self._http.ws_connect(
-                    f"http://127.0.0.1:{port}", protocols=("janus-protocol",), max_msg_size=1 << 22
-                )
-                break
-            except (aiohttp.ClientError, OSError):
-                pass
-            if self._process.returncode is not None or time.monotonic() > deadline:
-                raise target.TargetFailed(f"janus did not come up:\n{target.tail(log)}")
-            await asyncio.sleep(0.1)
-        self._api = _Api(ws)
+    async def _find_api(self, port: int) -> aiohttp.ClientWebSocketResponse | None:
+        """A connection to Janus, once it takes one."""
+        try:
+            return await self._http.ws_connect(
+                f"http://127.0.0.1:{port}", protocols=("janus-protocol",), max_msg_size=1 << 22
+            )
+        except (aiohttp.ClientError, OSError):
+            return None
+
+    async def _open(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._api = _Api(socket)
         self._answers = asyncio.get_running_loop().create_task(self._api.read(), name="janus answers")
         await self._api.open()
 

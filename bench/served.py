@@ -1,16 +1,12 @@
 """A real `parley serve` under load: its own process, its own folder, nothing of it changed but its limits."""
 
-import asyncio
 import json
 import secrets
-import signal
 import socket
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, Self
 
 import aiohttp
@@ -48,19 +44,17 @@ class Served:
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
+        daemon: target.Daemon,
         http: aiohttp.ClientSession,
         url: str,
         key: ApiKey,
         identity: DtlsIdentity,
-        folder: "tempfile.TemporaryDirectory[str]",
     ) -> None:
         self.url = url
-        self._process = process
+        self._daemon = daemon
         self._http = http
         self._key = key
         self._identity = identity
-        self._folder = folder
         self._people = 0
         self._away: deque[str] = deque()
         """People who were here and may come again, the longest gone first."""
@@ -77,17 +71,14 @@ class Served:
         Raises:
             TargetFailed: it does not come up; the text holds its log.
         """
-        folder = tempfile.TemporaryDirectory(prefix="parley-bench-", ignore_cleanup_errors=True)
-        log = Path(folder.name) / "server.log"
         key = ApiKey("bench", secrets.token_urlsafe(48))
         port, media_port = target.free_port(), target.free_port(socket.SOCK_DGRAM)
-        process = await target.spawn(
-            [
+        daemon = await target.Daemon.start(
+            lambda folder: (
                 *(sys.executable, "-c", "from server.cli import main; main()", "serve"),
                 *("--port", str(port), "--media-port", str(media_port)),
-                *("--media-bind", "127.0.0.1", "--data-dir", folder.name, "--log-level", "warning"),
-            ],
-            log,
+                *("--media-bind", "127.0.0.1", "--data-dir", str(folder), "--log-level", "warning"),
+            ),
             {
                 **_LIMITS,
                 "PARLEY_KEYS": f"{key.id}:{key.secret}",
@@ -98,9 +89,9 @@ class Served:
         )
         http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         identity = DtlsIdentity.generate([profile] if profile in plan.PROFILES else None)
-        made = cls(process, http, f"http://127.0.0.1:{port}", key, identity, folder)
+        made = cls(daemon, http, f"http://127.0.0.1:{port}", key, identity)
         try:
-            await made._come_up(log)
+            made._terms = await daemon.come_up(made._find_terms, _STARTS_WITHIN_S)
         except BaseException:
             await made.stop()
             raise
@@ -109,7 +100,7 @@ class Served:
     @property
     def pid(self) -> int:
         """The server's process."""
-        return self._process.pid
+        return self._daemon.pid
 
     async def seat(self, node: Node, room: str, *, publishes: bool, watches: bool) -> Caller:
         """Bring one person in.
@@ -172,22 +163,15 @@ class Served:
     async def stop(self) -> None:
         """End the server and remove its folder."""
         await self._http.close()
-        await target.end(self._process, signal.SIGTERM)
-        self._folder.cleanup()
+        await self._daemon.stop()
 
-    async def _come_up(self, log: Path) -> None:
-        deadline = time.monotonic() + _STARTS_WITHIN_S
-        while True:
-            try:
-                async with self._http.get(f"{self.url}/api/v1/terms") as response:
-                    if response.status == 200:
-                        self._terms = str((await response.json())["version"])
-                        return
-            except aiohttp.ClientError:
-                pass
-            if self._process.returncode is not None or time.monotonic() > deadline:
-                raise target.TargetFailed(f"parley serve did not come up:\n{target.tail(log)}")
-            await asyncio.sleep(0.1)
+    async def _find_terms(self) -> str | None:
+        """The version of the terms, once the server tells it."""
+        try:
+            async with self._http.get(f"{self.url}/api/v1/terms") as response:
+                return str((await response.json())["version"]) if response.status == 200 else None
+        except aiohttp.ClientError:
+            return None
 
 
 def media_counters(metrics: str) -> dict[str, float]:

@@ -6,17 +6,22 @@ import ctypes
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, Self, TypeVar
 
 from bench.line import Line
 from bench.node import Node
 from bench.quantiles import Histogram
 
 _STOPS_WITHIN_S: Final = 15.0
+_ASKED_EVERY_S: Final = 0.1
+_LAST_WORDS: Final = 3000
 _PR_SET_PDEATHSIG: Final = 1
+_Found = TypeVar("_Found")
 
 
 class Seat(Protocol):
@@ -96,45 +101,79 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
         return port
 
 
-async def spawn(
-    command: Sequence[str], log: Path, environment: Mapping[str, str]
-) -> asyncio.subprocess.Process:
-    """Start a server that dies with us, its words going to `log`.
+class Daemon:
+    """A server's process that dies with us, and a folder of its own with its log. Made by `start`."""
 
-    Raises:
-        TargetFailed: there is no such command.
-    """
-    with log.open("wb") as output:
+    def __init__(
+        self, process: asyncio.subprocess.Process, folder: "tempfile.TemporaryDirectory[str]"
+    ) -> None:
+        self._process = process
+        self._folder = folder
+
+    @classmethod
+    async def start(
+        cls, command: Callable[[Path], Sequence[str]], environment: Mapping[str, str] | None = None
+    ) -> Self:
+        """Start what `command` says; it is told the folder.
+
+        Raises:
+            TargetFailed: there is no such command.
+        """
+        folder = tempfile.TemporaryDirectory(prefix="parley-bench-", ignore_cleanup_errors=True)
         try:
-            return await asyncio.create_subprocess_exec(
-                *command,
-                env={**os.environ, **environment},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                preexec_fn=_die_with_parent,
-            )
+            words = command(Path(folder.name))
+            with _log(folder).open("wb") as output:
+                process = await asyncio.create_subprocess_exec(
+                    *words,
+                    env={**os.environ, **(environment or {})},
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    preexec_fn=_die_with_parent,
+                )
         except FileNotFoundError as error:
-            raise TargetFailed(f"{command[0]} is not installed") from error
+            folder.cleanup()
+            raise TargetFailed(f"{words[0]} is not installed") from error
+        except BaseException:
+            folder.cleanup()
+            raise
+        return cls(process, folder)
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    async def come_up(self, is_up: Callable[[], Awaitable[_Found | None]], within_s: float) -> _Found:
+        """Ask until it is up; what the question then found.
+
+        Raises:
+            TargetFailed: it ends, or it takes too long; the text holds its last words.
+        """
+        deadline = time.monotonic() + within_s
+        while (found := await is_up()) is None:
+            if self._process.returncode is not None or time.monotonic() > deadline:
+                words = _log(self._folder).read_text(errors="replace")[-_LAST_WORDS:]
+                raise TargetFailed(f"the server did not come up in {within_s:g} s:\n{words}")
+            await asyncio.sleep(_ASKED_EVERY_S)
+        return found
+
+    async def stop(self) -> None:
+        """Ask it to stop, make it, and remove the folder."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            try:
+                async with asyncio.timeout(_STOPS_WITHIN_S):
+                    await self._process.wait()
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        self._folder.cleanup()
 
 
-async def end(process: asyncio.subprocess.Process, number: signal.Signals = signal.SIGINT) -> None:
-    """Ask a server to stop, and make it."""
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(number)
-    try:
-        async with asyncio.timeout(_STOPS_WITHIN_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-def tail(log: Path) -> str:
-    """The last words of a server."""
-    return log.read_text(errors="replace")[-3000:]
+def _log(folder: "tempfile.TemporaryDirectory[str]") -> Path:
+    return Path(folder.name) / "server.log"
 
 
 def _die_with_parent() -> None:

@@ -6,6 +6,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner
 
+from bench import soak
+from bench.soak_figures import Sample, SoakFigures
 from server.cli import app
 
 
@@ -13,6 +15,25 @@ def test_a_profile_that_does_not_exist_is_refused_with_those_that_do() -> None:
     result = CliRunner().invoke(app, ["bench", "load", "--profile", "NULL"])
     assert result.exit_code == 2
     assert "AES128_CM_SHA1_80" in result.output
+
+
+def test_a_soak_that_leaks_says_so_and_ends_with_1(tmp_path, monkeypatch) -> None:
+    async def leaks(seconds: float, _note: object) -> SoakFigures:
+        samples = [Sample(at, 140_000.0 + 400 * at, 60, 30, 9, 230) for at in range(int(seconds))]
+        return SoakFigures(
+            minutes=seconds / 60, joins=240, samples=samples, before=samples[0], after=samples[0]
+        )
+
+    monkeypatch.setattr(soak, "soak", leaks)
+    result = CliRunner().invoke(app, ["bench", "soak", "--minutes", "1", "--plot", "--keep", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "memory grows by 100.00 KiB a join" in result.output
+    kept = json.loads((tmp_path / "soak.json").read_text())
+    assert [problem.split(":")[0] for problem in kept["problems"]] == [
+        "memory grows by 100.00 KiB a join",
+        "memory grows by 24000.00 KiB a minute",
+    ]
+    assert ET.parse(tmp_path / "soak.svg").getroot().tag.endswith("svg")
 
 
 @pytest.mark.slow
