@@ -10,6 +10,8 @@ from bench import soak
 from bench.soak_figures import Sample, SoakFigures
 from server.cli import app
 
+LIBUV = pytest.mark.shares("the pipe by which libuv hears of signals, one for the whole process")
+
 
 def test_a_profile_that_does_not_exist_is_refused_with_those_that_do() -> None:
     result = CliRunner().invoke(app, ["bench", "load", "--profile", "NULL"])
@@ -17,6 +19,7 @@ def test_a_profile_that_does_not_exist_is_refused_with_those_that_do() -> None:
     assert "AES128_CM_SHA1_80" in result.output
 
 
+@LIBUV
 def test_a_soak_that_leaks_says_so_and_ends_with_1(tmp_path, monkeypatch) -> None:
     async def leaks(seconds: float, _note: object) -> SoakFigures:
         samples = [Sample(at, 140_000.0 + 400 * at, 60, 30, 9, 230) for at in range(int(seconds))]
@@ -37,7 +40,7 @@ def test_a_soak_that_leaks_says_so_and_ends_with_1(tmp_path, monkeypatch) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.shares("the pipe by which libuv hears of child processes, one for the whole process")
+@LIBUV
 def test_a_load_is_told_written_and_drawn(tmp_path) -> None:
     words = ["bench", "load", "--engine-only", "--subscribers", "2", "--subscribers", "4", "--seconds", "0.5"]
     result = CliRunner().invoke(app, [*words, "--plot", "--keep", str(tmp_path)])
