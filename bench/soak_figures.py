@@ -93,7 +93,7 @@ class Limits:
 
     kib_per_join: float = 0.25
     kib_per_min: float = 60.0
-    settling_kib: float = 6144.0
+    settling_kib: float = 8192.0
 
     def of_joins(self, joins: int) -> float:
         """KiB for each of so many joins."""
