@@ -14,7 +14,7 @@ from typing import Final
 from sfu.allocate.layers import BEST, Choice, Wish, choose
 from sfu.engine.types import TrackId
 
-HEADROOM: Final = 0.9
+HEADROOM: Final = 0.95
 """Share of the estimate that a step upwards may fill."""
 
 COVERS: Final = 0.95

@@ -41,13 +41,14 @@ _PUBLISH = """async ([token, [width, height, fps], is_rich, options]) => {
 }"""
 _WATCH = """async (token) => {
   const { Room } = await import("/static/sdk/parley.js");
-  const shown = (globalThis.shown = { height: 0, gap: 0, last: 0 });
+  const shown = (globalThis.shown = { height: 0, gap: 0, last: 0, frames: 0 });
   const video = Object.assign(document.createElement("video"), { muted: true, autoplay: true });
   document.body.append(video);
   const seen = (now, { height }) => {
     shown.height = height;
     shown.gap = Math.max(shown.gap, shown.last ? now - shown.last : 0);
     shown.last = now;
+    shown.frames += 1;
     video.requestVideoFrameCallback(seen);
   };
   video.requestVideoFrameCallback(seen);
@@ -67,6 +68,7 @@ _SENDING = """async () => {
   }
   return rows.sort();
 }"""
+_THIN = "(temporal) => room.set_subscription(track, { temporal })"
 _ASK = "(height) => room.set_subscription(track, { height })"
 _GAP = "() => { const gap = Math.max(shown.gap, performance.now() - shown.last); shown.gap = 0; return gap; }"
 
@@ -80,10 +82,11 @@ async def publish(
     fps: int,
     options: dict[str, object],
     is_rich: bool = False,
+    identity: str = "near",
 ) -> None:
     """Let a page publish its camera in a room, with the SDK's options; a rich picture takes many bits."""
     await page.goto(parley.url)
-    token = parley.token(room, "near", grants=("join", "publish"))
+    token = parley.token(room, identity, grants=("join", "publish"))
     await page.evaluate(_PUBLISH, [token, [*size, fps], is_rich, options])
 
 
@@ -124,6 +127,16 @@ class Watching:
     async def ask(self, height: int) -> None:
         """Ask for a picture of so many lines."""
         await self.page.evaluate(_ASK, height)
+
+    async def ask_temporal(self, temporal: int | None) -> None:
+        """Ask for pictures up to a temporal layer; None: all."""
+        await self.page.evaluate(_THIN, temporal)
+
+    async def frames_in(self, span_s: float) -> int:
+        """How many new pictures come in so long."""
+        before = await self.page.evaluate("() => shown.frames")
+        await asyncio.sleep(span_s)
+        return int(await self.page.evaluate("() => shown.frames")) - int(before)
 
     async def shows(self, heights: set[int], within_s: float) -> float:
         """Seconds until the picture has one of these heights.

@@ -24,6 +24,7 @@ SWITCH_S = 1.0
 """A layer that was asked for is there after so long."""
 FREEZE_S = 0.5
 RESTS_AFTER_S = 5.0
+COUNTED_S = 1.5
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -75,9 +76,24 @@ async def test_a_viewer_gets_the_layer_that_it_asks_for(
             f"longest gap {max(gaps) * 1000:.0f} ms"
         )
         assert max(gaps) <= FREEZE_S * STARVED_FACTOR
+        await _thins_out(viewer, codec)
     finally:
         await publisher.close()
         await page.close()
+
+
+async def _thins_out(viewer: Watching, codec: str) -> None:
+    """The lowest temporal layer has a quarter of the pictures, and all of them come back."""
+    whole = await viewer.frames_in(COUNTED_S)
+    await viewer.ask_temporal(0)
+    await asyncio.sleep(0.3)
+    thin = await viewer.frames_in(COUNTED_S)
+    await viewer.ask_temporal(None)
+    await asyncio.sleep(0.7)
+    again = await viewer.frames_in(COUNTED_S)
+    print(f"{codec}: {whole} pictures in {COUNTED_S} s, {thin} of the lowest temporal layer, {again} again")
+    assert 0 < thin <= 0.5 * whole
+    assert again > 1.5 * thin
 
 
 async def test_a_layer_that_nobody_watches_rests_and_is_back_at_once(

@@ -15,7 +15,7 @@ _HOOK = """
 """
 _READ = """async () => {
   const rows = [];
-  for (const connection of window.connections) {
+  for (const connection of new Set(window.connections)) {
     if (connection.connectionState === "closed") continue;
     for (const row of (await connection.getStats()).values()) {
       if (row.type === "inbound-rtp" && row.kind === "video") rows.push(row);

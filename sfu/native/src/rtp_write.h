@@ -99,7 +99,7 @@ struct RtpRewrite {
   std::uint16_t twcc_seq = 0;
   std::uint8_t pt = 0;
   bool marker = false;
-  std::int32_t frame_number = -1;  // >= 0: AV1's, into the dependency descriptor
+  std::int32_t frame_number = -1;  // >= 0: goes into the dependency descriptor
 };
 
 // Where a written packet holds what is known only when it leaves; 0: absent.

@@ -43,6 +43,29 @@ class BandwidthPath {
     }
   }
 
+  // Runs `length` of virtual time with media that does not follow the estimate: `source_bps` in `fps` large frames a
+  // second, paced at 1.5 times the estimate. Probes for `wanted_bps`.
+  void run_frames(TimeNs length, double source_bps, double fps, double wanted_bps) {
+    estimator.set_wanted(wanted_bps);
+    TimeNs next = now;
+    for (const TimeNs end = now + length; now < end; now += kStep) {
+      deliver();
+      estimator.tick(now);
+      if (now >= next) {
+        waiting_ += source_bps / fps / 8;
+        next += static_cast<TimeNs>(static_cast<double>(kSecond) / fps);
+      }
+      budget_ = std::min(budget_ + 1.5 * estimator.bps() / 8 * seconds(kStep), 4.0 * kPacket);
+      while (budget_ >= kPacket && waiting_ >= kPacket) {
+        budget_ -= kPacket;
+        waiting_ -= kPacket;
+        send(0);
+      }
+      probe();
+      lowest = std::min(lowest, estimator.bps());
+    }
+  }
+
   // Of what was offered to the bottleneck since the last call: the share of its capacity that was carried, 0..1, and the
   // queueing delay that 95 of 100 packets stayed under.
   double used() { return static_cast<double>(carried_) * 8 / (path.bps * seconds(now - counted_from_)); }
@@ -62,6 +85,7 @@ class BandwidthPath {
   BandwidthEstimator estimator;
   PathConfig path;
   TimeNs now = kSecond;
+  double lowest = kMaxBps;  // estimate since it was last set
 
  private:
   static constexpr TimeNs kStep = kMillisecond;
@@ -77,6 +101,8 @@ class BandwidthPath {
   };
 
   static double seconds(TimeNs time) { return static_cast<double>(time) / static_cast<double>(kSecond); }
+
+  double waiting_ = 0;
 
   void pace(double bps) {
     budget_ = std::min(budget_ + bps / 8 * seconds(kStep), 4.0 * kPacket);

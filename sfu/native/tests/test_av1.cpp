@@ -5,6 +5,7 @@
 
 #include "builders.h"
 #include "check.h"
+#include "codec_peek/vp8.h"
 
 using namespace parley;
 using test::Data;
@@ -112,6 +113,43 @@ TEST(descriptor_decides_over_the_payload) {
   const auto upper = peek_av1(kDeltaPayload, true, delta_descriptor(2), reader);
   CHECK_EQ(upper.temporal, 1);
   CHECK(!upper.temporal_sync);
+}
+
+TEST(a_payload_that_tells_no_layers_has_those_of_the_descriptor) {
+  DependencyReader reader;
+  PayloadInfo key = peek_vp8(hex("90 00 10"), false);
+  add_temporal_layer(key_descriptor(), reader, key);
+  CHECK(key.keyframe_start);
+  CHECK(key.switch_up);
+  CHECK_EQ(key.temporal, 0);
+  CHECK_EQ(key.picture.picture_id, 100);
+  PayloadInfo upper = peek_vp8(hex("90 00 11"), true);
+  add_temporal_layer(delta_descriptor(2), reader, upper);
+  CHECK(!upper.keyframe_start);
+  CHECK(upper.frame_start);
+  CHECK_EQ(upper.temporal, 1);
+  CHECK(upper.picture.has_frame_number);
+  CHECK(upper.picture.keeps_holes);
+  CHECK_EQ(upper.picture.picture_id, 101);
+}
+
+TEST(a_picture_id_of_the_payload_stands_beside_a_descriptor) {
+  DependencyReader reader;
+  reader.read(key_descriptor());
+  PayloadInfo info = peek_vp8(hex("90 80 8007 11"), true);
+  add_temporal_layer(delta_descriptor(2), reader, info);
+  CHECK_EQ(info.temporal, 1);
+  CHECK(!info.picture.has_frame_number);
+  CHECK_EQ(info.picture.picture_id, 7);
+}
+
+TEST(without_a_structure_a_payload_keeps_what_it_told) {
+  DependencyReader reader;
+  PayloadInfo info = peek_vp8(hex("90 00 11"), true);
+  add_temporal_layer(delta_descriptor(2), reader, info);
+  CHECK(info.valid);
+  CHECK_EQ(info.temporal, 0);
+  CHECK(!info.picture.has_frame_number);
 }
 
 TEST(without_a_descriptor_the_aggregation_header_decides) {

@@ -54,6 +54,20 @@ TEST(a_drop_is_followed_and_the_way_back_found) {
   CHECK(path.estimator.bps() >= 2'000'000);
 }
 
+TEST(large_frames_do_not_hide_what_the_path_carries) {
+  for (const double fps : {4.0, 8.0, 15.0, 30.0}) {
+    BandwidthPath path(PathConfig{.bps = 1'000'000, .seed = 3});
+    path.run_frames(10 * kSecond, 550'000, fps, 1'600'000);
+    path.count_anew();
+    path.lowest = kMaxBps;
+    path.run_frames(60 * kSecond, 550'000, fps, 1'600'000);
+    std::cerr << fps << " frames a second of 550 kb/s: lowest " << static_cast<int>(path.lowest / 1000) << ", ";
+    print("at the end", path);
+    CHECK(path.lowest >= 650'000);
+    CHECK(path.estimator.bps() <= 1'150'000);
+  }
+}
+
 TEST(random_loss_is_not_taken_for_congestion) {
   BandwidthPath path(PathConfig{.bps = 3'000'000, .one_way = 50 * kMillisecond, .loss = 0.05});
   path.run(20 * kSecond, 2'000'000);

@@ -14,8 +14,8 @@ class DelayFloor {
  public:
   static constexpr TimeNs kWindow = 10 * kSecond;
 
-  // A packet took `delay` (any constant added, the clocks differ).
-  void receive(TimeNs delay, TimeNs now) {
+  // A packet took `delay` (any constant added, the clocks differ); how far that lies above the floor.
+  TimeNs receive(TimeNs delay, TimeNs now) {
     if (now - started_ >= kWindow) {
       before_ = now - started_ >= 2 * kWindow ? kNever : current_;
       current_ = kNever;
@@ -24,6 +24,7 @@ class DelayFloor {
     current_ = std::min(current_, delay);
     const TimeNs above = delay - std::min(current_, before_);
     above_ += (above - above_) / 8;
+    return above;
   }
 
   // Smoothed over some packets.

@@ -38,6 +38,7 @@ bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
   std::uint32_t lost = 0;
   TimeNs newest_sent = 0;
   std::optional<double> shown;
+  std::optional<double> filled;
   bool has_delta = false;
   bool was_over = false;
   for (const PacketResult& result : results_) {
@@ -48,7 +49,10 @@ bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
     ++received;
     newest_sent = std::max(newest_sent, result.sent);
     acked_.receive(result.bytes, result.arrived);
-    floor_.receive(result.arrived - result.sent, now);
+    busy_.receive(result.bytes, result.arrived, floor_.receive(result.arrived - result.sent, now));
+    if (const auto rate = busy_.bps()) {
+      filled = rate;
+    }
     if (const auto delta = groups_.receive(result.sent, result.arrived)) {
       trend_.receive(*delta);
       has_delta = true;
@@ -64,7 +68,11 @@ bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
   }
   if (has_delta) {
     const bool is_over = was_over || floor_.above() > kStandingQueue;
-    control_.update(is_over ? PathUse::kOver : trend_.use(), is_over ? acked_.filled_bps() : acked_.bps(), sent_bps_, rtt_, now);
+    if (is_over) {
+      control_.overuse(filled ? filled : acked_.filled_bps(), filled.has_value(), sent_bps_, rtt_, now);
+    } else {
+      control_.update(trend_.use(), acked_.bps(), rtt_, now);
+    }
   }
   if (shown && trend_.use() != PathUse::kOver) {
     control_.raise_to(*shown, now);
@@ -90,6 +98,7 @@ void BandwidthEstimator::move() {
   control_ = RateControl(kStartBps);
   loss_ = {};
   floor_ = {};
+  busy_ = {};
   rtt_ = 0;
   unanswered_ = 0;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bwe/acked_rate.h"
+#include "bwe/busy_rate.h"
 #include "bwe/delay_floor.h"
 #include "bwe/inter_arrival.h"
 #include "bwe/limits.h"
@@ -72,6 +73,7 @@ class BandwidthEstimator {
   std::uint64_t sent_bytes_ = 0;
   TimeNs sent_window_ = 0;
   DelayFloor floor_;
+  BusyRate busy_;
 };
 
 }  // namespace parley

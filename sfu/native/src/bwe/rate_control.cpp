@@ -9,7 +9,10 @@ namespace parley {
 
 namespace {
 
-constexpr double kBeta = 0.85;
+constexpr double kBeta = 0.9;        // of what the path delivers
+constexpr double kDropBeta = 0.85;   // the same when far more was sent: the queue is long
+constexpr double kDrop = 1.3;
+constexpr double kDoubted = 0.93;  // of the rate, when nothing but a trend tells of a queue
 constexpr double kKept = 1.1;     // times what is sent: it goes on as it is
 constexpr double kFilled = 0.7;  // of the rate: so much at least is sent when the path is used
 constexpr double kGrowthPerSecond = 1.08;
@@ -26,29 +29,24 @@ double seconds(TimeNs time) { return static_cast<double>(time) / static_cast<dou
 
 }  // namespace
 
-void RateControl::update(PathUse use, std::optional<double> acked_bps, double sent_bps, TimeNs rtt, TimeNs now) {
-  switch (use) {
-    case PathUse::kOver: {
-      // One cut per reaction time: the queue and the detector need it to show the last one's effect.
-      const TimeNs wait = std::clamp<TimeNs>(rtt == 0 ? kUnknownRtt : rtt, 10 * kMillisecond, kUnknownRtt) + kReaction;
-      if (decreased_at_ == 0 || now - decreased_at_ >= wait) {
-        decrease(acked_bps.value_or(rate_), sent_bps, now);
-      }
-      state_ = State::kHold;
-      return;
-    }
-    case PathUse::kUnder:
-      state_ = State::kHold;  // the queue drains
-      changed_at_ = now;
-      return;
-    case PathUse::kNormal:
-      if (state_ == State::kHold) {
-        state_ = State::kIncrease;
-        changed_at_ = now;
-        return;
-      }
-      increase(acked_bps, rtt, now);
-      return;
+void RateControl::overuse(std::optional<double> acked_bps, bool is_train, double sent_bps, TimeNs rtt, TimeNs now) {
+  // One cut per reaction time: the queue and the detector need it to show the last one's effect.
+  const TimeNs wait = std::clamp<TimeNs>(rtt == 0 ? kUnknownRtt : rtt, 10 * kMillisecond, kUnknownRtt) + kReaction;
+  if (decreased_at_ == 0 || now - decreased_at_ >= wait) {
+    decrease(acked_bps.value_or(rate_), is_train, sent_bps, now);
+  }
+  state_ = State::kHold;
+}
+
+void RateControl::update(PathUse use, std::optional<double> acked_bps, TimeNs rtt, TimeNs now) {
+  if (use != PathUse::kNormal) {
+    state_ = State::kHold;  // the queue drains
+    changed_at_ = now;
+  } else if (state_ == State::kHold) {
+    state_ = State::kIncrease;
+    changed_at_ = now;
+  } else {
+    increase(acked_bps, rtt, now);
   }
 }
 
@@ -88,17 +86,23 @@ void RateControl::halve(TimeNs now) {
   state_ = State::kHold;
 }
 
-void RateControl::decrease(double acked_bps, double sent_bps, TimeNs now) {
+void RateControl::decrease(double acked_bps, bool is_train, double sent_bps, TimeNs now) {
   note_decrease(now);
   // Where less is sent than may be, a queue first costs what was not proved: what is sent now may go on. If it is real,
   // the next cut follows soon and costs more.
   const double kept = sent_bps >= kFilled * rate_ ? 0 : kKept * sent_bps;
-  double next = std::max(kBeta * acked_bps, kept);
-  if (next > rate_ && capacity_ > 0) {
+  const double beta = rate_ > kDrop * acked_bps ? kDropBeta : kBeta;
+  double next = std::max(beta * acked_bps, kept);
+  if (!is_train) {
+    // No packets queued for long enough to tell what the path delivers: a queue that is real shows itself soon.
+    next = std::max(next, kDoubted * rate_);
+  } else if (next > rate_ && capacity_ > 0) {
     next = kBeta * capacity_;  // what arrives is a queue that drains
   }
   rate_ = std::clamp(std::min(rate_, next), kMinBps, kMaxBps);
-  learn_capacity(acked_bps);
+  if (is_train) {
+    learn_capacity(acked_bps);
+  }
 }
 
 void RateControl::learn_capacity(double acked_bps) {

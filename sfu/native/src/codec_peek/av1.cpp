@@ -154,12 +154,8 @@ std::optional<std::uint8_t> first_obu_type(Bytes payload) {
   return std::nullopt;
 }
 
-void apply_descriptor(const DependencyDescriptor& descriptor, const DependencyStructure& structure,
-                      PayloadInfo& info) {
-  info.spatial = descriptor.spatial;
+void apply_temporal(const DependencyDescriptor& descriptor, const DependencyStructure& structure, PayloadInfo& info) {
   info.temporal = descriptor.temporal;
-  info.frame_start = descriptor.start_of_frame;
-  info.frame_end = descriptor.end_of_frame;
   info.switch_up = descriptor.switch_targets != 0;
   for (std::size_t i = 0; i < structure.target_count; ++i) {
     const bool is_switch = ((descriptor.switch_targets >> i) & 1U) != 0;
@@ -171,6 +167,21 @@ void apply_descriptor(const DependencyDescriptor& descriptor, const DependencySt
       info.temporal_sync = true;
     }
   }
+}
+
+void apply_number(const DependencyDescriptor& descriptor, PayloadInfo& info) {
+  info.picture.has_frame_number = true;
+  info.picture.picture_id = descriptor.frame_number;
+  info.picture.keeps_holes = true;
+}
+
+void apply_descriptor(const DependencyDescriptor& descriptor, const DependencyStructure& structure,
+                      PayloadInfo& info) {
+  info.spatial = descriptor.spatial;
+  info.frame_start = descriptor.start_of_frame;
+  info.frame_end = descriptor.end_of_frame;
+  apply_temporal(descriptor, structure, info);
+  apply_number(descriptor, info);
 }
 
 }  // namespace
@@ -235,11 +246,19 @@ std::optional<PayloadInfo> peek_descriptor(bool marker, Bytes dependency_descrip
   info.valid = true;
   info.keyframe_start = descriptor->start_of_frame && descriptor->spatial == 0 && descriptor->has_structure;
   apply_descriptor(*descriptor, *reader.structure(), info);
-  info.picture.has_frame_number = true;
-  info.picture.picture_id = descriptor->frame_number;
-  info.picture.keeps_holes = true;
   info.frame_end = info.frame_end || marker;
   return info;
+}
+
+void add_temporal_layer(Bytes dependency_descriptor, DependencyReader& reader, PayloadInfo& info) {
+  const auto descriptor = reader.read(dependency_descriptor);
+  if (!descriptor) {
+    return;
+  }
+  apply_temporal(*descriptor, *reader.structure(), info);
+  if (!info.picture.has_picture_id) {
+    apply_number(*descriptor, info);
+  }
 }
 
 PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, DependencyReader& reader) {
@@ -259,9 +278,6 @@ PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, De
                           (descriptor->has_structure || starts_sequence);
     apply_descriptor(*descriptor, *reader.structure(), info);
     info.height = descriptor->has_structure ? reader.structure()->height : std::uint16_t{0};
-    info.picture.has_frame_number = true;
-    info.picture.picture_id = descriptor->frame_number;
-    info.picture.keeps_holes = true;
     // The last packet of the whole picture carries the marker.
     info.frame_end = info.frame_end || marker;
   }

@@ -62,6 +62,9 @@ class DependencyReader {
 [[nodiscard]] std::optional<PayloadInfo> peek_descriptor(bool marker, Bytes dependency_descriptor,
                                                          DependencyReader& reader);
 
+// Adds the temporal layer, and the frame's number unless the payload has one, to what a codec's own payload told.
+void add_temporal_layer(Bytes dependency_descriptor, DependencyReader& reader, PayloadInfo& info);
+
 // `dependency_descriptor`: the extension's bytes, empty when the packet has none.
 [[nodiscard]] PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, DependencyReader& reader);
 

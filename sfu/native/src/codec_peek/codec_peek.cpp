@@ -20,17 +20,24 @@ PayloadInfo CodecPeek::peek(Codec codec, const RtpView& rtp, const ExtensionTabl
     case Codec::kRed:
       return peek_red(rtp.payload());
     case Codec::kVp8:
-      return peek_vp8(rtp.payload(), rtp.marker);
+      return with_layers(peek_vp8(rtp.payload(), rtp.marker), rtp, extensions);
     case Codec::kVp9:
       return peek_vp9(rtp.payload(), rtp.marker);
     case Codec::kH264:
-      return peek_h264_frame(rtp);
+      return with_layers(peek_h264_frame(rtp), rtp, extensions);
     case Codec::kAv1:
-      return peek_av1(rtp.payload(), rtp.marker, extensions.get(rtp, Extension::kDependencyDescriptor), av1_);
+      return peek_av1(rtp.payload(), rtp.marker, extensions.get(rtp, Extension::kDependencyDescriptor), dependencies_);
     case Codec::kUnknown:
       break;
   }
   return {};
+}
+
+PayloadInfo CodecPeek::with_layers(PayloadInfo info, const RtpView& rtp, const ExtensionTable& extensions) {
+  if (info.valid && !info.picture.has_tid_keyidx) {
+    add_temporal_layer(extensions.get(rtp, Extension::kDependencyDescriptor), dependencies_, info);
+  }
+  return info;
 }
 
 PayloadInfo CodecPeek::peek_h264_frame(const RtpView& rtp) {
@@ -59,7 +66,8 @@ PayloadInfo CodecPeek::peek_encrypted(const RtpView& rtp, const ExtensionTable& 
   if (rtp.payload_size == 0) {
     return info;
   }
-  if (const auto told = peek_descriptor(rtp.marker, extensions.get(rtp, Extension::kDependencyDescriptor), av1_)) {
+  const Bytes descriptor = extensions.get(rtp, Extension::kDependencyDescriptor);
+  if (const auto told = peek_descriptor(rtp.marker, descriptor, dependencies_)) {
     return *told;
   }
   info.is_opaque = true;

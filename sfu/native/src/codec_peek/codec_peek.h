@@ -20,10 +20,12 @@ class CodecPeek {
 
  private:
   PayloadInfo peek_h264_frame(const RtpView& rtp);
+  // H.264 has no place for layers, and senders of dependency descriptors leave them out of VP8's own.
+  PayloadInfo with_layers(PayloadInfo info, const RtpView& rtp, const ExtensionTable& extensions);
   // No packet of this timestamp came before.
   bool starts_picture(const RtpView& rtp);
 
-  DependencyReader av1_;
+  DependencyReader dependencies_;
   std::uint32_t last_timestamp_ = 0;
   bool has_timestamp_ = false;
   bool sends_sps_ = false;
