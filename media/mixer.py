@@ -52,7 +52,8 @@ class _Playout:
         else:
             self._off_since = oldest if self._off_since is None else self._off_since
             if oldest - self._off_since >= _OFF_FOR:
-                self._shift += max(_MARGIN, end - oldest) - slack
+                lead = max(_MARGIN, end - oldest) if slack < 0 else _MARGIN
+                self._shift += lead - slack
                 self._off_since = self._watched_from = None
         return start + self._shift
 
@@ -84,9 +85,11 @@ class _Source:
         samples = samples[: max(oldest + _CAPACITY - start, 0)]
         if not len(samples):
             return
-        index = np.arange(start, start + len(samples)) % _CAPACITY
-        self._ring[index] = samples
-        self._end = start + len(samples)
+        end = start + len(samples)
+        self._ring[np.arange(start, end) % _CAPACITY] = samples
+        if self._end is not None and self._end > end:  # the source went back
+            self._ring[np.arange(end, self._end) % _CAPACITY] = 0.0
+        self._end = end
 
     def take(self, start: int, count: int) -> Samples:
         index = np.arange(start, start + count) % _CAPACITY

@@ -17,8 +17,8 @@ REST_AFTER_S: Final = 5.0
 class _Track:
     told: frozenset[int]
     """Encodings that the publisher was asked for, by their indices."""
-    needed: frozenset[int]
-    rest_at: float | None = None
+    rest_at: dict[int, float] = field(default_factory=dict)
+    """When those of them rest that nobody has a use for."""
 
 
 @dataclass(slots=True)
@@ -31,13 +31,11 @@ class LayerDemand:
     def receive(self, track: TrackId, encodings: int, needed: frozenset[int], now: float) -> None:
         """Take which of a track's encodings somebody has a use for, by their indices."""
         everything = frozenset(range(encodings))
-        state = self._tracks.setdefault(track, _Track(told=everything, needed=everything))
-        state.needed = needed
+        state = self._tracks.setdefault(track, _Track(told=everything))
         self._tell(track, state, state.told | needed)
-        if state.needed == state.told:
-            state.rest_at = None
-        elif state.rest_at is None:
-            state.rest_at = now + REST_AFTER_S
+        state.rest_at = {
+            encoding: state.rest_at.get(encoding, now + REST_AFTER_S) for encoding in state.told - needed
+        }
 
     def remove(self, track: TrackId) -> None:
         """A track ended."""
@@ -47,15 +45,14 @@ class LayerDemand:
     def tick(self, now: float) -> None:
         """Let rest what has had no use for long enough, at `deadline`."""
         for track, state in self._tracks.items():
-            if state.rest_at is not None and now >= state.rest_at:
-                state.rest_at = None
-                self._tell(track, state, state.needed)
+            resting = frozenset(encoding for encoding, due in state.rest_at.items() if now >= due)
+            for encoding in resting:
+                del state.rest_at[encoding]
+            self._tell(track, state, state.told - resting)
 
     def deadline(self) -> float | None:
         """When `tick` has something to do."""
-        return min(
-            (state.rest_at for state in self._tracks.values() if state.rest_at is not None), default=None
-        )
+        return min((due for state in self._tracks.values() for due in state.rest_at.values()), default=None)
 
     def poll(self) -> Iterator[tuple[TrackId, frozenset[int]]]:
         """(track, which of its encodings are wanted) for each change."""

@@ -109,6 +109,16 @@ def test_a_source_whose_times_lie_far_ahead_is_heard():
     assert min(play(mixer, 200)[30:]) == 1.0
 
 
+def test_a_source_a_little_too_far_ahead_comes_back_and_leaves_nothing_there():
+    mixer = Mixer()
+    play(mixer, 30, behind=12_000 - 80_000)
+    assert max(play(mixer, 20, behind=12_000 - 80_000)) == 1.0
+    mixer.pull(2 * PACKET)
+    assert not mixer.pull(2 * SAMPLE_RATE).any(), (
+        "what was laid ahead is not played after the source has paused"
+    )
+
+
 def test_a_few_milliseconds_of_clock_jitter_leave_no_gap():
     mixer = Mixer()
     for index in range(10):

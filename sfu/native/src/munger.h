@@ -1,6 +1,6 @@
 // Rewrites one forward's packets so that the subscriber sees a single unbroken source: sequence numbers, timestamps, the
-// picture id, TL0PICIDX and KEYIDX of VP8, picture id and TL0PICIDX of VP9 and the frame number of AV1 go on across
-// source switches, dropped packets and pauses.
+// picture id, TL0PICIDX and KEYIDX of VP8, picture id and TL0PICIDX of VP9 and the frame number of dependency
+// descriptors go on across source switches, dropped packets and pauses.
 // Thread: the worker that owns the forward. Source: RFC 3550 section 5.1, RFC 7741 section 4.2, RFC 9628 section 4.2,
 // RTP Payload Format for AV1 (AOMedia) appendix A.
 #pragma once
@@ -19,7 +19,7 @@ namespace parley {
 struct Munged {
   std::int64_t ext_seq = 0;
   std::uint32_t timestamp = 0;
-  std::uint16_t picture_id = 0;  // 15 bits; AV1: the frame number
+  std::uint16_t picture_id = 0;  // 15 bits; or the descriptor's frame number
   std::uint8_t tl0_pic_idx = 0;
   std::uint8_t keyidx = 0;
   bool marker = false;

@@ -121,6 +121,11 @@ def test_encodings_of_equal_size_are_climbed_by_their_rates() -> None:
     assert [layer.spatial for layer in ladder_of(layers, video(A))] == [1, 2, 0]
 
 
+def test_the_dearer_of_equal_pictures_is_named_where_its_number_is_the_lower() -> None:
+    layers = (Layer(0, 0, 700_000, 720), Layer(1, 0, 500_000, 720))
+    assert told(allocator_with(video(A), layers=layers, bps=10_000_000))[A].spatial == 0
+
+
 @given(heights=st.permutations([90, 180, 360, 720]), bps=st.integers(50_000, 4_000_000), wish=st.data())
 def test_however_encodings_are_numbered_a_viewer_gets_the_same_picture(
     heights: list[int], bps: int, wish: st.DataObject

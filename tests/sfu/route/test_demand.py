@@ -58,6 +58,17 @@ def test_a_use_that_comes_back_in_time_changes_nothing() -> None:
     assert demand.deadline() is None
 
 
+def test_each_encoding_rests_by_its_own_time() -> None:
+    demand = LayerDemand()
+    demand.receive(TRACK, 3, frozenset({0, 1}), 0.0)
+    demand.receive(TRACK, 3, frozenset({1, 2}), REST_AFTER_S - 0.1)
+    demand.tick(REST_AFTER_S)
+    assert asked(demand) == []
+    assert demand.deadline() == 2 * REST_AFTER_S - 0.1
+    demand.tick(2 * REST_AFTER_S)
+    assert asked(demand) == [(TRACK, {1, 2})]
+
+
 def test_a_track_that_ended_is_forgotten() -> None:
     demand = LayerDemand()
     demand.receive(TRACK, 3, NONE, 0.0)
