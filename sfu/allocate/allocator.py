@@ -299,8 +299,9 @@ class Allocator:
             return Choice(wish.track, is_paused=True, spatial=BEST, temporal=BEST, is_starved=True)
         layer = video.ladder[video.step]
         is_top = video.step == len(video.ladder) - 1
-        # What the engine takes for the best is the highest number where pictures are equal.
-        is_last = all(layer.spatial >= other.spatial for other in video.ladder)
+        # Among pictures that are equal the engine may take another one for the best.
+        equals = (other for other in video.ladder if other.height == layer.height)
+        is_last = all(layer.spatial >= other.spatial for other in equals)
         if is_top and is_last and wish.height is None and wish.spatial is None:
             return choose([wish])[0]
         return Choice(
