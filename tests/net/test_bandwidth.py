@@ -23,6 +23,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 HIGH, LOW = 360, 180
 """Heights of the two encodings of a 640 x 360 camera."""
 
+FPS, WHOLE, WHOLE_WITHIN_S = 20, 0.7, 15
+"""Pictures a second; the share of them from which all temporal layers are there; how long that may take."""
+LOSSY_S = 12
+SEEN_FPS = 5
+"""What a camera on a shared machine makes at least; the shares are what is promised."""
+
 NO_FREEZE_S = 0.5
 STARVED_FACTOR = 4
 """A test asserts a promised time at four times the promise; the figure itself is printed."""
@@ -55,10 +61,13 @@ async def stage(tmp_path: Path, publisher: str) -> AsyncIterator[Stage]:
         near, far = await here.page(), await there.page()
         await watch(far)
         options: dict[str, object] = {"simulcast": True}
-        await publish(near, parley, "net", size=(640, 360), fps=20, options=options, is_rich=True)
+        await publish(near, parley, "net", size=(640, 360), fps=FPS, options=options, is_rich=True)
         viewer = await Watching.start(far, parley, "net")
         made = Stage(net, far, viewer)
         await viewer.shows({HIGH}, 30)
+        for _ in range(WHOLE_WITHIN_S):  # a starved encoder never gets there
+            if await viewer.frames_in(1.0) >= WHOLE * FPS:
+                break
         yield made
 
 
@@ -77,7 +86,7 @@ async def _bear_loss(there: Stage) -> None:
     await asyncio.sleep(3)
     before = await there.video()
     await there.viewer.longest_gap_s()
-    await asyncio.sleep(12)
+    await asyncio.sleep(LOSSY_S)
     after = await there.video()
     gap_s = await there.viewer.longest_gap_s()
     frames, frozen_s = after.frames - before.frames, after.frozen_s - before.frozen_s
@@ -86,7 +95,7 @@ async def _bear_loss(there: Stage) -> None:
         f"5 % loss, RTT 100 ms: {decoded:.2%} of {frames} frames decoded, longest gap {gap_s * 1000:.0f} ms, "
         f"frozen for {frozen_s:.2f} s as the browser counts, {after.nacks - before.nacks} NACKs"
     )
-    assert frames > 120
+    assert frames > SEEN_FPS * LOSSY_S
     assert decoded >= 0.995
     assert frozen_s <= NO_FREEZE_S * STARVED_FACTOR
     assert gap_s <= NO_FREEZE_S * STARVED_FACTOR
