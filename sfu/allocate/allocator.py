@@ -86,12 +86,14 @@ def rising(layers: Iterable[Layer], numbers: Iterable[int] = ()) -> list[int]:
 
 
 def ladder_of(layers: Sequence[Layer], wish: Wish) -> tuple[Layer, ...]:
-    """The layers that a wish allows, cheapest and lowest first, each dearer than the one before.
+    """The layers that a wish allows, each better and dearer than the one before.
 
-    A wished height cuts off every picture larger than the smallest that still covers it.
+    A wished height cuts off every picture larger than the smallest that still covers it. Twice the height counts
+    as much as four times the frames; of two that are equal by that, more frames are better. A layer that costs
+    as much as a better one has no place: still pictures often cost less large than small.
     """
     order = rising(layers)
-    found = sorted(layers, key=lambda layer: (order.index(layer.spatial), layer.temporal))
+    found = sorted(layers, key=lambda layer: (2 * order.index(layer.spatial) + layer.temporal, layer.temporal))
     if wish.spatial is not None:
         found = [layer for layer in found if layer.spatial in order[: wish.spatial + 1]]
     if wish.temporal is not None:
@@ -101,10 +103,10 @@ def ladder_of(layers: Sequence[Layer], wish: Wish) -> tuple[Layer, ...]:
         if covering:
             found = [layer for layer in found if layer.height <= min(covering)]
     ladder: list[Layer] = []
-    for layer in found:
-        if not ladder or layer.bps > ladder[-1].bps:
+    for layer in reversed(found):
+        if not ladder or layer.bps < ladder[-1].bps:
             ladder.append(layer)
-    return tuple(ladder)
+    return tuple(reversed(ladder))
 
 
 @dataclass(slots=True)

@@ -216,9 +216,27 @@ def test_layers_that_die_are_not_chosen() -> None:
     assert allocator.deadline() is None
 
 
-def test_a_ladder_has_no_step_that_is_cheaper_than_the_one_below() -> None:
+def test_a_layer_that_costs_as_much_as_a_better_one_has_no_place() -> None:
     layers = (Layer(0, 0, 100), Layer(0, 1, 200), Layer(1, 0, 150), Layer(1, 1, 300))
-    assert [layer.bps for layer in ladder_of(layers, video(A))] == [100, 200, 300]
+    assert [layer.bps for layer in ladder_of(layers, video(A))] == [100, 150, 300]
+
+
+def test_a_large_still_picture_that_costs_less_than_a_small_one_is_taken() -> None:
+    layers = (Layer(0, 2, 40_000, 135), Layer(1, 2, 53_000, 270), Layer(2, 2, 50_000, 540))
+    assert [layer.height for layer in ladder_of(layers, video(A))] == [135, 540]
+    allocator = climbed(video(A), bps=800_000)
+    allocator.receive_layers(A, layers, 60.0)
+    assert told(allocator)[A].spatial == -1
+
+
+def test_whole_small_pictures_are_better_than_large_ones_at_a_quarter_of_the_frames() -> None:
+    layers = tuple(
+        Layer(spatial, temporal, (100_000 << 2 * spatial) * (temporal + 2))
+        for spatial in range(3)
+        for temporal in range(3)
+    )
+    steps = [(layer.spatial, layer.temporal) for layer in ladder_of(layers, video(A))]
+    assert steps == [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 2)]
 
 
 rates = st.lists(st.integers(10_000, 3_000_000), min_size=1, max_size=9)
