@@ -93,7 +93,9 @@ def ladder_of(layers: Sequence[Layer], wish: Wish) -> tuple[Layer, ...]:
     as much as a better one has no place: still pictures often cost less large than small.
     """
     order = rising(layers)
-    found = sorted(layers, key=lambda layer: (2 * order.index(layer.spatial) + layer.temporal, layer.temporal))
+    found = sorted(
+        layers, key=lambda layer: (2 * order.index(layer.spatial) + layer.temporal, layer.temporal)
+    )
     if wish.spatial is not None:
         found = [layer for layer in found if layer.spatial in order[: wish.spatial + 1]]
     if wish.temporal is not None:
