@@ -88,9 +88,9 @@ def rising(layers: Iterable[Layer], numbers: Iterable[int] = ()) -> list[int]:
 def ladder_of(layers: Sequence[Layer], wish: Wish) -> tuple[Layer, ...]:
     """The layers that a wish allows, each better and dearer than the one before.
 
-    A wished height cuts off every picture larger than the smallest that still covers it. Twice the height counts
-    as much as four times the frames; of two that are equal by that, more frames are better. A layer that costs
-    as much as a better one has no place: still pictures often cost less large than small.
+    A wished height cuts off every picture larger than the smallest that still covers it. Twice the height
+    counts as much as four times the frames; of two that are equal by that, more frames are better. A layer
+    that costs as much as a better one has no place: still pictures often cost less large than small.
     """
     order = rising(layers)
     found = sorted(
