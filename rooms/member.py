@@ -65,7 +65,7 @@ class Member:
     enforced: set[Kind] = field(default_factory=set)
     """Kinds that a moderator muted; later tracks of the kind are muted too."""
     publish_peer: PeerId | None = None
-    publish_session: str = ""
+    publish_connection: str = ""
     is_negotiating: bool = False
     subscriber: SubscriberId | None = None
     is_subscriber_fresh: bool = False

@@ -13,6 +13,7 @@ from rooms.tracks import Kind
 
 OFFER_BYTES: Final = 65_536
 _MAX_LINES: Final = 4_096
+_LONGEST_FINGERPRINT: Final = 256
 _SILENT: Final = frozenset({"a=recvonly", "a=inactive"})
 _KINDS: Final[Mapping[str, Kind]] = {"m=audio": "audio", "m=video": "video"}
 
@@ -21,8 +22,11 @@ _KINDS: Final[Mapping[str, Kind]] = {"m=audio": "audio", "m=video": "video"}
 class OfferPeek:
     """What the room needs to know of an offer."""
 
-    session: str
-    """Session id of the `o=` line: the same for every offer of one peer connection (RFC 9429 section 5.2.2).
+    connection: str
+    """What offers of one peer connection have in common: session id and certificate; empty without an id.
+
+    Session ids alone do not tell connections apart: some clients take the time's seconds. Source: RFC 9429
+    section 5.2.2 (the id), RFC 8842 section 3 (another fingerprint is another association).
     """
     sending: frozenset[str]
     """Mids of sections that send; a section without a mid counts under its index."""
@@ -43,12 +47,14 @@ class _Section:
 
 def peek(offer: str) -> OfferPeek:
     """Read the lines that matter; never raises, whatever the text is."""
-    session = ""
+    session = certificate = ""
     sections: list[_Section] = []
     for line in offer[:OFFER_BYTES].splitlines()[:_MAX_LINES]:
         if line.startswith("o=") and not session:
             fields = line.split(" ")
             session = fields[1][:64] if len(fields) > 1 else ""
+        elif line.startswith("a=fingerprint:") and not certificate:
+            certificate = line[14:_LONGEST_FINGERPRINT].strip()
         elif line.startswith("m="):
             sections.append(_section(line, len(sections)))
         elif sections:
@@ -56,7 +62,7 @@ def peek(offer: str) -> OfferPeek:
     media = [section for section in sections if section.kind is not None]
     has_data = any(section.is_data for section in sections)
     return OfferPeek(
-        session,
+        session and f"{session} {certificate}",
         frozenset(section.mid for section in media if section.is_live and not section.is_silent),
         {section.mid: section.kind for section in media if section.kind is not None},
         has_data and not media,

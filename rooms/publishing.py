@@ -44,7 +44,7 @@ class Publishing:
         if member.is_negotiating:
             raise Refused(Code.CONFLICT, "the last offer is not answered yet: wait for its answer")
         old = member.publish_peer
-        peer = old if seen.session and seen.session == member.publish_session else None
+        peer = old if seen.connection and seen.connection == member.publish_connection else None
         member.is_negotiating = True
         try:
             with plane_errors():
@@ -56,13 +56,21 @@ class Publishing:
         if not member.is_present or room.is_closed:
             await room.router.remove_peer(answer.peer)
             raise Refused(Code.CONFLICT, "the session has ended")
+        try:
+            self._check_permission(member, seen)
+        except Refused:
+            # It was taken while the media plane negotiated.
+            await self.drop_peer(room, member, answer.peer, "permission_lost")
+            raise
         if any(track.mid not in seen.sending for track in answer.tracks):
             # What was let in by the look at the offer must be what negotiation found in it.
             await self.drop_peer(room, member, answer.peer, "unpublished")
             raise Refused(Code.INVALID_SDP, "the offer does not say plainly which sections send")
+        member.publish_peer, member.publish_connection = answer.peer, seen.connection
         if peer is None and old is not None:
             await self.drop_peer(room, member, old, "replaced")
-        member.publish_peer, member.publish_session = answer.peer, seen.session
+        if member.publish_peer != answer.peer:
+            raise Refused(Code.CONFLICT, "the connection ended while the old one was closed: make a new one")
         await self._apply(room, member, answer, sources)
         infos = tuple(
             member.tracks[track.track].info() for track in answer.tracks if track.track in member.tracks
@@ -107,7 +115,7 @@ class Publishing:
     async def drop_peer(self, room: Room, member: Member, peer: PeerId, reason: str) -> None:
         """Close a publish connection; its tracks go."""
         if member.publish_peer == peer:
-            member.publish_peer, member.publish_session = None, ""
+            member.publish_peer, member.publish_connection = None, ""
         self.forget_tracks(room, member, [track.id for track in member.tracks.values()], reason)
         self._lift_media_hold(room, member)
         try:
@@ -131,7 +139,7 @@ class Publishing:
 
     def peer_failed(self, room: Room, member: Member, reason: str) -> None:
         """The engine closed the publish connection."""
-        member.publish_peer, member.publish_session = None, ""
+        member.publish_peer, member.publish_connection = None, ""
         self.forget_tracks(room, member, list(member.tracks), reason)
         self._lift_media_hold(room, member)
         member.tell(PeerClosed("publish", reason))
@@ -184,15 +192,12 @@ class Publishing:
         """Whether the offer may be negotiated: anything new in it needs terms and acknowledged notices."""
         if seen.is_data_alone and member.transport == "ws":
             return
-        if Permission.PUBLISH not in member.permissions:
-            raise Refused(
-                Code.FORBIDDEN, "the token does not allow publishing: ask for one with the publish grant"
-            )
+        self._check_permission(member, seen)
         if len(seen.sending) > room.settings.max_tracks:
             raise Refused(
                 Code.TOO_LARGE, f"a participant publishes at most {room.settings.max_tracks} tracks here"
             )
-        is_same = bool(seen.session) and seen.session == member.publish_session
+        is_same = bool(seen.connection) and seen.connection == member.publish_connection
         known = {track.mid for track in member.tracks.values()} if is_same else set()
         if seen.sending <= known:
             return
@@ -206,6 +211,15 @@ class Publishing:
         )
         if isinstance(decision, Deny):
             raise refused(room, member, decision, self._consent.policy.current_terms().version)
+
+    @staticmethod
+    def _check_permission(member: Member, seen: OfferPeek) -> None:
+        """Whether the person may send at all; data channels alone need no leave."""
+        is_data_alone = seen.is_data_alone and member.transport == "ws"
+        if not is_data_alone and Permission.PUBLISH not in member.permissions:
+            raise Refused(
+                Code.FORBIDDEN, "the token does not allow publishing: ask for one with the publish grant"
+            )
 
     async def _enable(self, room: Room, member: Member, track: Track) -> None:
         with plane_errors():

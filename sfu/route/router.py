@@ -119,7 +119,7 @@ class Router:
         Raises:
             SdpError: the offer does not parse.
             NegotiationError: nothing in it can be agreed to, or it contradicts what was agreed before.
-            UnknownPeer: `peer` is not a publisher of `owner` here.
+            UnknownPeer: `peer` is not a publisher of `owner` here, or the connection ended meanwhile.
             TooManyPeers: the room is full.
         """
         self._check_open()
@@ -142,6 +142,7 @@ class Router:
             for track in change.added:
                 self._roster.enter(track)
         await self._roster.settle(publisher.peer, acks, is_new=is_new)
+        self._roster.member(publisher.peer.id)
         if publisher.peer.is_connected:
             self._roster.announce(publisher)
         return publisher.answer(change)

@@ -77,7 +77,7 @@ async def test_the_system_clock_counts_forward() -> None:
 
 def test_an_offer_tells_its_connection_and_what_it_sends() -> None:
     seen = peek((CAPTURES / "chromium-offer-sendonly-av.txt").read_text())
-    assert seen.session == "4388322525154347891"
+    assert seen.connection.startswith("4388322525154347891 sha-256 BF:DB:C4:")
     assert seen.sending == {"0", "1"}
     assert seen.kinds == {"0": "audio", "1": "video"}
 

@@ -1,6 +1,7 @@
 """What people send and receive, and what ends when a permission does (threat model, row 29)."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -133,6 +134,51 @@ async def test_a_renegotiation_keeps_the_tracks(house: Rig) -> None:
     first = await ada.publish(house.offer(session="5"))
     second = await ada.publish(house.offer(session="5"))
     assert [track.track for track in first.tracks] == [track.track for track in second.tracks]
+
+
+async def test_an_offer_with_another_certificate_is_of_a_new_connection_whatever_its_session_id(
+    house: Rig,
+) -> None:
+    """Some clients make the id of the time in seconds: a second connection at once has the first one's."""
+    ada = await house.join("ada")
+    first = await ada.publish(house.offer(session="5"))
+    other = re.sub(r"(a=fingerprint:sha-256) BF", r"\1 AA", house.offer(session="5"))
+    second = await ada.publish(other)
+    assert {track.track for track in first.tracks}.isdisjoint(track.track for track in second.tracks)
+    assert [track.track for track in ada.info().tracks] == [track.track for track in second.tracks]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_a_connection_that_ends_while_it_is_negotiated_leaves_no_tracks(
+    house: Rig, is_new: bool
+) -> None:
+    ada = await house.join("ada")
+    if not is_new:
+        await ada.publish(house.offer(session="5"))
+    router = ada.room.router
+    restarting = re.sub(r"a=ice-ufrag:\S+", "a=ice-ufrag:other", house.offer(session="5"))
+    publishing = asyncio.get_running_loop().create_task(ada.publish(restarting))
+    await asyncio.sleep(0)
+    (peer,) = router._roster.peers
+    router._roster.member(peer).peer.fail("closed_by_peer")
+    with pytest.raises(Refused) as refusal:
+        await publishing
+    assert refusal.value.code is Code.NOT_FOUND
+    await until(lambda: house.member(ada).publish_peer is None, "end of the connection")
+    assert ada.info().tracks == ()
+    await house.publish(ada)
+
+
+async def test_a_permission_that_ends_while_an_offer_is_negotiated_ends_the_connection(house: Rig) -> None:
+    ada = await house.join("ada")
+    publishing = asyncio.get_running_loop().create_task(ada.publish(house.offer()))
+    await asyncio.sleep(0)
+    await ada.renew(None, PERSON - {Permission.PUBLISH})
+    with pytest.raises(Refused) as refusal:
+        await publishing
+    assert refusal.value.code is Code.FORBIDDEN
+    assert ada.info().tracks == ()
+    assert ada.room.router._roster.peers == ()
 
 
 async def test_a_second_offer_before_the_first_is_answered_is_refused(house: Rig) -> None:
