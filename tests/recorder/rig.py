@@ -167,6 +167,11 @@ class WorkerRig:
         """Wait until the worker has taken everything from the socket."""
         await self.until(lambda: _unread_bytes(self._near) == 0, "an empty sink")
 
+    async def holds(self, name, payload):
+        """Wait until a file has these bytes: a frame's, which is on disk with the fragment that it is in."""
+        path, data = self.folder / name, getattr(payload, "data", payload)
+        await self.until(lambda: path.exists() and data in path.read_bytes(), f"the frame in {name}")
+
     async def until(self, condition, what):
         deadline = time.monotonic() + PATIENCE_S
         while not condition():

@@ -30,7 +30,7 @@ async def test_after_the_acknowledged_cut_no_byte_of_the_person_reaches_a_file(r
         camera = rig.open(rig.tap("u_eve", "camera", "vp8", gate))
         await rig.send(canary_records(camera, before, 25))
         path = rig.folder / "u_eve-camera-001.webm"
-        await rig.until(lambda: path.exists() and before in path.read_bytes(), "the canary on disk")
+        await rig.holds(path.name, before)
         # These fill the open fragment, the socket and the queue when the cut comes.
         await rig.send(canary_records(camera, after, 8, first=25))
         latency_ms = await rig.cut("u_eve", gate)
@@ -58,7 +58,7 @@ async def test_others_are_recorded_on_while_one_is_cut(rig):
     frames = picture("vp8", 4)
     await rig.send(video_records(theirs, frames[:50]))
     await rig.send(video_records(hers, frames[:50]))
-    await rig.sent()
+    await rig.holds("u_eve-camera-001.webm", frames[0])
     await rig.cut("u_eve", eve)
     await rig.send(video_records(theirs, frames[50:], first=50))
     await rig.sent()
@@ -86,7 +86,7 @@ async def test_a_grant_given_again_begins_a_new_part(rig):
     first = rig.open(rig.tap("u_ada", "camera", "vp8", gate))
     frames = encoded.video("vp8", (120,) * 100, gop=25)
     await rig.send(video_records(first, frames[:50]))
-    await rig.sent()
+    await rig.holds("u_ada-camera-001.webm", frames[0])
     await rig.cut("u_ada", gate)
     gate = rig.join("u_ada", "Ada", 1)
     second = rig.open(rig.tap("u_ada", "camera", "vp8", gate, seq=500))

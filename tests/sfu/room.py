@@ -29,8 +29,6 @@ CONFIG = MediaConfig(
     addresses=("127.0.0.1",),
     port=0,
     gate_slots=64,
-    join_timeout_s=1.5,
-    answer_timeout_s=1.0,
     command_timeout_s=2.0,
 )
 

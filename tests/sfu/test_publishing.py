@@ -67,7 +67,8 @@ async def test_an_offer_that_makes_no_sense_leaves_nothing_behind(room: Room, of
     assert (stats.plane["peers"], stats.plane["tracks"]) == (0, 0)
 
 
-async def test_a_peer_that_never_connects_fails_alone(room: Room) -> None:
+async def test_a_peer_that_never_connects_fails_alone(impatient_room: Room) -> None:
+    room = impatient_room
     client, answer = await room.publisher()
     silent = await room.router.publish("p_eve", room.client().offer("chromium-offer-sendonly-av"))
     failed = await room.event(PeerFailed)
@@ -85,7 +86,7 @@ async def test_a_wrong_fingerprint_fails_and_no_track_appears(room: Room) -> Non
         wrong = re.sub(r"a=fingerprint:sha-256 ..", "a=fingerprint:sha-256 11", offer)
     answer = await room.router.publish("p_alice", wrong)
     with suppress(ConnectFailed):
-        await client.connect(answer.sdp, 1.0)
+        await client.connect(answer.sdp)
     assert (await room.event(PeerFailed)).reason.startswith("fingerprint_mismatch")
     assert not room.of(TrackAdded)
 
