@@ -4,11 +4,12 @@ In this process, or by Redis for many, with the same promises. Floor 2; stands o
 `RedisCluster` is loaded when first asked for: a node that is alone carries no client of Redis.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cluster.api import MESSAGE_BYTES, Bus, Cluster, Node, NodeRegistry, Placement, Subscription
 from cluster.errors import ClusterError, ClusterUnavailable, InvalidTopic, MessageTooLarge
 from cluster.local import LocalCluster
+from media.facade import lazy
 
 if TYPE_CHECKING:
     from cluster.shared import RedisCluster
@@ -29,10 +30,4 @@ __all__ = [
     "Subscription",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "RedisCluster":
-        from cluster.shared import RedisCluster  # noqa: PLC0415 - see the docstring
-
-        return RedisCluster
-    raise AttributeError(f"module 'cluster' has no attribute {name!r}")
+__getattr__ = lazy(__name__, {"cluster.shared": ("RedisCluster",)})

@@ -4,8 +4,9 @@ Floor 4. `RebroadcastService` is loaded when first asked for, so that the progra
 `rebroadcast.worker`, carries none of the server with it.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from media.facade import lazy
 from rebroadcast.errors import (
     BroadcastConflict,
     BroadcastInvalid,
@@ -38,10 +39,4 @@ __all__ = [
     "RebroadcastService",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "RebroadcastService":
-        from rebroadcast.service import RebroadcastService  # noqa: PLC0415 - see the docstring
-
-        return RebroadcastService
-    raise AttributeError(f"module 'rebroadcast' has no attribute {name!r}")
+__getattr__ = lazy(__name__, {"rebroadcast.service": ("RebroadcastService",)})

@@ -4,8 +4,9 @@ Floor 4. `RecorderService` is loaded when first asked for, so that the worker pr
 `recorder.worker`, carries none of the server with it.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from media.facade import lazy
 from recorder.errors import (
     ManifestInvalid,
     RecorderError,
@@ -30,10 +31,4 @@ __all__ = [
     "RecordingNotFound",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "RecorderService":
-        from recorder.service import RecorderService  # noqa: PLC0415 - see the docstring
-
-        return RecorderService
-    raise AttributeError(f"module 'recorder' has no attribute {name!r}")
+__getattr__ = lazy(__name__, {"recorder.service": ("RecorderService",)})

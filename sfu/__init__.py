@@ -3,8 +3,9 @@
 The facade is lazy: a name's module is loaded at its first use, so that importing `sfu` costs nothing.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from media.facade import lazy
 
 if TYPE_CHECKING:
     from media.gates import Gate
@@ -63,72 +64,6 @@ if TYPE_CHECKING:
     from sfu.tap import Sink
     from sfu.transport.dcep import ChannelKind
 
-_HOMES = {
-    "ALWAYS_OPEN": "sfu.engine.types",
-    "BEST": "sfu.allocate",
-    "SCREEN_PRIORITY": "sfu.allocate",
-    "ActiveSpeaker": "sfu.route.events",
-    "ChannelKind": "sfu.transport.dcep",
-    "CodecPolicy": "sfu.sdp",
-    "CodecUnsupported": "sfu.route.events",
-    "DataQueue": "sfu.route.data_queue",
-    "DataReceived": "sfu.route.data_queue",
-    "DataSent": "sfu.route.data_queue",
-    "EndToEndEncrypted": "sfu.errors",
-    "EngineError": "sfu.errors",
-    "EventQueue": "sfu.route.events",
-    "EventsLost": "sfu.route.events",
-    "ForwardStats": "sfu.stats",
-    "Gate": "media.gates",
-    "Kind": "sfu.engine.types",
-    "LayerChosen": "sfu.route.events",
-    "LayersWanted": "sfu.route.events",
-    "Levels": "sfu.route.events",
-    "MediaConfig": "sfu.config",
-    "MediaPlane": "sfu.plane",
-    "NegotiationError": "sfu.errors",
-    "OfferNeeded": "sfu.route.events",
-    "PeerActive": "sfu.route.events",
-    "PeerConnected": "sfu.route.events",
-    "PeerFailed": "sfu.route.events",
-    "PeerId": "sfu.route.events",
-    "PeerIdle": "sfu.route.events",
-    "PeerStats": "sfu.stats",
-    "PlaneEvent": "sfu.route.events",
-    "PlaneStats": "sfu.stats",
-    "PlaneProbe": "sfu.probe",
-    "ProbeFailed": "sfu.probe",
-    "ProbeReport": "sfu.probe",
-    "ProbeTarget": "sfu.probe",
-    "PublishAnswer": "sfu.route.answers",
-    "PublishedTrack": "sfu.route.answers",
-    "QueueFull": "sfu.errors",
-    "Router": "sfu.route.router",
-    "RouterClosed": "sfu.errors",
-    "RouterStats": "sfu.stats",
-    "SdpError": "sfu.errors",
-    "SfuError": "sfu.errors",
-    "Sink": "sfu.tap",
-    "SinkClosed": "sfu.route.events",
-    "SinkId": "sfu.engine.types",
-    "SubscribeOffer": "sfu.route.answers",
-    "SubscriberId": "sfu.route.events",
-    "TapId": "sfu.engine.types",
-    "TapStats": "sfu.stats",
-    "TooManyPeers": "sfu.errors",
-    "TrackAdded": "sfu.route.events",
-    "TrackCodec": "sfu.route.events",
-    "TrackId": "sfu.engine.types",
-    "TrackRemoved": "sfu.route.events",
-    "TrackStats": "sfu.stats",
-    "UnknownPeer": "sfu.errors",
-    "UnknownTrack": "sfu.errors",
-    "ViewerAnswer": "sfu.route.answers",
-    "check_srtp": "sfu.engine.srtp_table",
-    "probe_call": "sfu.probe",
-    "probe_offer": "sfu.probe",
-    "probe_targets": "sfu.probe",
-}
 
 __all__ = [
     "ALWAYS_OPEN",
@@ -197,9 +132,63 @@ __all__ = [
     "probe_targets",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'sfu' has no attribute {name!r}")
-    return getattr(importlib.import_module(home), name)
+__getattr__ = lazy(
+    __name__,
+    {
+        "media.gates": ("Gate",),
+        "sfu.allocate": ("BEST", "SCREEN_PRIORITY"),
+        "sfu.config": ("MediaConfig",),
+        "sfu.engine.srtp_table": ("check_srtp",),
+        "sfu.engine.types": ("ALWAYS_OPEN", "Kind", "SinkId", "TapId", "TrackId"),
+        "sfu.errors": (
+            "EndToEndEncrypted",
+            "EngineError",
+            "NegotiationError",
+            "QueueFull",
+            "RouterClosed",
+            "SdpError",
+            "SfuError",
+            "TooManyPeers",
+            "UnknownPeer",
+            "UnknownTrack",
+        ),
+        "sfu.plane": ("MediaPlane",),
+        "sfu.probe": (
+            "PlaneProbe",
+            "ProbeFailed",
+            "ProbeReport",
+            "ProbeTarget",
+            "probe_call",
+            "probe_offer",
+            "probe_targets",
+        ),
+        "sfu.route.answers": ("PublishAnswer", "PublishedTrack", "SubscribeOffer", "ViewerAnswer"),
+        "sfu.route.data_queue": ("DataQueue", "DataReceived", "DataSent"),
+        "sfu.route.events": (
+            "ActiveSpeaker",
+            "CodecUnsupported",
+            "EventQueue",
+            "EventsLost",
+            "LayerChosen",
+            "LayersWanted",
+            "Levels",
+            "OfferNeeded",
+            "PeerActive",
+            "PeerConnected",
+            "PeerFailed",
+            "PeerId",
+            "PeerIdle",
+            "PlaneEvent",
+            "SinkClosed",
+            "SubscriberId",
+            "TrackAdded",
+            "TrackCodec",
+            "TrackRemoved",
+        ),
+        "sfu.route.router": ("Router",),
+        "sfu.sdp": ("CodecPolicy",),
+        "sfu.stats": ("ForwardStats", "PeerStats", "PlaneStats", "RouterStats", "TapStats", "TrackStats"),
+        "sfu.tap": ("Sink",),
+        "sfu.transport.dcep": ("ChannelKind",),
+    },
+)

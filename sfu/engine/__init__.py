@@ -3,8 +3,9 @@
 The facade is lazy: who needs types alone loads no native module.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from media.facade import lazy
 
 if TYPE_CHECKING:
     from sfu.engine._debug import BareRelay
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
         TransportId,
     )
 
-_MODULES = {
-    "_debug": ("BareRelay",),
-    "events": ("Dtls", "Event", "Stun"),
-    "native": ("NativeEngine",),
-    "srtp_table": ("load_srtp", "session_address"),
-    "types": ("Address", "EngineCodec", "EngineEncoding", "ForwardId", "TrackId", "TransportId"),
-}
-_HOMES = {name: f"sfu.engine.{module}" for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Address",
@@ -45,9 +38,20 @@ __all__ = [
     "session_address",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'sfu.engine' has no attribute {name!r}")
-    return getattr(importlib.import_module(home), name)
+__getattr__ = lazy(
+    __name__,
+    {
+        "sfu.engine._debug": ("BareRelay",),
+        "sfu.engine.events": ("Dtls", "Event", "Stun"),
+        "sfu.engine.native": ("NativeEngine",),
+        "sfu.engine.srtp_table": ("load_srtp", "session_address"),
+        "sfu.engine.types": (
+            "Address",
+            "EngineCodec",
+            "EngineEncoding",
+            "ForwardId",
+            "TrackId",
+            "TransportId",
+        ),
+    },
+)

@@ -5,8 +5,9 @@ The facade is lazy: DTLS loads aiortc (and with it PyAV), ICE does not.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from media.facade import lazy
 
 if TYPE_CHECKING:
     from sfu.transport.candidates import (
@@ -50,37 +51,6 @@ if TYPE_CHECKING:
     )
     from sfu.transport.srtp import SrtpSessions
 
-_MODULES = {
-    "candidates": ("RemoteCandidate", "credentials", "host_candidates", "normalise_ip", "parse_candidate"),
-    "client_peer": ("ClientConnected", "ClientEffect", "ClientLost", "ClientPeer", "ClientSend"),
-    "dtls": (
-        "Dtls",
-        "DtlsClosed",
-        "DtlsConnected",
-        "DtlsData",
-        "DtlsEffect",
-        "DtlsFailed",
-        "DtlsIdentity",
-        "DtlsState",
-        "SendDtls",
-    ),
-    "ice_client": ("ClientIceEffect", "IceClient", "IceClientState", "IceFailed"),
-    "ice_lite": (
-        "BindPath",
-        "ConsentLost",
-        "IceConnected",
-        "IceDisconnected",
-        "IceEffect",
-        "IceLite",
-        "IceState",
-        "Path",
-        "SendStun",
-        "UfragsChanged",
-        "UnbindPath",
-    ),
-    "srtp": ("SrtpSessions",),
-}
-_HOMES = {name: f"sfu.transport.{module}" for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "BindPath",
@@ -120,9 +90,48 @@ __all__ = [
     "parse_candidate",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'sfu.transport' has no attribute {name!r}")
-    return getattr(importlib.import_module(home), name)
+__getattr__ = lazy(
+    __name__,
+    {
+        "sfu.transport.candidates": (
+            "RemoteCandidate",
+            "credentials",
+            "host_candidates",
+            "normalise_ip",
+            "parse_candidate",
+        ),
+        "sfu.transport.client_peer": (
+            "ClientConnected",
+            "ClientEffect",
+            "ClientLost",
+            "ClientPeer",
+            "ClientSend",
+        ),
+        "sfu.transport.dtls": (
+            "Dtls",
+            "DtlsClosed",
+            "DtlsConnected",
+            "DtlsData",
+            "DtlsEffect",
+            "DtlsFailed",
+            "DtlsIdentity",
+            "DtlsState",
+            "SendDtls",
+        ),
+        "sfu.transport.ice_client": ("ClientIceEffect", "IceClient", "IceClientState", "IceFailed"),
+        "sfu.transport.ice_lite": (
+            "BindPath",
+            "ConsentLost",
+            "IceConnected",
+            "IceDisconnected",
+            "IceEffect",
+            "IceLite",
+            "IceState",
+            "Path",
+            "SendStun",
+            "UfragsChanged",
+            "UnbindPath",
+        ),
+        "sfu.transport.srtp": ("SrtpSessions",),
+    },
+)
