@@ -62,7 +62,6 @@ class LayerRates {
   [[nodiscard]] bool has(std::size_t spatial, std::size_t temporal) const {
     return spatial < kSpatial && temporal < kTemporal && rates_[spatial][temporal] > 0;
   }
-  void reset() { *this = LayerRates(); }
 
  private:
   std::array<std::array<std::uint64_t, kTemporal>, kSpatial> bytes_{};

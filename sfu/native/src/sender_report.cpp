@@ -19,6 +19,12 @@ std::optional<SourceReport> EncodingClocks::report(std::size_t encoding) const {
   return encoding < reports_.size() ? reports_[encoding] : std::nullopt;
 }
 
+void EncodingClocks::forget(std::size_t encoding) {
+  if (encoding < reports_.size()) {
+    reports_[encoding].reset();
+  }
+}
+
 std::optional<std::uint32_t> EncodingClocks::align(std::size_t from, std::size_t to, std::uint32_t timestamp,
                                                    std::uint32_t clock_hz) const {
   if (from == to) {

@@ -29,7 +29,8 @@ class EncodingClocks {
   // `timestamp` of encoding `from`, expressed on the clock of encoding `to`; nothing until both have reported.
   [[nodiscard]] std::optional<std::uint32_t> align(std::size_t from, std::size_t to, std::uint32_t timestamp,
                                                    std::uint32_t clock_hz) const;
-  void reset() { reports_ = {}; }
+  // The encoding begins anew, on a clock that has not been told.
+  void forget(std::size_t encoding);
 
  private:
   std::array<std::optional<SourceReport>, kMaxEncodings> reports_{};

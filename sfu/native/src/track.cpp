@@ -59,6 +59,7 @@ void Track::tell_active(Forward& forward) const {
 
 void Track::restart(Encoding& encoding) {
   encoding.restart();
+  clocks.forget(encoding.index);
   voice.heard_until = 0;
   for (Forward* forward : forwards) {
     if (forward->layers.current() == encoding.index) {

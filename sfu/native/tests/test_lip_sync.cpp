@@ -16,17 +16,19 @@ using test::Data;
 namespace {
 
 constexpr std::uint32_t kAudio = 0x11;
+constexpr std::uint32_t kAudioAnew = 0x12;
 constexpr std::uint32_t kLow = 0x22;
 constexpr std::uint32_t kHigh = 0x32;
 constexpr std::uint32_t kAudioOut = 0x900;
 constexpr std::uint32_t kVideoOut = 0xA00;
 // Each source's clock begins somewhere of its own; the high encoding's wraps on the way.
-const std::map<std::uint32_t, std::uint32_t> kStart{{kAudio, 5000}, {kLow, 70'000}, {kHigh, 0xFFFFF000}};
+const std::map<std::uint32_t, std::uint32_t> kStart{{kAudio, 5000}, {kAudioAnew, 0x80000000}, {kLow, 70'000}, {kHigh, 0xFFFFF000}};
 
 struct Room : Bench {
   test::Peer publisher;
   test::Peer viewer;
   TimeNs start = now;
+  std::uint32_t mic = kAudio;
   std::uint16_t seq = 1;
   std::map<std::uint32_t, SenderInfo> reports;  // the viewer's latest, by ssrc
   std::vector<double> apart_ms;                 // of what is played together
@@ -34,6 +36,9 @@ struct Room : Bench {
   Room() {
     join(1, publisher);
     join(2, viewer);
+    ExtensionIds ids;
+    ids.set(Extension::kMid, 1);
+    CHECK_EQ(run(SetExtensions{1, ids, false}), "");
     audio(10, 1, kAudio);
     CHECK_EQ(run(AddTrack{11, 1, true, "v", {test::kVp8}, {{"", kLow, 0}, {"", kHigh, 0}}, true, false}), "");
     CHECK_EQ(forward(20, 10, 2, {}, kAudioOut), "");
@@ -64,10 +69,10 @@ struct Room : Bench {
   void play(bool is_key) {
     frame(kLow, is_key);
     frame(kHigh, is_key);
-    receive_rtp(publisher, test::rtp({.pt = 111, .seq = seq, .timestamp = clock(kAudio, 48'000), .ssrc = kAudio,
-                                      .payload = Data(30, 1)}));
+    receive_rtp(publisher, test::rtp({.pt = 111, .seq = seq, .timestamp = clock(mic, 48'000), .ssrc = mic,
+                                      .extensions = {{1, {'a'}}}, .payload = Data(30, 1)}));
     if (seq % 25 == 1) {
-      report(kAudio, 48'000);
+      report(mic, 48'000);
       report(kLow, 90'000);
       report(kHigh, 90'000);
     }
@@ -115,6 +120,20 @@ TEST(sound_and_picture_stay_together_through_switches) {
     }
   }
   CHECK(room.apart_ms.size() > 400);
+  for (const double apart : room.apart_ms) {
+    CHECK(std::abs(apart) < 2);
+  }
+}
+
+TEST(a_source_that_begins_anew_is_not_told_the_time_of_the_old_one) {
+  Room room;
+  for (int i = 0; i < 60; ++i) {
+    if (i == 40) {
+      room.mic = kAudioAnew;
+    }
+    room.play(i == 0);
+  }
+  CHECK(room.apart_ms.size() > 50);
   for (const double apart : room.apart_ms) {
     CHECK(std::abs(apart) < 2);
   }

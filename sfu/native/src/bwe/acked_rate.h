@@ -23,8 +23,6 @@ class AckedRate {
   // While the path's queue fills it delivers all that it can: the last window tells that, or the open one when it is
   // long enough, and not what came before.
   [[nodiscard]] std::optional<double> filled_bps() const;
-  // Starts over: the path, or what is sent, has changed.
-  void reset() { *this = AckedRate(); }
 
  private:
   void close_window(TimeNs length);

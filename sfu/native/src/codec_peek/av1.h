@@ -51,7 +51,6 @@ class DependencyReader {
   // Nothing when malformed, or when no structure has arrived yet.
   std::optional<DependencyDescriptor> read(Bytes extension);
   [[nodiscard]] const DependencyStructure* structure() const { return has_structure_ ? &structure_ : nullptr; }
-  void reset() { has_structure_ = false; }
 
  private:
   DependencyStructure structure_;
