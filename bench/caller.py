@@ -12,6 +12,7 @@ import msgspec
 from bench import descriptions, plan
 from bench.line import Line, LineLost
 from bench.node import Node
+from bench.steps import JoinSteps
 from sfu.transport import DtlsIdentity
 
 _SUBPROTOCOL: Final = "parley.v1.msgpack"
@@ -37,7 +38,7 @@ class Caller:
         left: Callable[[], None],
     ) -> None:
         self._left = left
-        self.joined_ns = 0
+        self.steps = JoinSteps()
         self.publishing: Line | None = None
         self.watching: Line | None = None
         self._node = node
@@ -77,9 +78,10 @@ class Caller:
         caller = cls(node, identity, socket, left)
         caller._reader = node.tasks.start(caller._read(), "caller")
         try:
-            caller.joined_ns = time.monotonic_ns()
+            caller.steps.called = time.monotonic_ns()
             client = {"name": "parley-bench", "version": "1"}
             joined = await caller._call("join", {"token": token, "client": client})
+            caller.steps.answered = time.monotonic_ns()
             if joined["notice"] is not None:
                 await caller._call("acknowledge", {"notice": joined["notice"]["notice"]})
             if publishes:
@@ -208,6 +210,8 @@ class Caller:
 
     async def _take_offer(self, params: dict[str, Any]) -> None:
         is_first = self.watching is None
+        if is_first:
+            self.steps.offered = time.monotonic_ns()
         line = self.watching = self.watching or Line(self._node, self._identity)
         await self._send(
             next(self._numbers),
@@ -219,6 +223,7 @@ class Caller:
         )
         self._sections = len(params["tracks"])
         if is_first:
+            self.steps.replied = time.monotonic_ns()
             # Beside the reading: an offer that follows is answered while this one connects.
             self._node.tasks.start(self._connect(line, params["sdp"]), f"connect {line.transport}")
         else:
@@ -226,7 +231,7 @@ class Caller:
 
     async def _connect(self, line: Line, sdp: str) -> None:
         try:
-            await line.connect(descriptions.far(sdp))
+            await line.connect(descriptions.far(sdp), self.steps)
         except (LineLost, descriptions.NoWay) as error:
             self.failure = str(error)
             self._ready.set()

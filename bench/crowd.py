@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.line import Line
 from bench.node import Node
+from bench.steps import JoinSteps
 from bench.target import Seat, Target
 
 
@@ -35,6 +36,8 @@ class Crowd:
         """From a join call to the first packet, of everybody who watches."""
         self.connect_ms: list[float] = []
         """From a join call to keys in place."""
+        self.join_steps: list[JoinSteps] = []
+        """Of everybody who watches."""
         self._node = node
         self._target = target
         self._gone_packets = self._gone_lost = self._gone_requests = 0
@@ -50,7 +53,7 @@ class Crowd:
         seat = await self._target.seat(self._node, room, publishes=False, watches=True)
         self.subscribers.append(seat)
         await seat.watch_others(others)
-        self.connect_ms.append((time.monotonic_ns() - seat.joined_ns) / 1e6)
+        self.connect_ms.append((time.monotonic_ns() - seat.steps.called) / 1e6)
         return seat
 
     async def mesh(self, people: int, room: str = "room-0") -> None:
@@ -86,8 +89,11 @@ class Crowd:
             if all(first.values()) or time.monotonic() > until:
                 break
             await asyncio.sleep(0.05)
+        for transport, seat in waiting.items():
+            seat.steps.first = first[transport]
+        self.join_steps = [seat.steps for seat in waiting.values()]
         self.join_ms = [
-            (first[transport] - seat.joined_ns) / 1e6
+            (first[transport] - seat.steps.called) / 1e6
             for transport, seat in waiting.items()
             if first[transport]
         ]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from bench import steps
 from bench.quantiles import median
 
 _HOME: Final = Path(__file__).parent
@@ -44,6 +45,8 @@ class Figures:
     join_p99_ms: float | None = None
     connect_p50_ms: float | None = None
     """From a join call to keys on both sides: what of it is the servers' and not the next packet's."""
+    join_steps_ms: Mapping[str, float] = field(default_factory=dict)
+    """The median of each step of a join, by the names of `bench.steps`."""
     lag_p99_ms: float | None = None
     """How late the server's event loop came to what was due."""
     worker_core: float | None = None
@@ -104,6 +107,8 @@ def line(name: str, run: Figures) -> str:
             f"join p50 {run.join_p50_ms:.1f} p99 {run.join_p99_ms or 0:.1f} ms "
             f"(keys after {run.connect_p50_ms or 0:.1f})"
         )
+    if run.join_steps_ms:
+        parts.append(f"p50 of its steps: {steps.told(run.join_steps_ms)} ms")
     if run.kib_per_transport is not None:
         parts.append(f"{run.kib_per_transport:.0f} KiB a transport")
     if run.lag_p99_ms is not None:

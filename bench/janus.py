@@ -19,6 +19,7 @@ from bench import descriptions, plan, target
 from bench.line import Line
 from bench.node import Node
 from bench.quantiles import Histogram
+from bench.steps import JoinSteps
 from sfu.transport import DtlsIdentity
 
 _STARTS_WITHIN_S: Final = 20.0
@@ -203,7 +204,7 @@ class JanusSeat:
     """A `Seat` in a videoroom; `feeds` are the room's, in the order in which they came."""
 
     def __init__(self, api: "_Api", node: Node, identity: DtlsIdentity, room: int, feeds: list[int]) -> None:
-        self.joined_ns = 0
+        self.steps = JoinSteps()
         self.publishing: Line | None = None
         self.watching: Line | None = None
         self._api = api
@@ -218,7 +219,7 @@ class JanusSeat:
         """Join as a publisher and send."""
         line = self.publishing = Line(self._node, self._identity, hello_after_s=_HELLO_AFTER_S)
         handle = await self._attach()
-        self.joined_ns = time.monotonic_ns()
+        self.steps.called = time.monotonic_ns()
         joined = await self._api.event(handle, {"request": "join", "ptype": "publisher", "room": self._room})
         ssrcs = plan.audio_ssrc(line.transport), plan.video_ssrc(line.transport)
         offer = {"type": "offer", "sdp": descriptions.publish_offer(line.near, ssrcs)}
@@ -237,7 +238,7 @@ class JanusSeat:
         """
         line = self.watching = Line(self._node, self._identity, hello_after_s=_HELLO_AFTER_S)
         handle = await self._attach()
-        self.joined_ns = time.monotonic_ns()
+        self.steps.called = time.monotonic_ns()
         streams = [{"feed": feed} for feed in self._feeds if feed != self._own][:count]
         body = {"request": "join", "ptype": "subscriber", "room": self._room, "streams": streams}
         told = await self._api.event(handle, body)

@@ -2,10 +2,12 @@
 
 import asyncio
 import secrets
+import time
 from typing import Final
 
 from bench import descriptions, plan
 from bench.node import Node
+from bench.steps import JoinSteps
 from sfu import EngineError
 from sfu.engine import Dtls, Stun, TrackId
 from sfu.sdp import Fingerprint
@@ -46,17 +48,19 @@ class Line:
         self._timer: asyncio.TimerHandle | None = None
         self._connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sessions: SrtpSessions | None = None
+        self._steps = JoinSteps()
         self._is_made = False
         self._is_closed = False
         self.lost = ""
         """Why the connection broke; empty while it stands."""
 
-    async def connect(self, far: descriptions.Far) -> None:
-        """Connect: ICE, DTLS, keys.
+    async def connect(self, far: descriptions.Far, steps: JoinSteps | None = None) -> None:
+        """Connect: ICE, DTLS, keys; when each was done is noted in `steps`.
 
         Raises:
             LineLost: it did not work in 20 s; says why.
         """
+        self._steps = steps or self._steps
         self._peer = ClientPeer(
             identity=self._identity,
             local=(self._ufrag, self._pwd),
@@ -145,6 +149,8 @@ class Line:
         """Take STUN or DTLS from the server."""
         if self._peer is not None and not self._is_closed:
             self._peer.receive(event.data, event.socket, event.ip, event.port, _now())
+            if self._peer.is_answered and not self._steps.checked:
+                self._steps.checked = time.monotonic_ns()
             self._step()
 
     def _step(self) -> None:
@@ -164,6 +170,7 @@ class Line:
                 case ClientSend():
                     self._engine.send(0, *peer.address, effect.data)
                 case ClientConnected():
+                    self._steps.agreed = time.monotonic_ns()
                     self._sessions = effect.sessions
                     self._node.tasks.start(self._secure(effect.sessions), f"secure {self.transport}")
                 case ClientLost():
@@ -177,6 +184,7 @@ class Line:
         except EngineError as error:
             self._lose(str(error))
             return
+        self._steps.keyed = time.monotonic_ns()
         if not self._connected.done():
             self._connected.set_result(None)
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from bench import calibration, process
+from bench import calibration, process, steps
 from bench.crowd import Crowd, Received
 from bench.figures import Figures
 from bench.janus import Janus
@@ -173,6 +173,7 @@ def _figures(
         measured["join_p50_ms"] = round(quantile(crowd.join_ms, 0.5), 2)
         measured["join_p99_ms"] = round(quantile(crowd.join_ms, 0.99), 2)
         measured["connect_p50_ms"] = round(quantile(crowd.connect_ms, 0.5), 2)
+        measured["join_steps_ms"] = steps.medians_ms(crowd.join_steps)
     return Figures(
         cost_us=round(cost_us, 3),
         calibration_us=round(calibration_us, 3),

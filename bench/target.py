@@ -16,6 +16,7 @@ from typing import Final, Protocol, Self, TypeVar
 from bench.line import Line
 from bench.node import Node
 from bench.quantiles import Histogram
+from bench.steps import JoinSteps
 
 _STOPS_WITHIN_S: Final = 15.0
 _ASKED_EVERY_S: Final = 0.1
@@ -27,8 +28,8 @@ _Found = TypeVar("_Found")
 class Seat(Protocol):
     """One person in a room."""
 
-    joined_ns: int
-    """When the join call was sent, on the monotonic clock."""
+    steps: JoinSteps
+    """How far the join has come; what a server's protocol does not have stays 0."""
 
     @property
     def watching(self) -> Line | None:

@@ -182,6 +182,10 @@ class Engine(Protocol):
         """Forward a track to a transport, on whichever workers they live.
 
         `payload_types` maps codec name to (pt, rtx_pt or -1).
+
+        As soon as the transport has a path and keys and the forward is not paused, it begins with what is
+        there since the track's last keyframe, if that is whole and at most a second old, or with the newest
+        sound; nothing from before a gate was seen open or a mute ended. Else a keyframe is asked for.
         """
         ...
 

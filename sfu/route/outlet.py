@@ -62,7 +62,7 @@ class Outlet:
             self.section.mid,
             self.section.payload_types,
             feed.gate,
-            paused=feed.choice.is_paused,
+            paused=True,  # until its layers are told: what it begins with is of those
         )
         return [added, *self.steer(engine)]
 

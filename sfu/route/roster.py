@@ -239,12 +239,6 @@ class Roster:
         """Tell the room that a subscriber has something to be offered."""
         self._events.put(OfferNeeded(SubscriberId(subscriber.peer.id)))
 
-    def want_keyframes(self, receiver: Subscriber | Viewer) -> None:
-        """A receiver begins: it needs a keyframe of every video that it gets."""
-        for outlet in receiver.outlets.values():
-            if outlet.feed is not None:
-                self.want_keyframe(outlet.feed.track.id)
-
     def want_keyframe(self, track: TrackId) -> None:
         """Somebody needs a keyframe; audio has none."""
         if track in self.tracks and self.tracks[track].kind == "video":
@@ -298,8 +292,6 @@ class Roster:
         self._events.put(PeerConnected(peer))
         if isinstance(member, Publisher):
             self.announce(member)
-        else:
-            self.want_keyframes(member)
 
     def on_failed(self, peer: PeerId, reason: str) -> None:
         """See `PeerListener`."""

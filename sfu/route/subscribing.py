@@ -81,8 +81,6 @@ class Subscribing:
         for track in subscriber.undecodable - known:
             self._roster.on_undecodable(subscriber, track)
         await self._roster.settle(subscriber.peer, acks)
-        if subscriber.peer.is_connected:
-            self._roster.want_keyframes(subscriber)
         if subscriber.has_news:
             self._roster.need_offer(subscriber)
 

@@ -115,6 +115,12 @@ def video(seq: int, ssrc: int = VIDEO_SSRC) -> FakeRtp:
     return FakeRtp(96, seq & 0xFFFF, 3000 * seq, ssrc, payload, True, {4: VIDEO_MID.encode()})
 
 
+def delta(seq: int) -> FakeRtp:
+    """A predicted VP8 frame."""
+    payload = b"\x10\x11\x02\x00" + bytes(40)
+    return FakeRtp(96, seq & 0xFFFF, 3000 * seq, VIDEO_SSRC, payload, True, {4: VIDEO_MID.encode()})
+
+
 def ids(answer: PublishAnswer) -> dict[str, TrackId]:
     return {track.kind: track.track for track in answer.tracks}
 

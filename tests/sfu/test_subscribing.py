@@ -15,6 +15,7 @@ from sfu import (
 )
 from tests.sfu.room import (
     Room,
+    delta,
     ids,
     speak,
     unheard,
@@ -54,7 +55,7 @@ async def test_sound_is_budgeted_with_its_copies_where_they_are_taken(room: Room
 
 async def test_a_new_subscriber_gets_a_keyframe_requested(room: Room) -> None:
     client, answer = await room.publisher()
-    client.send(video(1))
+    client.send(delta(1))
     await room.event(TrackCodec)
     await client.pump(0.1)
     client.rtcp.clear()

@@ -175,6 +175,7 @@ class FakeEngine:
         if selected:
             for other in state.paths:
                 other.is_selected = other is path
+            self._flow.welcome(transport)
         return self._command()
 
     def unbind_path(
@@ -203,6 +204,7 @@ class FakeEngine:
         if profile not in {"AEAD_AES_128_GCM", "AES128_CM_SHA1_80"}:
             return self._command("unknown profile")
         state.rx, state.tx = rx, tx
+        self._flow.welcome(transport)
         return self._command()
 
     def set_receive_extensions(self, transport: TransportId, ids: Mapping[str, int]) -> Ack:
@@ -279,7 +281,10 @@ class FakeEngine:
         state = self.world.tracks.get(track)
         if state is None:
             return self._command("unknown track")
-        state.is_enabled = enabled
+        if state.is_enabled != enabled:
+            state.is_enabled = enabled
+            for recent in state.recent.values():
+                recent.clear()
         return self._command()
 
     def request_keyframe(self, track: TrackId) -> Ack:
@@ -313,6 +318,7 @@ class FakeEngine:
         if gate.slot and self.world.tracks[track].is_e2ee:
             return self._command("e2ee")
         self.world.forwards[forward] = Forward(track, transport, ssrc, mid, dict(payload_types), gate, paused)
+        self._flow.welcome(transport)
         return self._command()
 
     def set_forward(
@@ -329,6 +335,7 @@ class FakeEngine:
         if state is None:
             return self._command("unknown forward")
         state.is_paused = paused
+        self._flow.welcome(state.transport)
         return self._command()
 
     def set_forward_source(self, forward: ForwardId, track: TrackId, gate: Gate) -> Ack:
@@ -343,6 +350,8 @@ class FakeEngine:
         if track and gate.slot and self.world.tracks[track].is_e2ee:
             return self._command("e2ee")
         state.track, state.gate, state.refused, state.source_ssrc = track, gate, "", 0
+        state.open_since = None
+        self._flow.welcome(state.transport)
         return self._command()
 
     def set_forward_gate(self, forward: ForwardId, gate: Gate) -> Ack:
@@ -352,7 +361,8 @@ class FakeEngine:
             return self._command("unknown forward")
         if gate.slot and state.track and self.world.tracks[state.track].is_e2ee:
             return self._command("e2ee")
-        state.gate = gate
+        if state.gate != gate:
+            state.gate, state.open_since = gate, None
         return self._command()
 
     def remove_forward(self, forward: ForwardId) -> Ack:

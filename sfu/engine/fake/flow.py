@@ -12,6 +12,7 @@ from media.gates import Gate, GatePage
 from media.red import RedError, parse_red
 from media.tap_record import CODEC_NAMES, FLAG_CODEC_CHANGED, RtpRecord, SrRecord, TapHeader
 from sfu.engine import events
+from sfu.engine.fake.recent import Recent, Stored
 from sfu.engine.fake.rtp import FakeRtp, keyframe_requests, picture_loss, sender_report, stun_local_ufrag
 from sfu.engine.fake.sinks import Sinks
 from sfu.engine.fake.world import Forward, Path, Tap, Track, Transport, World
@@ -69,6 +70,26 @@ class Flow:
         for _, (ssrc, _) in sorted(state.seen.items()):
             self._send_srtp(source, picture_loss(ssrc), rtcp=True)
         state.counters["keyframe_requests"] += 1
+
+    def welcome(self, transport: TransportId) -> None:
+        """Something of the transport, or of its forwards, changed: those that can begin do so."""
+        target = self._world.transports[transport]
+        for forward, rule in list(self._world.forwards.items()):
+            track = self._world.tracks.get(rule.track)
+            if rule.transport != transport or track is None or not self._passes(rule) or rule.is_paused:
+                continue
+            if rule.counters["packets"] or not track.is_enabled or not track.seen:
+                continue
+            recent = track.recent.get(min(track.seen))
+            now = time.monotonic()
+            oldest = (rule.open_since or now) if rule.gate.slot else 0.0
+            found = [] if recent is None else recent.since(oldest, now)
+            if not found and track.kind == "video":
+                self.request_keyframe(rule.track)
+            for stored in found if target.selected is not None and target.tx else ():
+                has_codec = stored.codec in rule.payload_types
+                packet, codec = (stored.packet, stored.codec) if has_codec else (stored.plain, stored.carried)
+                self._forward(forward, rule, packet, codec)
 
     def _receive_stun(self, worker: int, path: Path, data: bytes) -> None:
         transport = self._world.named(stun_local_ufrag(data), worker, path.kind)
@@ -132,6 +153,8 @@ class Flow:
             return
         state.counters["packets"] += 1
         self._take_level(track, source, packet)
+        recent = state.recent.setdefault(index, Recent(state.kind))
+        recent.receive(Stored(time.monotonic(), packet, codec, carried, plain))
         for forward, rule in list(self._world.forwards.items()):
             if rule.track == track and index == min(state.seen):
                 has_codec = codec in rule.payload_types
@@ -159,7 +182,7 @@ class Flow:
 
     def _forward(self, forward: ForwardId, rule: Forward, packet: FakeRtp, codec: str) -> None:
         target = self._world.transports[rule.transport]
-        if rule.is_paused or not self._is_open(rule.gate):
+        if not self._passes(rule) or rule.is_paused:
             rule.counters["gated"] += 1
             return
         if codec not in rule.payload_types:
@@ -183,6 +206,14 @@ class Flow:
         )
         if self._send_srtp(target, out.write(), rtcp=False):
             rule.counters["packets"] += 1
+
+    def _passes(self, rule: Forward) -> bool:
+        if not self._is_open(rule.gate):
+            rule.open_since = None
+            return False
+        if rule.open_since is None:
+            rule.open_since = time.monotonic()
+        return True
 
     def _is_open(self, gate: Gate) -> bool:
         return not gate.slot or self._gates.is_open(gate.slot, gate.version)

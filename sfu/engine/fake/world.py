@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from media.gates import Gate
+from sfu.engine.fake.recent import Recent
 from sfu.engine.fake.rtp import FakeRtp
 from sfu.engine.types import (
     EngineEncoding,
@@ -73,6 +74,7 @@ class Track:
     is_enabled: bool = True
     seen: dict[int, tuple[int, str]] = field(default_factory=dict)
     """(ssrc, codec) of each encoding that has sent, by its index."""
+    recent: dict[int, Recent] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
 
 
@@ -90,6 +92,8 @@ class Forward:
     next_seq: int = 1000
     source_ssrc: int = 0
     source_seq: int = 0
+    open_since: float | None = None
+    """When the gate was seen open; what came earlier belongs to another grant."""
     refused: str = ""
     """The codec that the subscriber was said not to have."""
     counters: Counter[str] = field(default_factory=Counter)

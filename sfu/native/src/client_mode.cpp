@@ -78,6 +78,14 @@ ClientReceiver::Source* ClientReceiver::source_of(std::uint32_t ssrc) {
   return &sources_.back();
 }
 
+bool ClientReceiver::hold(Bytes datagram) {
+  if (held_.size() == kMaxHeld) {
+    return false;
+  }
+  held_.emplace_back(datagram.begin(), datagram.end());
+  return true;
+}
+
 void ClientReceiver::receive_rtp(Transport& transport, MutableBytes datagram, TimeNs now, WorkerContext& context) {
   if (loss_permille_ != 0 && context.random() % 1000 < loss_permille_) {
     return;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "bytes.h"
@@ -57,8 +58,13 @@ class LatencyHistogram {
 class ClientReceiver {
  public:
   static constexpr std::size_t kMaxSources = 64;
+  static constexpr std::size_t kMaxHeld = 512;
 
   ClientReceiver(std::uint16_t loss_permille, std::int16_t rtx_pt) : loss_permille_(loss_permille), rtx_pt_(rtx_pt) {}
+
+  // Media that overtook the keys, which are still being made: kept as a socket's buffer would keep it. False: no room.
+  bool hold(Bytes datagram);
+  [[nodiscard]] std::vector<std::vector<std::uint8_t>> take_held() { return std::exchange(held_, {}); }
 
   void receive_rtp(Transport& transport, MutableBytes datagram, TimeNs now, WorkerContext& context);
   void receive_rtcp(Transport& transport, Bytes compound, TimeNs now);
@@ -87,6 +93,7 @@ class ClientReceiver {
   void take_repair(const RtpView& rtx, TimeNs now);
   void ask_for_missing(Transport& transport, TimeNs now, WorkerContext& context);
 
+  std::vector<std::vector<std::uint8_t>> held_;
   std::vector<Source> sources_;
   std::vector<std::uint32_t> keyframe_requests_;
   LatencyHistogram latency_;

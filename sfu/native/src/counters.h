@@ -26,6 +26,7 @@ namespace parley {
   X(rtp_received)                                                                                              \
   X(rtcp_received)                                                                                             \
   X(rtp_forwarded)                                                                                             \
+  X(forwards_welcomed)                                                                                         \
   X(rtcp_sent)                                                                                                 \
   X(tcp_accepted)                                                                                              \
   X(tcp_closed)                                                                                                \

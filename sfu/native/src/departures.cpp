@@ -31,7 +31,7 @@ int padding_type(const Forward& forward) {
 
 bool Departures::send(Forward& forward, MutableBytes claimed, std::size_t size, StampOffsets stamps, TimeNs now) {
   Downlink* downlink = forward.transport.downlink.get();
-  const bool is_paced = downlink != nullptr && downlink->estimator.has_feedback() && forward.is_video;
+  const bool is_paced = downlink != nullptr && forward.is_video && downlink->is_paced(now);
   if (!is_paced || downlink->pacer.may_send(size, now)) {
     return is_paced ? depart(forward.transport, claimed, size, stamps, 0, now)
                     : send_now(forward, claimed, size, stamps, now);
@@ -44,6 +44,12 @@ bool Departures::send(Forward& forward, MutableBytes claimed, std::size_t size, 
   context_.counters.add(Counter::rtp_paced);
   list(forward.transport, now);
   return true;
+}
+
+void Departures::spread(Transport& transport, TimeNs now) {
+  if (transport.downlink != nullptr) {
+    transport.downlink->paced_until = now + kSpread;
+  }
 }
 
 bool Departures::send_now(Forward& forward, MutableBytes claimed, std::size_t size, StampOffsets stamps, TimeNs now) {

@@ -31,6 +31,10 @@ class Departures {
   // The same at once, whatever waits: sound and repairs.
   bool send_now(Forward& forward, MutableBytes claimed, std::size_t size, StampOffsets stamps, TimeNs now);
 
+  // More comes now than the path may carry at once: for a while video goes through the viewer's pacer, also where nothing
+  // is known of the path yet.
+  static void spread(Transport& transport, TimeNs now);
+
   // The viewer's feedback on what it received.
   void feedback(Transport& transport, const TransportFeedbackReader& reader, TimeNs now);
   // Several times a second for every transport.
@@ -43,6 +47,7 @@ class Departures {
 
  private:
   static constexpr TimeNs kTick = 2 * kMillisecond;
+  static constexpr TimeNs kSpread = kSecond;
   static constexpr TimeNs kMinEventInterval = 100 * kMillisecond;
   static constexpr TimeNs kMaxEventInterval = kSecond;
   static constexpr double kWorthTelling = 0.05;

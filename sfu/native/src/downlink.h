@@ -16,8 +16,13 @@ struct Downlink {
   TimeNs probe_started = 0;
   TimeNs told_at = 0;  // the last bandwidth event
   double told_bps = 0;
+  TimeNs paced_until = 0;  // video goes through the pacer, whatever is known of the path
   bool is_listed = false;  // has packets that wait, or a probe to send
 
+  // Nothing overtakes what waits.
+  [[nodiscard]] bool is_paced(TimeNs now) const {
+    return estimator.has_feedback() || now < paced_until || !pacer.is_empty();
+  }
   [[nodiscard]] bool has_work() const { return !pacer.is_empty() || probe.cluster != 0; }
 };
 

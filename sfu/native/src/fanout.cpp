@@ -4,6 +4,7 @@
 
 #include "codec_peek/red.h"
 #include "keyframe_requests.h"
+#include "welcome.h"
 
 namespace parley {
 
@@ -129,17 +130,10 @@ void Fanout::serve(Forward& forward, Range range, TimeNs now) {
     context_.counters.add(Counter::drop_not_writable, range.count);
     return;
   }
-  if (!context_.gates.is_open(forward.gate)) {
+  if (!passes_gate(forward, now)) {
     forward.dropped_by_gate += range.count;
     context_.counters.add(Counter::drop_gate_closed, range.count);
-    if (!forward.is_gated) {
-      forward.begin_gate();
-    }
     return;
-  }
-  if (forward.is_gated) {
-    forward.is_gated = false;
-    forward.open_since = now;
   }
   if (forward.turn != forward.track->voice.turn && !forward.is_outside()) {
     // It goes on behind what it sent before, without a hole.
@@ -157,10 +151,57 @@ void Fanout::serve(Forward& forward, Range range, TimeNs now) {
       catch_up(forward, *packets[index].packet, packets.subspan(index + 1), now);
     }
   }
-  if (const auto awaited = forward.layers.awaited()) {
-    if (*awaited < forward.track->encodings.size()) {
-      keyframes_.request(*forward.track->encodings[*awaited], now);
+  ask_keyframe(forward, now);
+}
+
+bool Fanout::passes_gate(Forward& forward, TimeNs now) {
+  if (!context_.gates.is_open(forward.gate)) {
+    if (!forward.is_gated) {
+      forward.begin_gate();
     }
+    return false;
+  }
+  if (forward.is_gated) {
+    forward.is_gated = false;
+    forward.open_since = now;
+  }
+  return true;
+}
+
+void Fanout::ask_keyframe(const Forward& forward, TimeNs now) {
+  const auto awaited = forward.layers.awaited();
+  if (awaited && *awaited < forward.track->encodings.size()) {
+    keyframes_.request(*forward.track->encodings[*awaited], now);
+  }
+}
+
+void Fanout::welcome(Forward& forward, TimeNs now) {
+  if (forward.track == nullptr || !passes_gate(forward, now)) {
+    return;
+  }
+  const bool can_send = forward.transport.can_send();
+  if (can_send) {
+    flush(now);  // what waits for the batch is in the store, too, and must not go out twice
+  }
+  const Track& track = *forward.track;
+  const bool is_heard = track.voice.is_heard || forward.is_outside();
+  const bool is_beginning = forward.packets == 0 && !forward.layers.is_paused() && track.enabled && is_heard;
+  const auto found = is_beginning ? find_welcome(forward, now) : std::nullopt;
+  if (!found || (!can_send && !found->keeps(now))) {
+    ask_keyframe(forward, now);
+  }
+  if (!found || !can_send) {
+    return;
+  }
+  forward.turn = track.voice.turn;
+  if (forward.is_video) {
+    departures_.spread(forward.transport, now);
+  }
+  for (std::int64_t ext_seq = found->first; ext_seq <= found->last; ++ext_seq) {
+    serve_stored(forward, *found->encoding->store.get(ext_seq, now), now);
+  }
+  if (forward.packets != 0) {
+    context_.counters.add(Counter::forwards_welcomed);
   }
 }
 
@@ -230,12 +271,16 @@ void Fanout::catch_up(Forward& forward, const Packet& first, std::span<const Gat
     if (packet == nullptr || is_to_come || packet->arrival < forward.open_since) {
       continue;
     }
-    late_.packet = packet;
-    late_.codec_changed = false;
-    late_.is_lead_in = false;
-    late_.planner.start(*packet);
-    serve_packet(forward, late_, now);
+    serve_stored(forward, *packet, now);
   }
+}
+
+void Fanout::serve_stored(Forward& forward, const Packet& packet, TimeNs now) {
+  stored_.packet = &packet;
+  stored_.codec_changed = false;
+  stored_.is_lead_in = false;
+  stored_.planner.start(packet);
+  serve_packet(forward, stored_, now);
 }
 
 bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, TimeNs now) {

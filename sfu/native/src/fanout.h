@@ -48,6 +48,10 @@ class Fanout {
   // Sends the batch. Afterwards nothing admitted is in any buffer of the worker.
   void flush(TimeNs now);
 
+  // A forward that has sent nothing yet may be able to begin: what its track's store holds for it goes out at once. Where
+  // that is nothing a keyframe is asked for, also ahead of the transport's keys, so that it comes meanwhile.
+  void welcome(Forward& forward, TimeNs now);
+
   // One NACKed packet by RTX, within the forward's budget. Gated like the packet itself.
   void resend(Forward& forward, std::uint16_t seq, TimeNs now);
 
@@ -81,7 +85,10 @@ class Fanout {
   void gather(Track& track, TimeNs now);
   void fan_out(TimeNs now);
   void serve(Forward& forward, Range range, TimeNs now);
+  bool passes_gate(Forward& forward, TimeNs now);
+  void ask_keyframe(const Forward& forward, TimeNs now);
   void serve_packet(Forward& forward, Gathered& gathered, TimeNs now);
+  void serve_stored(Forward& forward, const Packet& packet, TimeNs now);
   void switch_source(Forward& forward, Gathered& gathered, bool set_marker, TimeNs now);
   void catch_up(Forward& forward, const Packet& first, std::span<const Gathered> still_to_come, TimeNs now);
   bool send(Forward& forward, Gathered& gathered, const Munged& munged, TimeNs now);
@@ -101,7 +108,7 @@ class Fanout {
   std::vector<Sink*> dirty_sinks_;
   std::vector<Gathered> gathered_;
   std::size_t gathered_count_ = 0;
-  Gathered late_;
+  Gathered stored_;  // one packet that the batch does not hold
   std::array<std::uint8_t, kMaxPacketSize> plain_{};  // what a tap gets of RED
   ExtensionPlanner resend_planner_;
   TimeNs deadline_ = kNever;

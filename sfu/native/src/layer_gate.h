@@ -46,6 +46,7 @@ class LayerGate {
   // The encoding whose keyframe the forward waits for (a higher spatial layer inside it included); nothing when it is
   // where it wants to be, or paused.
   [[nodiscard]] std::optional<std::uint8_t> awaited() const;
+  [[nodiscard]] int wanted() const { return wanted_; }    // encoding that the target leads to, -1 none sends
   [[nodiscard]] int current() const { return current_; }  // encoding that is forwarded, -1 none
   [[nodiscard]] bool is_paused() const { return paused_; }
 

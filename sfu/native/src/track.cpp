@@ -10,6 +10,9 @@ namespace parley {
 void Track::receive(Encoding& encoding, const Packet& packet, TimeNs now) {
   bool has_news = activity.receive(encoding.index, now);
   if (is_video) {
+    if (packet.payload.keyframe_start && packet.ext_seq > encoding.keyframe.value_or(packet.ext_seq - 1)) {
+      encoding.keyframe = packet.ext_seq;
+    }
     encoding.rates.receive(packet.payload.spatial, packet.payload.temporal, packet.rtp.packet.size());
     const std::uint16_t height = packet.payload.height;
     if (height != 0 && height != encoding.height) {

@@ -58,6 +58,7 @@ struct Encoding {
   NackGenerator nack;
   ReceiveStats stats;
   PacketStore store;
+  std::optional<std::int64_t> keyframe;  // number of the first packet of the newest one
   CodecPeek peek;
   KeyframeThrottle keyframes;
   std::uint8_t fir_seq = 0;
@@ -76,6 +77,7 @@ struct Encoding {
     nack.reset();
     stats = ReceiveStats(clock_hz);
     store.clear();
+    keyframe.reset();
     peek.reset();
     ++generation;
   }

@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -36,11 +37,18 @@ TimeNs monotonic_now() {
   return static_cast<TimeNs>(now.tv_sec) * kSecond + now.tv_nsec;
 }
 
-void sleep_until(TimeNs when) {
-  timespec until{};
-  until.tv_sec = static_cast<time_t>(when / kSecond);
-  until.tv_nsec = static_cast<long>(when % kSecond);
-  (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+timespec to_timespec(TimeNs duration) {
+  timespec result{};
+  result.tv_sec = static_cast<time_t>(duration / kSecond);
+  result.tv_nsec = static_cast<long>(duration % kSecond);
+  return result;
+}
+
+// For so long, or until the bell rings: a command, or what another worker's batch has for this one.
+void sleep(const Wake& bell, TimeNs duration) {
+  pollfd watched{.fd = bell.fd(), .events = POLLIN, .revents = 0};
+  const timespec longest = to_timespec(duration);
+  (void)ppoll(&watched, 1, &longest, nullptr);
 }
 
 }  // namespace
@@ -159,16 +167,12 @@ void Worker::loop_once() {
   TimeNs now = monotonic_now();
   const TimeNs until = deadline(now);
   // While a batch gathers, single packets do not wake the worker: it finds them all at the batch's end.
-  if (!fanout_.is_empty() && until > now) {
-    sleep_until(until);
-    now = until;
+  // But whoever joins waits for every answer of a handshake.
+  if (!fanout_.is_empty() && until > now && now >= handshakes_until_) {
+    sleep(door_.wake, until - now);
+    now = monotonic_now();
   }
-  timespec wait{};
-  if (until != kNever) {
-    const TimeNs left = std::max<TimeNs>(until - now, 0);
-    wait.tv_sec = static_cast<time_t>(left / kSecond);
-    wait.tv_nsec = static_cast<long>(left % kSecond);
-  }
+  const timespec wait = until == kNever ? timespec{} : to_timespec(std::max<TimeNs>(until - now, 0));
   const int ready = epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()),
                                  until == kNever ? nullptr : &wait, nullptr);
   now = monotonic_now();
@@ -274,6 +278,9 @@ void Worker::receive_datagram(const PathId& path, Transport* transport, MutableB
   }
   const bool is_countable = transport->client != nullptr && transport->srtp.can_send();
   if (!transport->srtp.can_receive() && !is_countable) {
+    if (transport->client != nullptr && transport->client->hold(datagram)) {
+      return;
+    }
     context_.counters.add(Counter::drop_media_before_keys);
     return;
   }
@@ -316,6 +323,7 @@ void Worker::receive_stun(const PathId& path, Transport* bound, Bytes datagram, 
     context_.counters.add(Counter::drop_stun_rate);
     return;
   }
+  expect_handshake(*transport, now);
   if (context_.events.post_datagram(true, transport->id, path, datagram)) {
     context_.counters.add(Counter::stun_delivered);
   }
@@ -330,8 +338,15 @@ void Worker::receive_dtls(const PathId& path, Transport* bound, Bytes datagram, 
     context_.counters.add(Counter::drop_event_network_full);
     return;
   }
+  expect_handshake(*bound, now);
   if (context_.events.post_datagram(false, bound->id, path, datagram)) {
     context_.counters.add(Counter::dtls_delivered);
+  }
+}
+
+void Worker::expect_handshake(const Transport& transport, TimeNs now) {
+  if (!transport.srtp.can_send() && transport.client == nullptr) {
+    handshakes_until_ = now + kHandshakeStep;
   }
 }
 

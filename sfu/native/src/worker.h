@@ -39,6 +39,7 @@ class Worker : private Registry::Watcher {
   static constexpr std::size_t kMaxCommands = 8192;
   static constexpr std::size_t kCommandsPerLoop = 256;
   static constexpr std::size_t kBatchesPerLoop = 4;
+  static constexpr TimeNs kHandshakeStep = 500 * kMillisecond;  // from one datagram of a handshake to the next
 
   Worker(const WorkerConfig& config, std::vector<std::unique_ptr<UdpSocket>> sockets, const GatePage& gates,
          const SrtpTable& srtp, Wake& event_wake, Neighbours& neighbours,
@@ -77,6 +78,7 @@ class Worker : private Registry::Watcher {
   void receive_datagram(const PathId& path, Transport* transport, MutableBytes datagram, TimeNs now);
   void receive_stun(const PathId& path, Transport* bound, Bytes datagram, TimeNs now);
   void receive_dtls(const PathId& path, Transport* bound, Bytes datagram, TimeNs now);
+  void expect_handshake(const Transport& transport, TimeNs now);
   // TCP (worker_tcp.cpp)
   void accept(std::uint32_t listener, TimeNs now);
   void take_arrivals(TimeNs now);
@@ -119,6 +121,7 @@ class Worker : private Registry::Watcher {
   CommandQueue<Command> commands_{kMaxCommands};
   WorkerDoor& door_;
   TimeNs next_sweep_ = 0;
+  TimeNs handshakes_until_ = 0;  // somebody's keys are being agreed on
   UniqueFd epoll_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;

@@ -4,17 +4,18 @@
 namespace parley {
 
 void Worker::run_commands(TimeNs now) {
-  if (commands_.empty()) {
-    return;
-  }
-  // Nothing gathered may outlive what it belongs to, and a fence finds every buffer empty.
-  fanout_.flush(now);
+  bool is_flushed = false;
   for (std::size_t count = 0; count < kCommandsPerLoop && context_.events.has_room_for_answer(); ++count) {
     auto command = commands_.pop();
     if (!command) {
       return;
     }
     context_.counters.add(Counter::commands);
+    // Nothing gathered may outlive what it belongs to, and a fence finds every buffer empty. A datagram belongs to none.
+    if (!is_flushed && !std::holds_alternative<SendDatagram>(command->body)) {
+      fanout_.flush(now);
+      is_flushed = true;
+    }
     execute(*command, now);
   }
 }
@@ -26,13 +27,25 @@ void Worker::execute(Command& command, TimeNs now) {
 
     Refusal operator()(std::monostate) const { return "empty command"; }
     Refusal operator()(const Refused& body) const { return body.reason; }
-    Refusal operator()(const AddTransport& body) const { return worker.registry_.add_transport(body); }
+    Refusal operator()(const AddTransport& body) const {
+      const Refusal refusal = worker.registry_.add_transport(body);
+      if (refusal.empty()) {
+        worker.expect_handshake(*worker.registry_.transport(body.transport), now);
+      }
+      return refusal;
+    }
     Refusal operator()(const AddInjectedTransport& body) const { return worker.registry_.add_injected_transport(body); }
     Refusal operator()(const AddClientTransport& body) const { return worker.registry_.add_client_transport(body); }
     Refusal operator()(const SetUfrags& body) const { return worker.registry_.set_ufrags(body); }
-    Refusal operator()(const BindPath& body) const { return worker.registry_.bind_path(body); }
+    Refusal operator()(const BindPath& body) const {
+      const bool could_send = can_send(body.transport);
+      return connect(body.transport, could_send, worker.registry_.bind_path(body));
+    }
     Refusal operator()(const UnbindPath& body) const { return worker.registry_.unbind_path(body); }
-    Refusal operator()(const SetSrtp& body) const { return worker.registry_.set_srtp(body); }
+    Refusal operator()(const SetSrtp& body) const {
+      const bool could_send = can_send(body.transport);
+      return connect(body.transport, could_send, worker.registry_.set_srtp(body));
+    }
     Refusal operator()(const SetExtensions& body) const { return worker.registry_.set_extensions(body); }
     Refusal operator()(const SetWanted& body) const { return worker.registry_.set_wanted(body); }
     Refusal operator()(const RemoveTransport& body) const { return worker.registry_.remove_transport(body.transport); }
@@ -44,6 +57,7 @@ void Worker::execute(Command& command, TimeNs now) {
         return "unknown track";
       }
       worker.links_.begin(*track, body.link);
+      worker.keyframes_.request_all(*track, now);  // the other worker has nothing of it yet
       return {};
     }
     Refusal operator()(const EndExport& body) const {
@@ -76,10 +90,10 @@ void Worker::execute(Command& command, TimeNs now) {
       worker.keyframes_.request_all(*track, now);
       return {};
     }
-    Refusal operator()(const AddForward& body) const { return ask_keyframe(body.forward, worker.registry_.add_forward(body)); }
-    Refusal operator()(const SetForward& body) const { return ask_keyframe(body.forward, worker.registry_.set_forward(body)); }
+    Refusal operator()(const AddForward& body) const { return welcome(body.forward, worker.registry_.add_forward(body)); }
+    Refusal operator()(const SetForward& body) const { return welcome(body.forward, worker.registry_.set_forward(body)); }
     Refusal operator()(const SetForwardSource& body) const {
-      return ask_keyframe(body.forward, worker.registry_.set_forward_source(body));
+      return welcome(body.forward, worker.registry_.set_forward_source(body));
     }
     Refusal operator()(const SetForwardGate& body) const { return worker.registry_.set_forward_gate(body); }
     Refusal operator()(const RemoveForward& body) const { return worker.registry_.remove_forward(body.forward); }
@@ -104,11 +118,31 @@ void Worker::execute(Command& command, TimeNs now) {
     Refusal operator()(const RemoveGenerator& body) const { return worker.generators_.remove(body.track); }
 
     // A new or resumed subscriber needs a picture to start from.
-    Refusal ask_keyframe(std::uint32_t id, Refusal refusal) const {
-      const Forward* forward = worker.registry_.forward(id);
-      if (refusal.empty() && forward != nullptr && forward->track != nullptr) {
-        if (const auto awaited = forward->layers.awaited(); awaited && *awaited < forward->track->encodings.size()) {
-          worker.keyframes_.request(*forward->track->encodings[*awaited], now);
+    Refusal welcome(std::uint32_t id, Refusal refusal) const {
+      Forward* forward = worker.registry_.forward(id);
+      if (refusal.empty() && forward != nullptr) {
+        worker.fanout_.welcome(*forward, now);
+      }
+      return refusal;
+    }
+
+    bool can_send(std::uint32_t id) const {
+      const Transport* transport = worker.registry_.transport(id);
+      return transport != nullptr && transport->can_send();
+    }
+
+    // With the path and the keys there, what waited for them begins.
+    Refusal connect(std::uint32_t id, bool could_send, Refusal refusal) const {
+      Transport* transport = worker.registry_.transport(id);
+      if (could_send || !can_send(id)) {
+        return refusal;
+      }
+      for (Forward* forward : transport->forwards) {
+        worker.fanout_.welcome(*forward, now);
+      }
+      if (transport->client != nullptr) {
+        for (auto& datagram : transport->client->take_held()) {
+          worker.receive_datagram(transport->path()->id, transport, datagram, now);
         }
       }
       return refusal;

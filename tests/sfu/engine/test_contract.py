@@ -318,6 +318,54 @@ async def test_video_begins_with_a_keyframe(rig: Rig) -> None:
     assert packets[0].payload.endswith(bytes(40))
 
 
+async def test_a_subscriber_begins_with_what_came_since_the_last_keyframe(rig: Rig) -> None:
+    publisher, viewer = await rig.remote(), await rig.remote()
+    camera, microphone = await rig.video(publisher), await rig.audio(publisher)
+    for packet in (vp8_delta(1), vp8_keyframe(2), vp8_delta(3), opus(1), opus(2)):
+        publisher.send_rtp(packet)
+    await rig.event(events.EncodingSeen, lambda event: event.track == microphone)
+    await rig.forward(camera, viewer)
+    await rig.forward(microphone, viewer, ssrc=0x902)
+    packets = await viewer.packets(0.05)
+    assert [p.payload for p in packets if p.pt == 120] == [vp8_keyframe(2).payload, vp8_delta(3).payload]
+    assert [p.payload for p in packets if p.pt == 100] == [opus(2).payload]
+    publisher.send_rtp(vp8_delta(4))
+    more = [p for p in packets + await viewer.packets(0.05) if p.pt == 120]
+    assert [p.seq - more[0].seq for p in more] == [0, 1, 2]
+
+
+async def test_outside_the_room_nothing_comes_from_before_the_gate_was_open(rig: Rig) -> None:
+    publisher, viewer = await rig.remote(), await rig.remote()
+    track = await rig.video(publisher)
+    publisher.send_rtp(vp8_keyframe(1))
+    await rig.event(events.EncodingSeen)
+    rig.engine.open_gate(3, 1)
+    await rig.forward(track, viewer, Gate(3, 1))
+    assert await viewer.packets(0.05) == []
+    publisher.send_rtp(vp8_keyframe(2))
+    assert [p.payload for p in await viewer.packets()] == [vp8_keyframe(2).payload]
+
+
+async def test_what_came_before_a_mute_is_not_begun_with(rig: Rig) -> None:
+    publisher, viewer = await rig.remote(), await rig.remote()
+    track = await rig.video(publisher)
+    publisher.send_rtp(vp8_keyframe(1))
+    await rig.event(events.EncodingSeen)
+    await rig.engine.set_track_enabled(track, enabled=False)
+    await rig.engine.set_track_enabled(track, enabled=True)
+    await rig.forward(track, viewer)
+    assert await viewer.packets(0.05) == []
+
+
+async def test_a_subscriber_with_nothing_to_begin_with_has_a_keyframe_asked_for(rig: Rig) -> None:
+    publisher, viewer = await rig.remote(), await rig.remote()
+    track = await rig.video(publisher)
+    publisher.send_rtp(vp8_delta(1))
+    await rig.event(events.EncodingSeen)
+    await rig.forward(track, viewer)
+    assert [p for p in await publisher.rtcp() if p[1] == 206 and p[0] & 0x1F in {1, 4}]
+
+
 async def test_a_codec_without_a_payload_type_is_reported_once(rig: Rig) -> None:
     publisher, viewer = await rig.remote(), await rig.remote()
     track = await rig.audio(publisher)
