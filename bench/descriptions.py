@@ -5,6 +5,7 @@ no retransmission format (but where loss is to be repaired); MID and absolute se
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from bench import plan
@@ -76,7 +77,7 @@ def publish_offer(near: Near, ssrcs: tuple[int, int]) -> str:
 
 def answer(near: Near, offer: str, *, with_rtx: bool = False) -> str:
     """Accept what an offer sends of Opus and VP8, with the format of its repairs if wanted."""
-    sections = parse(offer).media
+    sections = _sections(offer)
     bundled = " ".join(media.mid for media in sections if not media.is_stopped)
     lines = _head(bundled, near)
     for media in sections:
@@ -90,7 +91,7 @@ def far(description: str) -> Far:
     Raises:
         NoWay: there is no section with an address to go to.
     """
-    sections = parse(description).media
+    sections = _sections(description)
     for media in sections:
         found = None if media.is_stopped else _address(media)
         if found is not None:
@@ -104,6 +105,12 @@ def far(description: str) -> Far:
                 max((_rtx_pt(other) for other in sections), default=-1),
             )
     raise NoWay("no section of the server's description has a UDP candidate on IPv4")
+
+
+@lru_cache(maxsize=1)
+def _sections(description: str) -> tuple[Media, ...]:
+    """An offer is read for its answer, then for where it leads."""
+    return parse(description).media
 
 
 def _address(media: Media) -> tuple[str, int] | None:

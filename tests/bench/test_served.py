@@ -6,6 +6,7 @@ from bench import load, plan
 from bench.served import media_counters
 from bench.soak import soak
 from bench.soak_figures import judge
+from bench.steps import NAMES
 from bench.storm import storm
 from bench.wanted import Wanted
 from tests.support.promises import assert_promised
@@ -13,6 +14,7 @@ from tests.support.promises import assert_promised
 pytestmark = pytest.mark.slow
 
 _LAG_S = 0.05
+_JOIN_S = 0.01
 _SOAK_S = 45.0
 """With start, one call before and the wait for quiet at both ends, the test lasts a minute."""
 
@@ -35,7 +37,10 @@ async def test_a_load_over_the_servers_own_protocol_arrives_whole() -> None:
     assert abs(figures.packets_per_s - wanted.packets_per_s) < 0.2 * wanted.packets_per_s
     assert 0 < figures.cost_us < 1000
     assert figures.worker_shares == (1.0,)
-    assert 0 < figures.connect_p50_ms < figures.join_p99_ms < 2000
+    assert figures.connect_p50_ms > 0
+    assert_promised("join p50", figures.join_p50_ms / 1000, _JOIN_S)
+    assert list(figures.join_steps_ms) == list(NAMES)
+    assert sum(figures.join_steps_ms.values()) < 2 * figures.join_p99_ms
 
 
 async def test_what_subscribers_lose_is_sent_again() -> None:
