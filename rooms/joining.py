@@ -1,7 +1,7 @@
 """Joining: who is let in, with what they said at the door, and who takes their place again."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -217,7 +217,9 @@ class Joining:
         participant = self._attach(room, member, is_resumed=False, media="new")
         self._desks.renewal.watch(room, member)
         if not member.is_external:
-            room.tell(ParticipantJoined(room.info_of(member)), but=member)
+            others = [other for other in room.members.values() if other is not member]
+            # In the loop's next turn: the newcomer's answer does not wait until a large room has been told.
+            asyncio.get_running_loop().call_soon(_announce, room, member, others)
             self._desks.activities.greet(room, member)
             self._consent.gates.settle(room, "resumed", members=[member])
             self._desks.subscribing.catch_up(room, member)
@@ -237,6 +239,14 @@ class Joining:
         )
         member.session = participant
         return participant
+
+
+def _announce(room: Room, member: Member, others: Sequence[Member]) -> None:
+    """Tell those who were there before of a newcomer, unless that one is gone already."""
+    if member.is_present and room.members.get(member.id) is member:
+        event = ParticipantJoined(room.info_of(member))
+        for other in others:
+            other.tell(event)
 
 
 def _normal(request: JoinRequest) -> JoinRequest:

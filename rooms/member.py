@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import Protocol
 
 from policy import ConsentFacts, ConsentState, Permission, RoomFacts, Site, Use, consent_state
@@ -81,6 +82,8 @@ class Member:
     stands: tuple[object, ...] = ()
     """What `standing` was worked out from."""
     standing: Mapping[Use, ConsentState] = field(default_factory=dict)
+    portrait: ParticipantInfo | None = None
+    """What `info` told last."""
     grace: Timer | None = None
     expiry: Timer | None = None
 
@@ -104,25 +107,36 @@ class Member:
         current, required = room.terms.current(now_ms), room.terms.required(now_ms)
         basis = (self.facts, room.settings, room.terms, current, required)
         # Everybody who joins is told how everybody else stands: it is worked out once for each change.
-        if len(self.stands) != len(basis) or any(a is not b for a, b in zip(self.stands, basis, strict=True)):
+        if len(self.stands) != len(basis) or not all(map(is_, self.stands, basis)):
             uses = sorted({item.use for item in current.uses} | room.settings.uses) if current else ()
             self.standing = {use: consent_state(self.facts, use, room, now_ms) for use in uses}
             self.stands = basis
         return self.standing
 
     def info(self, room: RoomFacts, now_ms: int) -> ParticipantInfo:
-        """The participant as others see them."""
-        return ParticipantInfo(
+        """The participant as others see them: the same object until something of it changes."""
+        consent = self.consent(room, now_ms)
+        tracks = tuple(track.info() for track in self.tracks.values())
+        known = self.portrait
+        if (
+            known is not None
+            and known.consent is consent
+            and (known.name, known.permissions, known.state, known.tracks)
+            == (self.name, self.permissions, self.state, tracks)
+        ):
+            return known
+        self.portrait = ParticipantInfo(
             id=self.id,
             identity=self.identity,
             name=self.name,
             permissions=self.permissions,
             state=self.state,
             joined_ms=self.joined_ms,
-            tracks=tuple(track.info() for track in self.tracks.values()),
-            consent=self.consent(room, now_ms),
+            tracks=tracks,
+            consent=consent,
             transport=self.transport,
         )
+        return self.portrait
 
     def stop_timers(self) -> None:
         """Unset the timers of grace, expiry and news of data."""

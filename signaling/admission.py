@@ -14,7 +14,6 @@ from signaling.views import (
     consent_view,
     data_view,
     notice_view,
-    participant_view,
     terms_view,
 )
 
@@ -67,7 +66,7 @@ def join_result(
             participant.terms(), is_accepted=participant.has_accepted_terms, offered=settings.uses
         ),
         ice_servers=context.config.ice_servers.given_to(participant.id, time.time()),
-        participants=[participant_view(other) for other in participant.others()],
+        participants=[context.wording.of_person(other) for other in participant.others()],
         activities=[activity_view(activity) for activity in participant.room.activities()],
         notice=notices[0] if notices else None,
         chat_history=[chat_view(line) for line in participant.chat_history()],

@@ -16,6 +16,7 @@ from rooms import (
     LayerChosen,
     LayersWanted,
     NoticeRaised,
+    ParticipantInfo,
     ParticipantJoined,
     ParticipantLeft,
     ParticipantUpdated,
@@ -33,6 +34,7 @@ from rooms import (
 )
 from signaling.messages import Notification
 from signaling.views import (
+    ParticipantView,
     activity_view,
     chat_view,
     consent_view,
@@ -45,6 +47,7 @@ from signaling.views import (
 from signaling.wire import Encoding
 
 _REMEMBERED: Final = 64
+_PEOPLE: Final = 1024
 
 Handled = SubscribeOfferReady | Removed | RoomClosed | RevocationDone
 """Events that the connection acts on instead of passing on."""
@@ -67,9 +70,10 @@ class Said:
 
 
 class Wording:
-    """Puts events into words once, however many people are told; remembers the last few."""
+    """Puts events and people into words once, however many are told; remembers the last few."""
 
     def __init__(self) -> None:
+        self._people: OrderedDict[str, tuple[ParticipantInfo, ParticipantView]] = OrderedDict()
         self._recent: OrderedDict[int, tuple[RoomEvent, Said | Handled]] = OrderedDict()
 
     def of(self, event: RoomEvent) -> Said | Handled:
@@ -78,12 +82,24 @@ class Wording:
         found = self._recent.get(id(event))
         if found is not None:
             return found[1]
+        if isinstance(event, ParticipantLeft):
+            self._people.pop(event.participant, None)
         told = notification(event)
         said = Said(*told) if isinstance(told, tuple) else told
         self._recent[id(event)] = (event, said)
         if len(self._recent) > _REMEMBERED:
             self._recent.popitem(last=False)
         return said
+
+    def of_person(self, person: ParticipantInfo) -> ParticipantView:
+        """A participant for the wire."""
+        # A room tells the same object until something of it changes.
+        found = self._people.get(person.id)
+        if found is None or found[0] is not person:
+            found = self._people[person.id] = (person, participant_view(person))
+            if len(self._people) > _PEOPLE:
+                self._people.popitem(last=False)
+        return found[1]
 
 
 def notification(event: RoomEvent) -> tuple[str, object] | Handled:  # noqa: C901, PLR0912 - one line each

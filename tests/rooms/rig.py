@@ -145,9 +145,11 @@ class Rig:
         accept: Acceptance | None = ACCEPTED,
         **fields: Any,
     ) -> Participant:
-        return await self.service.join(
+        joined = await self.service.join(
             JoinRequest(room=room, identity=identity, permissions=permissions, accept=accept, **fields)
         )
+        await asyncio.sleep(0)  # the others are told in the next turn
+        return joined
 
     def offer(self, *, session: str | None = None, capture: str = "chromium-offer-sendonly-av") -> str:
         """A captured offer as of a new peer connection (or of the one with that session id)."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from policy import Acceptance, Limits, Permission, RoomSettings
+from policy import RECORD, Acceptance, Limits, Permission, RoomSettings
 from rooms import (
     Action,
     Code,
@@ -248,3 +248,15 @@ async def test_a_whip_join_needs_no_terms_while_nothing_runs(house: Rig) -> None
     assert whip.resume_secret == ""
     await whip.suspend()
     assert not whip.is_attached
+
+
+async def test_others_are_described_anew_only_when_something_of_them_changed(house: Rig) -> None:
+    ada, bob = await house.join("ada"), await house.join("bob")
+    before = ada.others()[0]
+    assert ada.others()[0] is before
+    await house.publish(bob)
+    after = ada.others()[0]
+    assert len(after.tracks) == 2
+    assert ada.others()[0] is after
+    await bob.consent({RECORD: False})
+    assert ada.others()[0].consent[RECORD] != after.consent[RECORD]
