@@ -184,7 +184,7 @@ class Engine(Protocol):
         `payload_types` maps codec name to (pt, rtx_pt or -1).
 
         As soon as the transport has a path and keys and the forward is not paused, it begins with what is
-        there since the track's last keyframe, if that is whole and at most a second old, or with the newest
+        there since the track's last keyframe, if that is whole and at most 0.3 s old, or with the newest
         sound; nothing from before a gate was seen open or a mute ended. Else a keyframe is asked for.
         """
         ...

@@ -11,7 +11,7 @@ from sfu.engine.fake.rtp import FakeRtp
 from sfu.engine.types import Kind
 
 _MAX_PACKETS: Final = 256
-_MAX_AGE_S: Final = 1.0
+_MAX_AGE_S: Final = 0.3
 _MAX_SOUND_AGE_S: Final = 0.1
 
 

@@ -14,9 +14,9 @@ struct Encoding;
 struct Forward;
 
 struct Welcome {
-  // A burst of more, or of older pictures, helps nobody to catch up.
+  // Catching up with more, or with older pictures, takes longer than waiting for the next keyframe.
   static constexpr std::int64_t kMaxPackets = 256;
-  static constexpr TimeNs kMaxAge = 1 * kSecond;
+  static constexpr TimeNs kMaxAge = 300 * kMillisecond;
   static constexpr TimeNs kMaxSoundAge = 100 * kMillisecond;
 
   const Encoding* encoding = nullptr;
