@@ -10,13 +10,6 @@ from tests.browser.parley import Parley
 ROUNDED = 2
 """Encoders round heights to even numbers and blocks."""
 
-_KEEP_CONNECTIONS = """() => {
-  const made = (globalThis.connections = []);
-  const Native = globalThis.RTCPeerConnection;
-  globalThis.RTCPeerConnection = class extends Native {
-    constructor(...args) { super(...args); made.push(this); }
-  };
-}"""
 _PUBLISH = """async ([token, [width, height, fps], is_rich, options]) => {
   const { Room } = await import("/static/sdk/parley.js");
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
@@ -37,6 +30,11 @@ _PUBLISH = """async ([token, [width, height, fps], is_rich, options]) => {
     }
     context.putImageData(noise, 0, (frame * 7) % (height - noise.height));
   }, 1000 / fps);
+  const made = (globalThis.connections = []);
+  const Native = globalThis.RTCPeerConnection;
+  globalThis.RTCPeerConnection = class extends Native {
+    constructor(...args) { super(...args); made.push(this); }
+  };
   const room = (globalThis.room = await Room.connect({ token }));
   await room.accept_terms(room.terms.version, true);
   await room.publish(canvas.captureStream(fps).getVideoTracks()[0], "camera", options);
@@ -70,15 +68,6 @@ _SENDING = """async () => {
   }
   return rows.sort();
 }"""
-_RECEIVED = """async () => {
-  let frames = 0;
-  for (const connection of connections) {
-    for (const row of (await connection.getStats()).values()) {
-      if (row.type === "inbound-rtp" && row.kind === "video") frames += row.framesReceived;
-    }
-  }
-  return frames;
-}"""
 _THIN = "(temporal) => room.set_subscription(track, { temporal })"
 _ASK = "(height) => room.set_subscription(track, { height })"
 _GAP = "() => { const gap = Math.max(shown.gap, performance.now() - shown.last); shown.gap = 0; return gap; }"
@@ -97,7 +86,6 @@ async def publish(
 ) -> None:
     """Let a page publish its camera in a room, with the SDK's options; a rich picture takes many bits."""
     await page.goto(parley.url)
-    await page.evaluate(_KEEP_CONNECTIONS)
     token = parley.token(room, identity, grants=("join", "publish"))
     await page.evaluate(_PUBLISH, [token, [*size, fps], is_rich, options])
 
@@ -133,7 +121,6 @@ class Watching:
     @classmethod
     async def start(cls, page: BrowserPage, parley: Parley, room: str) -> "Watching":
         await page.goto(parley.url)
-        await page.evaluate(_KEEP_CONNECTIONS)
         await page.evaluate(_WATCH, parley.token(room, "far", grants=("join", "subscribe")))
         return cls(page)
 
@@ -150,14 +137,6 @@ class Watching:
         before = await self.page.evaluate("() => shown.frames")
         await asyncio.sleep(span_s)
         return int(await self.page.evaluate("() => shown.frames")) - int(before)
-
-    async def share_of(self, publisher: BrowserPage, span_s: float) -> float:
-        """What part of the pictures that a page encodes comes here, counted for so long."""
-        encoded_before, received_before = await encoded(publisher), await self.page.evaluate(_RECEIVED)
-        await asyncio.sleep(span_s)
-        encoded_after, received_after = await encoded(publisher), await self.page.evaluate(_RECEIVED)
-        made = max(frames - encoded_before.get(rid, 0) for rid, frames in encoded_after.items())
-        return float(received_after - received_before) / max(made, 1)
 
     async def shows(self, heights: set[int], within_s: float) -> float:
         """Seconds until the picture has one of these heights.

@@ -24,6 +24,7 @@ from tests.net.namespace import MACHINE
 from tests.net.nat import Nat
 from tests.net.shaper import Conditions
 from tests.net.turn import TurnServer, turn_server
+from tests.support.promises import STARVED_FACTOR
 
 pytestmark = [
     pytest.mark.slow,
@@ -39,8 +40,6 @@ _hosts = itertools.count(70)
 
 CHECK_S = 2.5
 """How often Chromium checks a path that works: after a silent change of address nobody knows it sooner."""
-FACTOR = 4
-"""A test asserts a promised time at four times the promise; the figure itself is printed."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +202,7 @@ async def goes_on(stage: Stage, person: Caller, what: str, promise_s: float) -> 
     """Assert that both sides show new pictures from now on, on the peer connections that there were."""
     people = (stage.near, person)
     first = [(await one.way(receives=True)).frames for one in people]
-    deadline = asyncio.get_running_loop().time() + promise_s * FACTOR
+    deadline = asyncio.get_running_loop().time() + promise_s * STARVED_FACTOR
     while True:
         news = [(await one.way(receives=True)).frames - seen for one, seen in zip(people, first, strict=True)]
         if min(news) > 10:
@@ -212,7 +211,7 @@ async def goes_on(stage: Stage, person: Caller, what: str, promise_s: float) -> 
         await asyncio.sleep(0.1)
     near_s, far_s = [await one.gap_s() for one in people]
     print(f"{what}: longest gap at the near side {near_s:.2f} s, at the far side {far_s:.2f} s")
-    assert max(near_s, far_s) <= promise_s * FACTOR
+    assert max(near_s, far_s) <= promise_s * STARVED_FACTOR
     for one in people:
         assert len(await one.ways()) == 2
 
