@@ -5,7 +5,7 @@ has any effect.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -69,10 +69,14 @@ class ConsentService:
 
     # What people say
 
-    async def accept(self, room: Room, member: Member, acceptance: Acceptance) -> None:
+    async def accept(
+        self, room: Room, member: Member, acceptance: Acceptance, agreed: Collection[Use] = ()
+    ) -> None:
         """The person accepts a version of the terms, age statement included.
 
-        When the ledger cannot be written they may publish in the room, and are in no output until it can.
+        `agreed`: what they agree to with it, written to the ledger in one transaction. When the ledger cannot
+        be written they may publish in the room, and are in no output until it can; what they agreed to is
+        then not taken.
 
         Raises: Refused (age_required, conflict).
         """
@@ -98,8 +102,12 @@ class ConsentService:
             age_18=True,
             vouched=acceptance.vouched,
         )
-        is_noted = await self.notary.try_note(entry)
+        generation = member.choice_generation
+        agreements = [self._agreement(room, member, agreed, acceptance)] if agreed else []
+        is_noted = await self.notary.try_note(entry, *agreements)
         facts = replace(member.facts, acceptance=acceptance)
+        if is_noted and generation == member.choice_generation:
+            facts = facts.choosing(dict.fromkeys(agreed, True))
         member.facts = facts if is_noted else facts.held(Hold.LEDGER, True)
         self.gates.settle(room, "resumed", members=[member])
         room.tell_updated(member)
@@ -280,7 +288,17 @@ class ConsentService:
                 terms_version=self.policy.current_terms().version,
             )
         generation = member.choice_generation
-        entry = self.notary.entry(
+        await self.notary.note(self._agreement(room, member, uses, acceptance))
+        if generation != member.choice_generation:
+            # A refusal came while the ledger was written: it stands after this in the ledger, and it holds.
+            return
+        member.facts = member.facts.choosing(dict.fromkeys(uses, True))
+        self.gates.settle(room, "resumed", members=[member])
+
+    def _agreement(
+        self, room: Room, member: Member, uses: Collection[Use], acceptance: Acceptance
+    ) -> LedgerEntry:
+        return self.notary.entry(
             room,
             member,
             LedgerKind.USE_AGREED,
@@ -288,12 +306,6 @@ class ConsentService:
             terms_version=acceptance.terms_version,
             vouched=acceptance.vouched,
         )
-        await self.notary.note(entry)
-        if generation != member.choice_generation:
-            # A refusal came while the ledger was written: it stands after this in the ledger, and it holds.
-            return
-        member.facts = member.facts.choosing(dict.fromkeys(uses, True))
-        self.gates.settle(room, "resumed", members=[member])
 
     async def _remember(self, member: Member) -> None:
         try:

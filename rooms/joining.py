@@ -189,10 +189,11 @@ class Joining:
         if request.is_external or request.transport == "whep" or request.accept is None:
             return
         try:
-            await self._consent.accept(room, member, request.accept)
             choices = self._choices(room, request.accept, request.choices)
-            if choices:
-                await self._consent.choose(room, member, choices)
+            agreed = [use for use, is_agreed in choices.items() if is_agreed]
+            await self._consent.accept(room, member, request.accept, agreed)
+            if len(agreed) < len(choices):
+                await self._consent.choose(room, member, dict.fromkeys(choices.keys() - agreed, False))
         except Refused as error:
             # The person is let in as a viewer and asked again; nothing was granted.
             _log.info("join_consent_refused", room=room.id, participant=member.id, code=str(error.code))

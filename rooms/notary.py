@@ -68,10 +68,10 @@ class Notary:
                 Code.UNAVAILABLE, "the consent ledger cannot be written now: try again", retry_after_s=5.0
             ) from error
 
-    async def try_note(self, entry: LedgerEntry) -> bool:
-        """Write the entry now, or queue it; whether it is written."""
+    async def try_note(self, entry: LedgerEntry, *more: LedgerEntry) -> bool:
+        """Write all entries now, or queue the first alone; whether they are written."""
         try:
-            await self._house.keeper.note(entry)
+            await self._house.keeper.note(entry, *more)
         except LedgerUnavailable:
             self._house.keeper.queue(entry)
             return False

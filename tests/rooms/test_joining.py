@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from policy import RECORD, Acceptance, Limits, Permission, RoomSettings
+from policy import LIVE, RECORD, Acceptance, Limits, Permission, RoomSettings
 from rooms import (
     Action,
     Code,
@@ -15,6 +15,7 @@ from rooms import (
     RoomClosed,
     RoomsConfig,
 )
+from store import Head, LedgerEntry, LedgerKind
 from tests.rooms.rig import EVERYTHING, PERSON, START_MS, Rig, rig, until
 
 HOSTILE_ROOMS = (
@@ -260,3 +261,21 @@ async def test_others_are_described_anew_only_when_something_of_them_changed(hou
     assert ada.others()[0] is after
     await bob.consent({RECORD: False})
     assert ada.others()[0].consent[RECORD] != after.consent[RECORD]
+
+
+async def test_accepting_and_agreeing_at_the_door_is_one_write(
+    house: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[list[LedgerKind]] = []
+    append = house.store.ledger.append
+
+    async def appending(*entries: LedgerEntry) -> Head:
+        written.append([entry.kind for entry in entries])
+        return await append(*entries)
+
+    monkeypatch.setattr(house.store.ledger, "append", appending)
+    ada = await house.join("ada", choices={RECORD: True, LIVE: False})
+    assert written[0] == [LedgerKind.TERMS_ACCEPTED, LedgerKind.USE_AGREED]
+    assert ada.consent_states()[RECORD] is not ada.consent_states()[LIVE]
+    await until(lambda: len(written) == 2)
+    assert written[1] == [LedgerKind.USE_REFUSED]
