@@ -175,3 +175,16 @@ async def test_calls_at_once_share_their_writes(house: Rig, breaker: Breaker) ->
     await asyncio.gather(*(house.join(f"person {number}") for number in range(50)))
     assert await house.store.ledger.size() == 50
     assert breaker.attempts < 25
+
+
+async def test_what_is_agreed_to_at_the_door_is_not_taken_and_the_acceptance_is_written_later(
+    house: Rig, breaker: Breaker
+) -> None:
+    breaker.is_broken = True
+    ada = await house.join("ada", choices={RECORD: True})
+    unasked = (await house.join("bob")).consent_states()[RECORD]
+    assert ada.consent_states()[RECORD] is unasked
+    breaker.is_broken = False
+    await house.clock.advance(1.1)
+    await until(lambda: house.member(ada).facts.holds == frozenset(), "acceptance")
+    assert [kind for kind, _ in await house.rows()].count("use_agreed") == 0
