@@ -86,3 +86,8 @@ async def in_turn(
             found.append(run)
             note(name, run)
     return Pair(wanted.shape(), wanted.streams, wanted.profile, mine, others)
+
+
+def called(known: str, command: str) -> str:
+    """The commands that a table in pieces was made by, in one line, each once."""
+    return " && ".join(dict.fromkeys([*known.split(" && "), command]))

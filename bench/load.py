@@ -8,7 +8,7 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -65,7 +65,15 @@ async def running(server: ServerName, wanted: Wanted) -> AsyncIterator[tuple[Tar
         await target.stop()
 
 
-async def measure(server: ServerName, wanted: Wanted) -> Figures:
+Beside = Callable[[Target], contextlib.AbstractAsyncContextManager[None]]
+"""What looks at the server while it is measured."""
+
+
+def _nothing(_: Target) -> contextlib.AbstractAsyncContextManager[None]:
+    return contextlib.nullcontext()
+
+
+async def measure(server: ServerName, wanted: Wanted, beside: Beside = _nothing) -> Figures:
     """Run once: calibrate, fill the rooms, warm up, measure, calibrate again."""
     before_us = calibration.datagram_us(0.5)
     async with running(server, wanted) as (target, node):
@@ -79,7 +87,8 @@ async def measure(server: ServerName, wanted: Wanted) -> Figures:
             # Memory is read before subscribers stop decrypting: nothing of theirs is gone yet.
             grown = process.rss_bytes(target.pid) - taken
             await crowd.decrypt_one_in(1 if wanted.loss else wanted.check_every)
-            first, last = await _watch(crowd, target, wanted)
+            async with beside(target):
+                first, last = await _watch(crowd, target, wanted)
         finally:
             await crowd.leave()
     after_us = calibration.datagram_us(0.5)

@@ -24,11 +24,13 @@ from bench.target import TargetFailed
 _PUBLISHERS: Final = 3
 _SUBSCRIBERS: Final = 24
 _SOCKETS: Final = 160
-_STEP_S: Final = 0.25
+_JOINS_PER_S: Final = 4.0
 _PUBLISHER_EVERY: Final = 8
-"""Steps between two changes of publishers."""
-_RECORDING_EVERY: Final = 40
-_SAMPLE_EVERY: Final = 4
+"""Of so many joins one is a publisher's."""
+_RECORDING_EVERY_S: Final = 10.0
+_SAMPLE_EVERY_S: Final = 1.0
+_NOTE_EVERY: Final = 60
+"""Samples."""
 _SETTLES_S: Final = 12.0
 _TASKS: Final = "parley_tasks"
 _PEOPLE: Final = ("parley_rooms", "parley_participants", "parley_websockets")
@@ -37,14 +39,16 @@ _EMPTY_AFTER_S: Final = 1.0
 _ROOM: Final = "room-0"
 
 
-async def soak(seconds: float, note: Callable[[str], None] = lambda _words: None) -> SoakFigures:
-    """Let people come and go for so long, then everybody leave."""
+async def soak(
+    seconds: float, note: Callable[[str], None] = lambda _words: None, *, joins_per_s: float = _JOINS_PER_S
+) -> SoakFigures:
+    """Let people come and go for so long, as many a second as the machine makes of these; then all leave."""
     found = SoakFigures(minutes=round(seconds / 60, 2))
     served = await Served.start(environment={"PARLEY_ROOMS_EMPTY_S": str(_EMPTY_AFTER_S)})
     try:
         node = await Node.open(_SOCKETS)
         try:
-            await _soak(served, node, seconds, found, note)
+            await _soak(served, node, found, note, seconds=seconds, step_s=1 / joins_per_s)
         finally:
             await node.close()
     finally:
@@ -53,7 +57,13 @@ async def soak(seconds: float, note: Callable[[str], None] = lambda _words: None
 
 
 async def _soak(
-    served: Served, node: Node, seconds: float, found: SoakFigures, note: Callable[[str], None]
+    served: Served,
+    node: Node,
+    found: SoakFigures,
+    note: Callable[[str], None],
+    *,
+    seconds: float,
+    step_s: float,
 ) -> None:
     began = time.monotonic()
     await _one_call(served, node)
@@ -65,18 +75,19 @@ async def _soak(
             await crowd.publish()
         for _ in range(_SUBSCRIBERS):
             await crowd.watch(others=_PUBLISHERS)
-        step = 0
-        until = time.monotonic() + seconds
+        now = time.monotonic()
+        until, toggles, samples = now + seconds, now + _RECORDING_EVERY_S, now + _SAMPLE_EVERY_S
         while (due := time.monotonic()) < until:
-            step += 1
-            await _change(crowd, found, step)
-            if step % _RECORDING_EVERY == 0:
+            await _change(crowd, found)
+            if due >= toggles:
+                toggles += _RECORDING_EVERY_S
                 recording = await _toggle(served, recording, found)
-            if step % _SAMPLE_EVERY == 0:
+            if due >= samples:
+                samples += _SAMPLE_EVERY_S
                 found.samples.append(await _sample(served, began))
-            if step % (60 * _SAMPLE_EVERY) == 0:
-                note(f"{time.monotonic() - began:.0f} s, {found.samples[-1].rss_kib:.0f} KiB")
-            await asyncio.sleep(max(due + _STEP_S - time.monotonic(), 0))
+                if len(found.samples) % _NOTE_EVERY == 0:
+                    note(f"{time.monotonic() - began:.0f} s, {found.samples[-1].rss_kib:.0f} KiB")
+            await asyncio.sleep(max(due + step_s - time.monotonic(), 0))
         if recording is not None:
             await _toggle(served, recording, found)
         received = await crowd.read()
@@ -91,9 +102,9 @@ async def _soak(
     found.left_behind = {name: count for name, count in held.items() if count}
 
 
-async def _change(crowd: Crowd, found: SoakFigures, step: int) -> None:
+async def _change(crowd: Crowd, found: SoakFigures) -> None:
     """A subscriber is replaced; now and then a publisher, before that one is gone."""
-    if step % _PUBLISHER_EVERY == 0:
+    if (found.joins + 1) % _PUBLISHER_EVERY == 0:
         await crowd.publish(_ROOM)
         await crowd.remove(crowd.publishers[0])
     else:

@@ -3,7 +3,7 @@
 import json
 
 from bench import figures, saturation
-from bench.compare import Pair, in_turn, merged
+from bench.compare import Pair, called, in_turn, merged
 from bench.figures import Figures
 from bench.wanted import Wanted
 
@@ -91,6 +91,11 @@ def test_a_table_is_measured_in_pieces(tmp_path) -> None:
     new = Pair("1 x 10", 10, "GCM", [run(2)], [run(8)])
     assert merged(known, [new]) == [other, new]
     assert figures.kept("nothing", folder=tmp_path) == {}
+
+
+def test_a_table_in_pieces_names_every_command_once() -> None:
+    table = called(called("bench --mesh 6", "bench --add --mesh 0"), "bench --add --mesh 0")
+    assert table == "bench --mesh 6 && bench --add --mesh 0"
 
 
 def test_a_slower_camera_sends_fewer_packets_and_is_named() -> None:
