@@ -198,7 +198,7 @@ class Participant:
         participants alone, into no recording and no broadcast.
 
         Raises: Refused (forbidden, terms_required, age_required, notice_required, invalid_sdp,
-        unsupported_codec, too_large, conflict, room_full, unavailable).
+        unsupported_codec, too_large, conflict, not_found, room_full, unavailable).
         """
         return await self._desks.publishing.publish(
             self.room, self._here(), offer, sources or {}, is_e2ee=is_e2ee

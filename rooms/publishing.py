@@ -35,7 +35,7 @@ class Publishing:
         """Answer a publish offer: a renegotiation of the present connection, or a new one in its place.
 
         Raises: Refused (forbidden, terms_required, age_required, notice_required, invalid_sdp,
-        unsupported_codec, too_large, conflict, room_full, unavailable).
+        unsupported_codec, too_large, conflict, not_found, room_full, unavailable).
         """
         if len(offer) > OFFER_BYTES:
             raise Refused(Code.TOO_LARGE, f"an SDP has at most {OFFER_BYTES} bytes")

@@ -120,7 +120,6 @@ _ENDINGS: Final = {
     "replaced": CloseCode.REPLACED,
     "token_expired": CloseCode.UNAUTHORIZED,
     "shutting_down": CloseCode.SHUTTING_DOWN,
-    "slow_reader": CloseCode.SLOW_READER,
 }
 
 
@@ -246,7 +245,13 @@ class Session:
         self._end(CloseCode.LEFT)
 
     def removed(self, reason: str) -> None:
-        """The room (or the token's end) removed this participant."""
+        """The room (or the token's end) removed this participant.
+
+        A slow reader is not told: nobody wants it gone, and the code lets it resume.
+        """
+        if reason == "slow_reader":
+            self._end(CloseCode.SLOW_READER)
+            return
         self.notify("removed", {"reason": reason})
         self._end(_ENDINGS.get(reason, CloseCode.REMOVED))
 

@@ -287,7 +287,6 @@ def test_the_answer_to_a_leave_comes_before_the_close(driver: Driver) -> None:
         ("banned", CloseCode.REMOVED),
         ("replaced", CloseCode.REPLACED),
         ("token_expired", CloseCode.UNAUTHORIZED),
-        ("slow_reader", CloseCode.SLOW_READER),
     ],
 )
 def test_a_removed_participant_is_told_why(driver: Driver, reason: str, code: CloseCode) -> None:
@@ -296,6 +295,14 @@ def test_a_removed_participant_is_told_why(driver: Driver, reason: str, code: Cl
     driver.take()
     assert driver.sent[-1]["params"] == {"reason": reason}
     assert driver.close is code
+
+
+def test_a_slow_reader_is_not_removed_but_closed_so_that_it_may_resume(driver: Driver) -> None:
+    driver.join()
+    driver.session.removed("slow_reader")
+    driver.take()
+    assert [message["method"] for message in driver.sent if "method" in message] == []
+    assert driver.close is CloseCode.SLOW_READER
 
 
 def test_nothing_is_told_before_the_join_or_after_the_end(driver: Driver) -> None:

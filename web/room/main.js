@@ -17,7 +17,6 @@ const ENDED = {
   token_expired: ["Your link has ended", "Ask whoever invited you for a new link."],
   unauthorized: ["Your link has ended", "Ask whoever invited you for a new link."],
   room_closed: ["The room was closed", "Everyone has been disconnected."],
-  idle: ["You were idle for too long", "Join again whenever you like."],
 };
 
 const room_name = decodeURIComponent(location.pathname.split("/")[2] ?? "");
