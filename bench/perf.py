@@ -108,9 +108,17 @@ def read(text: str) -> Iterator[Sample]:
 
 
 class Sampler:
-    """Samples one server while something is measured."""
+    """Samples one server while something is measured.
+
+    Raises:
+        TargetFailed: there is no perf; says what to install.
+    """
 
     def __init__(self) -> None:
+        perf = shutil.which("perf")
+        if perf is None:
+            raise TargetFailed(_MISSING)
+        self._perf = perf
         self.profile = Profile(0, (), ())
         """What it found, after `beside`."""
 
@@ -119,15 +127,12 @@ class Sampler:
         """Sample the server's process meanwhile.
 
         Raises:
-            TargetFailed: there is no perf, or it may not look; says what to do.
+            TargetFailed: perf may not look; says why.
         """
-        perf = shutil.which("perf")
-        if perf is None:
-            raise TargetFailed(_MISSING)
         with tempfile.TemporaryDirectory(prefix="parley-perf-") as folder:
             data = Path(folder) / "perf.data"
             recording = await asyncio.create_subprocess_exec(
-                *(perf, "record", "-q", "-F", str(_HZ), "-g", "-p", str(server.pid), "-o", str(data)),
+                *(self._perf, "record", "-q", "-F", str(_HZ), "-g", "-p", str(server.pid), "-o", str(data)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
@@ -138,7 +143,7 @@ class Sampler:
                 words = await _stop(recording)
             if not data.exists() or not data.stat().st_size:
                 raise TargetFailed(f"perf could not sample the server (root may): {words}")
-            self.profile = breakdown(read(await _script(perf, data)))
+            self.profile = breakdown(read(await _script(self._perf, data)))
 
 
 async def _stop(recording: asyncio.subprocess.Process) -> str:

@@ -87,21 +87,27 @@ class Limits:
     Attributes:
         kib_per_join: a person who stays behind costs about 90, the smallest object of Python 0.05.
         kib_per_min: for what grows with time and not with people.
-        settling_kib: what is filled once, spread over the run: SQLite's page cache (2 MiB) and the pools of
-            the allocators. In an hour it is little, in a minute nearly all.
+        settling_kib: what is filled once, the pools of the allocators above all, by the first
+            `settling_joins`: a run of fewer grows by it in its last two thirds, too.
+        settled_kib: what is still filled then: the rest of SQLite's page cache (2 MiB in all).
     """
 
     kib_per_join: float = 0.25
     kib_per_min: float = 60.0
     settling_kib: float = 8192.0
+    settling_joins: int = 500
+    settled_kib: float = 2048.0
 
-    def of_joins(self, joins: int) -> float:
-        """KiB for each of so many joins."""
-        return self.kib_per_join + self.settling_kib / max(joins, 1)
+    def of_joins(self, found: SoakFigures) -> float:
+        """KiB for each join of a run."""
+        return self.kib_per_join + self._once_kib(found) / max(found.joins, 1)
 
-    def of_minutes(self, minutes: float) -> float:
-        """KiB for each minute of so many."""
-        return self.kib_per_min + self.settling_kib / minutes
+    def of_minutes(self, found: SoakFigures) -> float:
+        """KiB for each minute of a run."""
+        return self.kib_per_min + self._once_kib(found) / found.minutes
+
+    def _once_kib(self, found: SoakFigures) -> float:
+        return self.settling_kib if found.joins < self.settling_joins else self.settled_kib
 
 
 def judge(found: SoakFigures, limits: Limits = Limits()) -> tuple[str, ...]:
@@ -114,8 +120,8 @@ def _memory(found: SoakFigures, limits: Limits) -> Iterator[str]:
         yield f"memory cannot be judged: {len(found.samples)} samples, {found.joins} joins"
         return
     for grown, limit, what in (
-        (found.kib_per_join, limits.of_joins(found.joins), "join"),
-        (found.kib_per_min, limits.of_minutes(found.minutes), "minute"),
+        (found.kib_per_join, limits.of_joins(found), "join"),
+        (found.kib_per_min, limits.of_minutes(found), "minute"),
     ):
         if grown > limit:
             yield f"memory grows by {grown:.2f} KiB a {what}: at most {limit:.2f} in a run of this length"

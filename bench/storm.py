@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench import calibration, process
-from bench.caller import CallRefused
 from bench.crowd import Crowd
 from bench.line import LineLost
 from bench.node import Node
 from bench.quantiles import quantile
+from bench.rpc import CallRefused
 from bench.served import Served
 
 _SPARE_SOCKETS: Final = 8

@@ -68,7 +68,6 @@ def test_what_perf_could_not_tell_is_counted_as_that_or_not_at_all(text: str) ->
     assert sum(part.share for part in found.parts) == found.samples
 
 
-@pytest.mark.slow
 @pytest.mark.shares("the pipe by which libuv hears of signals, one for the whole process")
 def test_without_perf_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)

@@ -41,10 +41,24 @@ def test_what_grows_with_time_alone_is_found() -> None:
     assert "a minute" in problem
 
 
+def minute(*, joins_per_s: int, leak_kib_per_join: float) -> SoakFigures:
+    """45 s whose memory settles over the first 240 joins."""
+    samples = []
+    for second in range(45):
+        joins = joins_per_s * second
+        rss = 137_000.0 + 30.0 * min(joins, 240) + leak_kib_per_join * joins
+        samples.append(Sample(float(second), rss, 300, 40, 9, 60))
+    return SoakFigures(minutes=0.75, joins=45 * joins_per_s, samples=samples, before=EMPTY, after=EMPTY)
+
+
 def test_people_who_stay_in_memory_are_found_within_a_minute() -> None:
-    samples = [Sample(second, 140_000.0 + 4 * 90.0 * second, 300, 40, 9, 60) for second in range(45)]
-    found = SoakFigures(minutes=0.75, joins=180, samples=samples, before=EMPTY, after=EMPTY)
-    assert any("a join" in problem for problem in judge(found))
+    assert judge(minute(joins_per_s=4, leak_kib_per_join=0.0)) == ()
+    assert any("a join" in problem for problem in judge(minute(joins_per_s=4, leak_kib_per_join=90.0)))
+
+
+def test_a_few_kib_a_join_are_found_within_a_minute_of_many() -> None:
+    assert judge(minute(joins_per_s=12, leak_kib_per_join=0.5)) == ()
+    assert any("a join" in problem for problem in judge(minute(joins_per_s=12, leak_kib_per_join=5.0)))
 
 
 def test_each_thing_that_stays_open_has_its_line() -> None:

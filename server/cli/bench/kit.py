@@ -65,9 +65,9 @@ def wanted(**fields: Any) -> "Wanted":
 
 def run(work: Any) -> Any:
     """Run one measurement on a loop of its own, telling what people can mend in one line."""
-    from bench.caller import CallRefused
     from bench.janus import JanusRefused
     from bench.line import LineLost
+    from bench.rpc import CallRefused
     from bench.target import TargetFailed
 
     try:

@@ -1,11 +1,15 @@
 """`parley bench profile`: where the server's CPU goes."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from server.cli.bench import kit
+
+if TYPE_CHECKING:
+    from bench.figures import Figures
+    from bench.wanted import Wanted
 
 
 def bench_profile(
@@ -23,6 +27,10 @@ def bench_profile(
     kit.ready()
     from bench import figures, load, perf
 
+    async def sampled(wanted: "Wanted") -> "tuple[Figures, perf.Profile]":
+        sampler = perf.Sampler()
+        return await load.measure("parley", wanted, sampler.beside), sampler.profile
+
     rows = []
     for chosen in kit.profiles(profile):
         wanted = kit.wanted(
@@ -33,17 +41,16 @@ def bench_profile(
             profile=chosen,
             workers=workers,
         )
-        sampler = perf.Sampler()
-        run = kit.run(load.measure("parley", wanted, sampler.beside))
+        run, found = kit.run(sampled(wanted))
         print(figures.line(f"{wanted.shape()} {chosen}", run))
-        for part in sampler.profile.parts:
+        for part in found.parts:
             print(f"  {part.share:6.1%} {part.share * run.cost_us:6.2f} us  {part.name}")
         rows.append(
             {
                 "shape": wanted.shape(),
                 "profile": chosen,
                 "figures": figures.plain(run),
-                **asdict(sampler.profile),
+                **asdict(found),
             }
         )
     kit.write("profile", {"runs": rows}, as_json=as_json, keep=keep)
