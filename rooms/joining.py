@@ -18,7 +18,6 @@ from policy import (
     Site,
     Use,
     admit,
-    name_key,
     normalize_identity,
     normalize_room,
     normalize_screen_name,
@@ -209,7 +208,7 @@ class Joining:
     async def _enter(self, room: Room, member: Member) -> Participant:
         old = room.by_identity(member.identity) if not member.is_external else None
         ending = self._desks.leaving.begin(room, old, "replaced") if old is not None else None
-        taken = frozenset(name_key(other.name) for other in room.members.values() if other.is_present)
+        taken = frozenset(other.name_key for other in room.members.values() if other.is_present)
         if not member.is_external:
             member.name = unique_name(member.name, taken)
         people = room.viewers if member.is_external else room.members

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from operator import is_
 from typing import Protocol
 
-from policy import ConsentFacts, ConsentState, Permission, RoomFacts, Site, Use, consent_state
+from policy import ConsentFacts, ConsentState, Permission, RoomFacts, Site, Use, consent_state, name_key
 from rooms.clock import Timer
 from rooms.data_account import DataAccount
 from rooms.events import RoomEvent
@@ -79,6 +79,8 @@ class Member:
     chat_at: float = 0.0
     data: DataAccount | None = None
     """Use of data channels; None before the first message."""
+    keyed: tuple[str, str] = ("", "")
+    """A name, and its key."""
     stands: tuple[object, ...] = ()
     """What `standing` was worked out from."""
     standing: Mapping[Use, ConsentState] = field(default_factory=dict)
@@ -96,6 +98,13 @@ class Member:
     def seen(self) -> ConsentFacts:
         """The facts for what the person may do, with the acknowledgements that the ledger lacks yet."""
         return replace(self.facts, acknowledged=self.facts.acknowledged | self.unrecorded)
+
+    @property
+    def name_key(self) -> str:
+        """What tells the name from others'; worked out once for each name."""
+        if self.keyed[0] != self.name:
+            self.keyed = (self.name, name_key(self.name))
+        return self.keyed[1]
 
     def tell(self, event: RoomEvent) -> None:
         """Put an event into the session's mailbox; dropped while no session is attached."""
