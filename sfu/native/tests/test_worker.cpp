@@ -357,6 +357,22 @@ TEST(generated_packets_reach_a_client_that_measures_them) {
   CHECK_EQ(bench.run(RemoveTransport{1}), "");
 }
 
+TEST(a_client_reads_what_overtook_its_keys_when_they_come) {
+  Bench bench;
+  test::Peer server;
+  CHECK_EQ(bench.run(AddClientTransport{0, 1, 0, server.address()}), "");
+  constexpr auto kSent = static_cast<std::uint16_t>(ClientReceiver::kMaxHeld + 10);
+  for (std::uint16_t seq = 1; seq <= kSent; ++seq) {
+    bench.receive_rtp(server, test::opus_packet(seq, 0x11));
+  }
+  CHECK(bench.of<ProvenEvent>().empty());
+  CHECK_EQ(bench.counter(Counter::drop_media_before_keys), 10);
+  CHECK_EQ(bench.run(SetSrtp{1, &server.rx(), &server.rx(), *SrtpProfile::by_name("AEAD_AES_128_GCM")}), "");
+  CHECK_EQ(bench.of<ProvenEvent>().size(), 1U);
+  CHECK_EQ(bench.counter(Counter::rtp_received), static_cast<std::int64_t>(ClientReceiver::kMaxHeld));
+  CHECK_EQ(bench.counter(Counter::drop_srtp_rejected), 0);
+}
+
 namespace {
 
 // What the publisher was told, by kind.
