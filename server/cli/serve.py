@@ -87,6 +87,8 @@ async def _serve(config: Config) -> None:
                 server.hurry()
             await asyncio.wait({stopping})
             hurried.cancel()
+        # What was loaded goes with the process, the core's objects among it.
+        gc.unfreeze()
 
 
 def _greet(server: "Server", config: Config) -> None:

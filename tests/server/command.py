@@ -3,10 +3,12 @@
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY")}
 
@@ -18,6 +20,12 @@ class Served:
     process: asyncio.subprocess.Process
     link: str
     lines: list[str]
+    errors: IO[bytes]
+
+    def complaints(self) -> str:
+        """What it has written to its standard error."""
+        self.errors.seek(0)
+        return self.errors.read().decode()
 
     @property
     def url(self) -> str:
@@ -42,6 +50,7 @@ async def parley(*arguments: str, **environment: str) -> tuple[int, str]:
 
 @asynccontextmanager
 async def serving(data: Path, *arguments: str) -> AsyncIterator[Served]:
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -56,7 +65,7 @@ async def serving(data: Path, *arguments: str) -> AsyncIterator[Served]:
         *arguments,
         env=ENVIRONMENT,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=errors,
     )
     assert process.stdout is not None
     lines: list[str] = []
@@ -66,8 +75,9 @@ async def serving(data: Path, *arguments: str) -> AsyncIterator[Served]:
                 line = (await process.stdout.readline()).decode()
                 assert line, lines
                 lines.append(line.strip())
-        yield Served(process, lines[-1].removeprefix("Join: "), lines)
+        yield Served(process, lines[-1].removeprefix("Join: "), lines, errors)
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+        errors.close()

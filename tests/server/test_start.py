@@ -75,6 +75,7 @@ async def test_serve_prints_a_link_that_joins_and_stops_on_sigterm(tmp_path: Pat
         assert (await socket.receive(timeout=10)).data == 1001
         async with asyncio.timeout(20):
             assert await served.process.wait() == 0
+        assert "leaked" not in served.complaints()
 
 
 async def test_serve_speaks_tls_with_a_certificate_of_its_own(tmp_path: Path) -> None:
