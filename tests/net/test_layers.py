@@ -85,7 +85,7 @@ async def _thins_out(viewer: Watching, codec: str) -> None:
     """The lowest temporal layer has a quarter of the pictures, and all of them come back."""
     all_of_them = FPS * COUNTED_S
     told = []
-    for temporal, least, most in ((None, 0.6, 1.5), (0, 0.05, 0.35), (None, 0.6, 1.5)):
+    for temporal, least, most in ((None, 0.6, 1.5), (0, 0.05, 0.5), (None, 0.6, 1.5)):
         await viewer.ask_temporal(temporal)
         deadline = time.monotonic() + (SWITCH_S + COUNTED_S) * STARVED_FACTOR
         share = -1.0
