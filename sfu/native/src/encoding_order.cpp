@@ -1,38 +1,48 @@
 #include "encoding_order.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace parley {
 
-bool EncodingOrder::is_above(const Measured& one, const Measured& other) {
-  if (one.height != other.height) {
-    return one.height > other.height;
+bool EncodingOrder::is_clearly_above(std::uint8_t one, std::uint8_t other) const {
+  if (known_[one].height != known_[other].height) {
+    return known_[one].height > known_[other].height;
   }
-  return other.bps != 0 && one.bps > kClearlyMore * other.bps;
+  return known_[other].bps != 0 && known_[one].bps > kClearlyMore * known_[other].bps;
 }
 
 bool EncodingOrder::measure(std::span<const Measured> encodings) {
-  const auto is_known = [&](std::size_t encoding) {
-    return encoding < encodings.size() && encodings[encoding].height != 0;
-  };
-  std::array<std::uint8_t, kMaxEncodings> known{};
+  std::array<std::uint8_t, kMaxEncodings> ordered{};
   std::size_t count = 0;
   for (const std::uint8_t encoding : rising_) {
-    if (!is_known(encoding)) {
-      continue;
+    const Measured measured = encoding < encodings.size() ? encodings[encoding] : Measured{};
+    known_[encoding] = {.height = measured.height, .bps = measured.bps != 0 ? measured.bps : known_[encoding].bps};
+    if (measured.height != 0) {
+      ordered[count++] = encoding;
     }
-    std::size_t place = count++;
-    for (; place > 0 && is_above(encodings[known[place - 1]], encodings[encoding]); --place) {
-      known[place] = known[place - 1];
+  }
+  bool is_wrong = false;
+  for (std::size_t lower = 0; lower < count; ++lower) {
+    for (std::size_t upper = lower + 1; upper < count; ++upper) {
+      is_wrong = is_wrong || is_clearly_above(ordered[lower], ordered[upper]);
     }
-    known[place] = encoding;
+  }
+  if (is_wrong) {
+    std::ranges::sort(std::span(ordered).first(count), {}, [&](std::uint8_t encoding) {
+      return std::tuple(known_[encoding].height, known_[encoding].bps, encoding);
+    });
   }
   const auto before = rising_;
   std::size_t next = 0;
   for (std::uint8_t place = 0; place < kMaxEncodings; ++place) {
-    rising_[place] = is_known(place) ? known[next++] : place;
+    rising_[place] = known_[place].height != 0 ? ordered[next++] : place;
   }
   return rising_ != before;
+}
+
+bool EncodingOrder::is_higher(int encoding, int other) const {
+  return std::ranges::find(rising_, encoding) > std::ranges::find(rising_, other);
 }
 
 int EncodingOrder::choose(std::uint32_t active, int limit) const {

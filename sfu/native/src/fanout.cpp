@@ -295,7 +295,7 @@ bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, Ti
       .seq = munged.seq(),
       .pt = static_cast<std::uint8_t>(payload_type.pt),
       .marker = munged.marker,
-      .frame_number = packet.payload.picture.has_frame_number ? std::int32_t{munged.picture_id} : -1};
+      .frame_number = packet.payload.picture.has_frame_number ? std::int32_t{munged.frame_number} : -1};
   PayloadPatch patch = payload_patch(packet, munged.picture_id, munged.tl0_pic_idx, munged.keyidx);
   if (codec != packet.codec) {
     patch.skip = packet.payload.primary_offset;
@@ -326,6 +326,7 @@ bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, Ti
                    .timestamp = munged.timestamp,
                    .seq = munged.seq(),
                    .size = static_cast<std::uint16_t>(size),
+                   .frame_number = munged.frame_number,
                    .picture_id = munged.picture_id,
                    .tl0_pic_idx = munged.tl0_pic_idx,
                    .keyidx = munged.keyidx,
@@ -385,7 +386,7 @@ void Fanout::resend(Forward& forward, std::uint16_t seq, TimeNs now) {
       .seq = forward.rtx_seq,
       .pt = static_cast<std::uint8_t>(rtx_pt),
       .marker = sent.marker,
-      .frame_number = packet->payload.picture.has_frame_number ? std::int32_t{sent.picture_id} : -1};
+      .frame_number = packet->payload.picture.has_frame_number ? std::int32_t{sent.frame_number} : -1};
   const PayloadPatch patch = payload_patch(*packet, sent.picture_id, sent.tl0_pic_idx, sent.keyidx);
   resend_planner_.start(*packet);
   const ExtensionPlan& plan = resend_planner_.plan(forward.transport.send_ids);

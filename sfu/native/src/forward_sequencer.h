@@ -16,7 +16,8 @@ struct SentPacket {
   std::uint32_t timestamp = 0;     // as sent
   std::uint16_t seq = 0;           // as sent
   std::uint16_t size = 0;          // bytes, for the budget
-  std::uint16_t picture_id = 0;    // VP8 fields as sent
+  std::uint16_t frame_number = 0;  // of the dependency descriptor, as sent
+  std::uint16_t picture_id = 0;    // VP8's and VP9's fields as sent
   std::uint8_t tl0_pic_idx = 0;
   std::uint8_t keyidx = 0;
   bool marker = false;

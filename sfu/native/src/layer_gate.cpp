@@ -20,8 +20,8 @@ void LayerGate::set_target(bool paused, int spatial, int temporal, bool at_once)
     reset_source();
   }
   paused_ = paused;
+  at_once_ = at_once;
   choose();
-  leaves_at_once_ = at_once && is_simulcast_ && wanted_ != current_;
 }
 
 void LayerGate::set_active(std::uint32_t encodings, bool is_simulcast, const EncodingOrder& order) {
@@ -34,7 +34,10 @@ void LayerGate::set_active(std::uint32_t encodings, bool is_simulcast, const Enc
 void LayerGate::reset_source() {
   current_ = -1;
   highest_spatial_ = 0;
-  leaves_at_once_ = false;
+}
+
+bool LayerGate::leaves_at_once() const {
+  return at_once_ && is_simulcast_ && current_ >= 0 && order_.is_higher(current_, wanted_);
 }
 
 void LayerGate::choose() {
@@ -70,14 +73,14 @@ GateDecision LayerGate::decide(const Packet& packet) {
     const bool may_switch = !packet.is_padding_only() && (!is_video_ || is_start);
     if (may_switch) {
       current_ = encoding;
-      leaves_at_once_ = false;
+      at_once_ = false;
       highest_spatial_ = 0;
       spatial_now_ = spatial_cap();
       temporal_now_ = cap_of(temporal_target_);
       return {.verdict = GateVerdict::kSwitch, .set_marker = ends_picture(packet)};
     }
   }
-  if (encoding == current_ && leaves_at_once_ && packet.payload.frame_start) {
+  if (encoding == current_ && packet.payload.frame_start && leaves_at_once()) {
     reset_source();
   }
   if (encoding != current_) {

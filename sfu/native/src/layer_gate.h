@@ -30,8 +30,8 @@ class LayerGate {
   explicit LayerGate(bool is_video) : is_video_(is_video) {}
 
   // `spatial`, `temporal`: -1 = best. In a simulcast track `spatial` is the encoding's index, in an SVC track the layer
-  // inside encoding 0. `at_once`: the path does not carry the present encoding, so it ends with the
-  // picture under way, and nothing is sent until the wanted one's keyframe.
+  // inside encoding 0. `at_once`: the path does not carry the present encoding, so as soon as a lower one is to be had
+  // it ends with the picture under way, and nothing is sent until the lower one's keyframe.
   void set_target(bool paused, int spatial, int temporal, bool at_once = false);
 
   // Encodings that send at present (bit i = encoding i), from EncodingActivity, and which is above which. The highest
@@ -52,6 +52,8 @@ class LayerGate {
 
  private:
   void choose();
+  // The present encoding is above the wanted one, and more than the path carries.
+  [[nodiscard]] bool leaves_at_once() const;
   GateDecision decide_layers(const Packet& packet);
   void move_temporal(const PayloadInfo& payload);
   void move_spatial(const PayloadInfo& payload);
@@ -61,7 +63,7 @@ class LayerGate {
   bool is_video_;
   bool is_simulcast_ = false;
   bool paused_ = false;
-  bool leaves_at_once_ = false;
+  bool at_once_ = false;
   int spatial_target_ = -1;
   int temporal_target_ = -1;
   std::uint32_t active_ = 0;

@@ -47,11 +47,10 @@ Munged Munger::switch_source(const Packet& packet, std::optional<std::uint32_t> 
 
 void Munger::switch_pictures(const PictureFields& picture) {
   picture_ids_.reset();
-  const bool has_number = picture.has_picture_id || picture.has_frame_number;
   const auto next = static_cast<std::uint16_t>(last_picture_ + 1);
-  if (has_number && picture.keeps_holes) {
+  if (picture.has_picture_id && picture.keeps_holes) {
     picture_offset_ = has_pictures_ ? static_cast<std::uint16_t>(next - picture.picture_id) : std::uint16_t{0};
-  } else if (has_number) {
+  } else if (picture.has_picture_id) {
     const std::int64_t number = picture_ids_.unwrap(picture.picture_id);
     pictures_.sync(number, has_pictures_ ? std::int64_t{next} : number);
   }
@@ -63,11 +62,15 @@ void Munger::switch_pictures(const PictureFields& picture) {
     keyidx_offset_ = has_pictures_ ? static_cast<std::uint8_t>(last_keyidx_ + 1 - picture.keyidx) : std::uint8_t{0};
     last_keyidx_ = static_cast<std::uint8_t>((picture.keyidx + keyidx_offset_) & 0x1FU);
   }
-  has_pictures_ = has_pictures_ || has_number || picture.has_tl0_pic_idx;
+  if (picture.has_frame_number) {
+    frame_offset_ = has_frames_ ? static_cast<std::uint16_t>(last_frame_ + 1 - picture.frame_number) : std::uint16_t{0};
+  }
+  has_pictures_ = has_pictures_ || picture.has_picture_id || picture.has_tl0_pic_idx;
+  has_frames_ = has_frames_ || picture.has_frame_number;
 }
 
 std::optional<std::int64_t> Munger::map_picture(const PictureFields& picture) {
-  if (!picture.has_picture_id && !picture.has_frame_number) {
+  if (!picture.has_picture_id) {
     return 0;
   }
   if (picture.keeps_holes) {
@@ -112,15 +115,19 @@ Munged Munger::munge(const Packet& packet, std::int64_t ext_seq, std::int64_t pi
   munged.ext_seq = ext_seq;
   munged.timestamp = packet.rtp.timestamp + timestamp_offset_;
   munged.marker = packet.rtp.marker || set_marker;
-  munged.picture_id = static_cast<std::uint16_t>(picture & (fields.has_frame_number ? 0xFFFF : 0x7FFF));
+  munged.picture_id = static_cast<std::uint16_t>(picture & 0x7FFF);
+  munged.frame_number = static_cast<std::uint16_t>(fields.frame_number + frame_offset_);
   munged.tl0_pic_idx = static_cast<std::uint8_t>(fields.tl0_pic_idx + tl0_offset_);
   munged.keyidx = static_cast<std::uint8_t>((fields.keyidx + keyidx_offset_) & 0x1FU);
   if (ext_seq + 1 == seqs_.next_out()) {
     // The newest so far: what a later switch goes on from.
     last_timestamp_ = munged.timestamp;
     last_time_ = now;
-    if (fields.has_picture_id || fields.has_frame_number) {
+    if (fields.has_picture_id) {
       last_picture_ = munged.picture_id;
+    }
+    if (fields.has_frame_number) {
+      last_frame_ = munged.frame_number;
     }
     if (fields.has_tl0_pic_idx) {
       last_tl0_ = munged.tl0_pic_idx;

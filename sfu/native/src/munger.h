@@ -19,7 +19,8 @@ namespace parley {
 struct Munged {
   std::int64_t ext_seq = 0;
   std::uint32_t timestamp = 0;
-  std::uint16_t picture_id = 0;  // 15 bits; or the descriptor's frame number
+  std::uint16_t picture_id = 0;    // 15 bits
+  std::uint16_t frame_number = 0;  // of the dependency descriptor
   std::uint8_t tl0_pic_idx = 0;
   std::uint8_t keyidx = 0;
   bool marker = false;
@@ -62,6 +63,8 @@ class Munger {
   std::uint16_t picture_offset_ = 0;  // of sources whose numbers keep their holes
   std::uint16_t last_picture_ = 0;    // newest that went out
   PictureIdUnwrapper picture_ids_;
+  std::uint16_t frame_offset_ = 0;
+  std::uint16_t last_frame_ = 0;      // newest that went out
   std::uint32_t timestamp_offset_ = 0;
   std::uint32_t last_timestamp_ = 0;
   TimeNs last_time_ = 0;
@@ -71,7 +74,8 @@ class Munger {
   std::uint8_t last_keyidx_ = 0;
   bool has_source_ = false;
   bool has_sent_ = false;
-  bool has_pictures_ = false;  // a source with numbers went out before
+  bool has_pictures_ = false;  // a source with numbers in its payload went out before
+  bool has_frames_ = false;    // one with frame numbers did
 };
 
 // The payload patch for VP8 and VP9 (15-bit picture id always); an empty patch for other codecs or without rewritable

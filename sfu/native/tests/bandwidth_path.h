@@ -1,6 +1,6 @@
-// A path to try the estimator on, in virtual time: a bottleneck with a drop-tail queue, a delay each way, random loss and
-// jitter, a receiver that returns transport-wide feedback (the core's own TwccRecorder), and a sender that paces media at
-// the estimate, or at what its source has.
+// A path to try the estimator on, in virtual time: a bottleneck, a delay each way, random loss and jitter, perhaps a flow
+// that competes, a receiver that returns transport-wide feedback (the core's own TwccRecorder), and a sender that paces
+// media at the estimate, or at what its source has.
 // Thread: one test.
 #pragma once
 
@@ -11,21 +11,14 @@
 #include <random>
 #include <vector>
 
+#include "bottleneck.h"
 #include "bwe/estimator.h"
+#include "rival_flow.h"
 #include "rtcp_view.h"
 #include "twcc_recorder.h"
 #include "units.h"
 
 namespace parley::test {
-
-struct PathConfig {
-  double bps = 1'000'000;
-  TimeNs one_way = 25 * kMillisecond;
-  TimeNs max_queue = 400 * kMillisecond;
-  double loss = 0;
-  TimeNs jitter = 0;  // uniform, order kept
-  std::uint64_t seed = 1;
-};
 
 class BandwidthPath {
  public:
@@ -40,6 +33,8 @@ class BandwidthPath {
       estimator.tick(now);
       pace(std::min(source_bps, estimator.bps()));
       probe();
+      compete();
+      note();
     }
   }
 
@@ -62,13 +57,15 @@ class BandwidthPath {
         send(0);
       }
       probe();
-      lowest = std::min(lowest, estimator.bps());
+      compete();
+      note();
     }
   }
 
-  // Of what was offered to the bottleneck since the last call: the share of its capacity that was carried, 0..1, and the
-  // queueing delay that 95 of 100 packets stayed under.
-  double used() { return static_cast<double>(carried_) * 8 / (path.bps * seconds(now - counted_from_)); }
+  // Since the last `count_anew`: the share of the bottleneck's capacity that was carried, 0..1, the queueing delay that 95
+  // of 100 packets stayed under, and the share of packets that were lost.
+  [[nodiscard]] double used() const { return static_cast<double>(carried_) * 8 / capacity_bits_; }
+  [[nodiscard]] double lost() const { return sent_ == 0 ? 0 : static_cast<double>(lost_) / static_cast<double>(sent_); }
   TimeNs queueing_p95() {
     if (queued_.empty()) {
       return 0;
@@ -77,15 +74,19 @@ class BandwidthPath {
     return queued_[queued_.size() * 95 / 100];
   }
   void count_anew() {
-    carried_ = 0;
+    carried_ = sent_ = lost_ = 0;
+    capacity_bits_ = 0;
     queued_.clear();
-    counted_from_ = now;
+    lowest = kMaxBps;
+    highest = 0;
   }
 
   BandwidthEstimator estimator;
   PathConfig path;
   TimeNs now = kSecond;
-  double lowest = kMaxBps;  // estimate since it was last set
+  std::optional<RivalFlow> rival;
+  double lowest = kMaxBps;  // estimates since `count_anew`
+  double highest = 0;
 
  private:
   static constexpr TimeNs kStep = kMillisecond;
@@ -103,6 +104,19 @@ class BandwidthPath {
   static double seconds(TimeNs time) { return static_cast<double>(time) / static_cast<double>(kSecond); }
 
   double waiting_ = 0;
+
+  void note() {
+    lowest = std::min(lowest, estimator.bps());
+    highest = std::max(highest, estimator.bps());
+    const double bps = path.policed_bps > 0 ? path.policed_bps : path.bps;
+    capacity_bits_ += bps * seconds(kStep);
+  }
+
+  void compete() {
+    if (rival) {
+      rival->send(now, neck_.waiting(path, now), [&](const auto& packet) { return neck_.enter(path, packet); });
+    }
+  }
 
   void pace(double bps) {
     budget_ = std::min(budget_ + bps / 8 * seconds(kStep), 4.0 * kPacket);
@@ -133,22 +147,32 @@ class BandwidthPath {
   void send(std::uint16_t cluster) {
     estimator.sent(next_seq_, kPacket, cluster, now);
     const std::uint16_t seq = next_seq_++;
-    const TimeNs queued = std::max<TimeNs>(0, free_at_ - now);
-    if (queued > path.max_queue || std::uniform_real_distribution<>(0, 1)(random_) < path.loss) {
+    ++sent_;
+    if (std::uniform_real_distribution<>(0, 1)(random_) < path.loss ||
+        !neck_.enter(path, {.flow = 0, .number = seq, .bytes = kPacket, .entered = now})) {
+      ++lost_;
+    }
+  }
+
+  void leave(const Bottleneck::Packet& packet, TimeNs when, TimeNs waited) {
+    if (packet.flow == RivalFlow::kFlow) {
+      if (rival) {
+        rival->left(packet, when);
+      }
       return;
     }
-    free_at_ = std::max(free_at_, now) + static_cast<TimeNs>(kPacket * 8 / path.bps * static_cast<double>(kSecond));
-    queued_.push_back(queued);
-    carried_ += kPacket;
-    TimeNs arrives = free_at_ + path.one_way;
+    queued_.push_back(waited);
+    carried_ += packet.bytes;
+    TimeNs arrives = when + path.one_way;
     if (path.jitter > 0) {
       arrives += std::uniform_int_distribution<TimeNs>(0, path.jitter)(random_);
     }
     last_arrival_ = std::max(last_arrival_, arrives);
-    forward_.push_back({last_arrival_, seq});
+    forward_.push_back({last_arrival_, static_cast<std::uint16_t>(packet.number)});
   }
 
   void deliver() {
+    neck_.serve(path, now, [&](const auto& packet, TimeNs when, TimeNs waited) { leave(packet, when, waited); });
     while (!forward_.empty() && forward_.front().arrives <= now) {
       receiver_.receive(forward_.front().seq, forward_.front().arrives);
       forward_.pop_front();
@@ -182,11 +206,13 @@ class BandwidthPath {
   double probe_left_ = 0;
   ProbePlan probe_;
   std::uint16_t next_seq_ = 65'000;
-  TimeNs free_at_ = 0;
+  Bottleneck neck_;
   TimeNs last_arrival_ = 0;
   std::vector<TimeNs> queued_;
   std::uint64_t carried_ = 0;
-  TimeNs counted_from_ = kSecond;
+  std::uint64_t sent_ = 0;
+  std::uint64_t lost_ = 0;
+  double capacity_bits_ = 0;
 };
 
 }  // namespace parley::test

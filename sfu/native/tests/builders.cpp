@@ -82,6 +82,35 @@ Packet packet_of(const Data& data, const ExtensionIds& ids) {
   return packet;
 }
 
+Data bits(std::initializer_list<std::pair<unsigned, unsigned>> fields) {
+  Data out;
+  unsigned used = 0;
+  for (const auto& [value, count] : fields) {
+    for (unsigned bit = count; bit > 0; --bit, ++used) {
+      if (used % 8 == 0) {
+        out.push_back(0);
+      }
+      out.back() = static_cast<std::uint8_t>(out.back() | (((value >> (bit - 1)) & 1U) << (7 - used % 8)));
+    }
+  }
+  return out;
+}
+
+Data key_descriptor(unsigned id_offset) {
+  return bits({{1, 1}, {0, 1}, {id_offset, 6}, {100, 16},          // start, not end, template, frame number
+               {1, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1},             // structure present
+               {id_offset, 6}, {1, 5},                             // two targets
+               {0, 2}, {1, 2}, {3, 2},                             // layers: same, next temporal, end
+               {2, 2}, {2, 2}, {3, 2}, {2, 2}, {0, 2}, {1, 2},     // indications
+               {0, 1}, {1, 1}, {1, 4}, {0, 1}, {1, 1}, {0, 4}, {0, 1},  // frame differences
+               {2, 2}, {0, 4}, {2, 4}, {1, 4},                     // one chain
+               {1, 1}, {639, 16}, {359, 16}});                     // resolution
+}
+
+Data delta_descriptor(unsigned template_id, bool start, bool end, unsigned frame_number) {
+  return bits({{start ? 1U : 0U, 1}, {end ? 1U : 0U, 1}, {template_id, 6}, {frame_number, 16}});
+}
+
 Data vp8(const Vp8Payload& p) {
   return {static_cast<std::uint8_t>(0x80 | (p.start ? 0x10 : 0)),
           0xF0,

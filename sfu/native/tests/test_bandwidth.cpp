@@ -59,7 +59,6 @@ TEST(large_frames_do_not_hide_what_the_path_carries) {
     BandwidthPath path(PathConfig{.bps = 1'000'000, .seed = 3});
     path.run_frames(10 * kSecond, 550'000, fps, 1'600'000);
     path.count_anew();
-    path.lowest = kMaxBps;
     path.run_frames(60 * kSecond, 550'000, fps, 1'600'000);
     std::cerr << fps << " frames a second of 550 kb/s: lowest " << static_cast<int>(path.lowest / 1000) << ", ";
     print("at the end", path);
@@ -136,6 +135,21 @@ TEST(another_way_is_not_judged_by_the_last_one) {
   path.run(3 * kSecond, 3'000'000);
   print("after a move", path);
   CHECK(path.estimator.bps() > 2'500'000);
+}
+
+// What was sent on the old way comes back after the move: a way with a longer delay would look like a queue, one that
+// carries less like the last.
+TEST(feedback_of_the_last_way_says_nothing_of_another) {
+  BandwidthPath path(PathConfig{.bps = 5'000'000});
+  path.run(10 * kSecond, 3'000'000);
+  path.path.one_way = 400 * kMillisecond;
+  path.estimator.move();
+  CHECK_EQ(path.estimator.bytes_in_flight(), 0U);
+  path.count_anew();
+  path.run_frames(8 * kSecond, 600'000, 30, 3'000'000);
+  print("after a move to a longer way", path);
+  CHECK(path.lowest >= kStartBps);
+  CHECK(path.estimator.rtt() > 700 * kMillisecond);
 }
 
 TEST(in_flight_bytes_return_to_nothing) {

@@ -88,3 +88,37 @@ TEST(every_numbering_gives_the_same_picture) {
     } while (std::ranges::next_permutation(heights).found);
   }
 }
+
+// Of three neighbours none of which is clearly above the next, the outer ones may be.
+TEST(no_encoding_stands_below_one_that_is_clearly_less) {
+  const std::vector<std::uint32_t> rates = {200, 140, 100};
+  std::vector<std::size_t> numbers = {0, 1, 2};
+  do {
+    std::vector<Measured> encodings;
+    std::ranges::transform(numbers, std::back_inserter(encodings), [&](auto at) { return Measured{360, rates[at]}; });
+    const EncodingOrder order = order_of(encodings);
+    for (int one = 0; one < 3; ++one) {
+      for (int other = 0; other < 3; ++other) {
+        const auto bps = [&](int encoding) { return encodings[static_cast<std::size_t>(encoding)].bps; };
+        CHECK(bps(one) < 2 * bps(other) || order.is_higher(one, other));
+      }
+    }
+  } while (std::ranges::next_permutation(numbers).found);
+}
+
+TEST(an_encoding_of_unknown_height_in_the_middle_changes_nothing_among_the_others) {
+  EncodingOrder order;
+  order.measure(std::vector<Measured>{{360, 200}, {360, 140}, {0, 0}, {360, 100}});
+  CHECK_EQ(order.choose(0b1011, -1), 0);
+  CHECK_EQ(order.choose(0b0111, 2), 2);
+  CHECK(order.is_higher(0, 3));
+}
+
+TEST(a_silent_encoding_keeps_its_place) {
+  EncodingOrder order;
+  order.measure(std::vector<Measured>{{360, 300}, {360, 100}});
+  CHECK_EQ(order.choose(0b11, -1), 0);
+  CHECK(!order.measure(std::vector<Measured>{{360, 0}, {360, 100}}));
+  CHECK(!order.measure(std::vector<Measured>{{360, 0}, {360, 400}}));  // not clearly more than it was
+  CHECK(order.measure(std::vector<Measured>{{360, 0}, {360, 500}}));
+}

@@ -115,6 +115,29 @@ TEST(a_second_thought_leaves_nothing_at_once) {
   CHECK_EQ(decide(gate, {.encoding = 1}), GateVerdict::kForward);
 }
 
+TEST(an_encoding_that_is_wanted_again_goes_on) {
+  auto gate = simulcast(2);
+  decide(gate, {.encoding = 2, .keyframe = true});
+  gate.set_target(false, 1, -1, true);
+  gate.set_active(0b100, true);  // what was to take its place is silent
+  CHECK_EQ(decide(gate, {.encoding = 2}), GateVerdict::kForward);
+  gate.set_active(0b101, true);
+  CHECK_EQ(decide(gate, {.encoding = 2}), GateVerdict::kIgnore);
+  CHECK_EQ(decide(gate, {.encoding = 0, .keyframe = true}), GateVerdict::kSwitch);
+  gate.set_active(0b111, true);
+  CHECK_EQ(decide(gate, {.encoding = 0}), GateVerdict::kForward);
+  CHECK_EQ(*gate.awaited(), 1);
+}
+
+TEST(nothing_is_left_at_once_for_a_larger_picture) {
+  auto gate = simulcast(0);
+  decide(gate, {.encoding = 0, .keyframe = true});
+  gate.set_target(false, 2, -1);
+  gate.set_target(false, 1, -1, true);
+  CHECK_EQ(decide(gate, {.encoding = 0}), GateVerdict::kForward);
+  CHECK_EQ(decide(gate, {.encoding = 1, .keyframe = true}), GateVerdict::kSwitch);
+}
+
 TEST(silent_encoding_falls_back_to_the_best_below) {
   struct Row {
     std::uint32_t active;

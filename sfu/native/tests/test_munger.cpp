@@ -52,8 +52,7 @@ struct Source {
     Packet packet = audio(ext_seq, 0);
     packet.codec = Codec::kAv1;
     packet.payload.picture.has_frame_number = true;
-    packet.payload.picture.picture_id = frame_number;
-    packet.payload.picture.keeps_holes = true;
+    packet.payload.picture.frame_number = frame_number;
     return packet;
   }
 
@@ -274,10 +273,42 @@ TEST(vp9_pictures_go_on_across_a_switch_and_keep_their_holes) {
 TEST(av1_frame_numbers_go_on_across_a_switch) {
   Source source;
   Munger munger(0, 0);
-  CHECK_EQ(munger.switch_source(source.av1(1, 65'534), std::nullopt, kHz, 0).picture_id, 65'534);
-  CHECK_EQ(munger.forward(source.av1(2, 65'535), false, kMs)->picture_id, 65'535);
-  CHECK_EQ(munger.switch_source(source.av1(9, 40), std::nullopt, kHz, 2 * kMs).picture_id, 0);
-  CHECK_EQ(munger.forward(source.av1(10, 42), false, 3 * kMs)->picture_id, 2);
+  CHECK_EQ(munger.switch_source(source.av1(1, 65'534), std::nullopt, kHz, 0).frame_number, 65'534);
+  CHECK_EQ(munger.forward(source.av1(2, 65'535), false, kMs)->frame_number, 65'535);
+  CHECK_EQ(munger.switch_source(source.av1(9, 40), std::nullopt, kHz, 2 * kMs).frame_number, 0);
+  CHECK_EQ(munger.forward(source.av1(10, 42), false, 3 * kMs)->frame_number, 2);
+}
+
+TEST(frame_numbers_of_vp8_and_h264_go_on_beside_picture_ids) {
+  Source source;
+  Munger munger(0, 0);
+  const auto vp8 = [&](std::int64_t ext_seq, std::uint32_t picture_id, std::uint16_t frame_number) {
+    Packet packet = source.packet(ext_seq, 0, {.picture_id = picture_id});
+    packet.payload.picture.has_frame_number = true;
+    packet.payload.picture.frame_number = frame_number;
+    return packet;
+  };
+  const auto h264 = [&](std::int64_t ext_seq, std::uint16_t frame_number) {
+    Packet packet = source.av1(ext_seq, frame_number);
+    packet.codec = Codec::kH264;
+    return packet;
+  };
+  const auto first = munger.switch_source(vp8(1, 7, 40'000), std::nullopt, kHz, 0);
+  CHECK_EQ(first.picture_id, 7);
+  CHECK_EQ(first.frame_number, 40'000);
+  munger.drop(vp8(2, 8, 40'001));
+  const auto after_drop = munger.forward(vp8(3, 9, 40'002), false, kMs);
+  CHECK_EQ(after_drop->picture_id, 8);         // closes up,
+  CHECK_EQ(after_drop->frame_number, 40'002);  // while differences of frame numbers are references
+  const auto switched = munger.switch_source(vp8(50, 900, 3), std::nullopt, kHz, 2 * kMs);
+  CHECK_EQ(switched.picture_id, 9);
+  CHECK_EQ(switched.frame_number, 40'003);
+  const auto other_codec = munger.switch_source(h264(9, 65'535), std::nullopt, kHz, 3 * kMs);
+  CHECK_EQ(other_codec.frame_number, 40'004);
+  CHECK_EQ(munger.forward(h264(10, 1), false, 4 * kMs)->frame_number, 40'006);
+  const auto back = munger.switch_source(vp8(60, 100, 500), std::nullopt, kHz, 5 * kMs);
+  CHECK_EQ(back.picture_id, 10);  // picture ids go on from the last picture id
+  CHECK_EQ(back.frame_number, 40'007);
 }
 
 TEST(vp9_patch_rewrites_picture_id_and_tl0) {

@@ -16,6 +16,7 @@ void BandwidthEstimator::sent(std::uint16_t seq, std::uint32_t bytes, std::uint1
     silent_from_ = now;
   }
   history_.sent(seq, bytes, cluster, now);
+  rivalry_.sent(bytes);
   ++unanswered_;
   sent_bytes_ += bytes;
   if (now - sent_window_ >= kSentWindow) {
@@ -49,7 +50,9 @@ bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
     ++received;
     newest_sent = std::max(newest_sent, result.sent);
     acked_.receive(result.bytes, result.arrived);
-    busy_.receive(result.bytes, result.arrived, floor_.receive(result.arrived - result.sent, now));
+    const TimeNs above = floor_.receive(result.arrived - result.sent, now);
+    busy_.receive(result.bytes, result.arrived, above);
+    rivalry_.receive(above);
     if (const auto rate = busy_.bps()) {
       filled = rate;
     }
@@ -67,12 +70,7 @@ bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
     rtt_ = rtt_ == 0 ? sample : (7 * rtt_ + sample) / 8;
   }
   if (has_delta) {
-    const bool is_over = was_over || floor_.above() > kStandingQueue;
-    if (is_over) {
-      control_.overuse(filled ? filled : acked_.filled_bps(), filled.has_value(), sent_bps_, rtt_, now);
-    } else {
-      control_.update(trend_.use(), acked_.bps(), rtt_, now);
-    }
+    judge(was_over || floor_.above() > kStandingQueue, filled, lost != 0, now);
   }
   if (shown && trend_.use() != PathUse::kOver) {
     control_.raise_to(*shown, now);
@@ -80,6 +78,18 @@ bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
   }
   loss_.receive(received, lost, control_.bps(), rtt_, now);
   return true;
+}
+
+void BandwidthEstimator::judge(bool is_over, std::optional<double> filled, bool has_loss, TimeNs now) {
+  if (rivalry_.is_on() && has_loss) {
+    rivalry_.end();
+    control_.overuse(acked_.bps(), true, sent_bps_, rtt_, now);
+  } else if (!is_over || rivalry_.is_on()) {
+    control_.update(is_over ? PathUse::kNormal : trend_.use(), acked_.bps(), rtt_, now);
+  } else if (control_.overuse(filled ? filled : acked_.filled_bps(), filled.has_value(), sent_bps_, rtt_, now) &&
+             filled) {
+    rivalry_.cut(*filled, floor_.above(), now);
+  }
 }
 
 void BandwidthEstimator::tick(TimeNs now) {
@@ -92,6 +102,8 @@ void BandwidthEstimator::tick(TimeNs now) {
 }
 
 void BandwidthEstimator::move() {
+  history_.forget();
+  probes_.restart();
   groups_ = {};
   trend_ = {};
   acked_ = {};
@@ -99,6 +111,7 @@ void BandwidthEstimator::move() {
   loss_ = {};
   floor_ = {};
   busy_ = {};
+  rivalry_ = {};
   rtt_ = 0;
   unanswered_ = 0;
 }

@@ -16,6 +16,7 @@
 #include "bwe/loss_control.h"
 #include "bwe/probe_control.h"
 #include "bwe/rate_control.h"
+#include "bwe/rivalry.h"
 #include "bwe/sent_history.h"
 #include "bwe/trendline.h"
 #include "transport_feedback.h"
@@ -57,6 +58,9 @@ class BandwidthEstimator {
   [[nodiscard]] std::optional<double> capacity_bps() const { return control_.capacity_bps(); }
 
  private:
+  // What a feedback says of the path. `filled`: what it delivers, if packets queued for long enough to tell.
+  void judge(bool is_over, std::optional<double> filled, bool has_loss, TimeNs now);
+
   SentHistory history_;
   InterArrival groups_;
   Trendline trend_;
@@ -74,6 +78,7 @@ class BandwidthEstimator {
   TimeNs sent_window_ = 0;
   DelayFloor floor_;
   BusyRate busy_;
+  Rivalry rivalry_;
 };
 
 }  // namespace parley

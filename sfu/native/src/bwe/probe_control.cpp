@@ -28,6 +28,13 @@ void ProbeControl::set_wanted(double bps) {
   wanted_ = bps;
 }
 
+void ProbeControl::restart() {
+  cluster_ = {};
+  next_at_ = 0;
+  interval_ = kBaseInterval;
+  recovered_for_ = 0;
+}
+
 std::optional<ProbePlan> ProbeControl::next(double estimate_bps, double dropped_from_bps, TimeNs dropped_at,
                                             bool has_room, TimeNs now) {
   if (cluster_.id != 0) {

@@ -31,6 +31,9 @@ class ProbeControl {
   // What the viewer's tracks could use in all, bits a second: nothing above is probed for.
   void set_wanted(double bps);
 
+  // The path is another one: what clusters showed, and how far apart they are by now, says nothing of it.
+  void restart();
+
   // The next cluster when one is due, at most one in flight. `has_room`: the detector sees no queue.
   std::optional<ProbePlan> next(double estimate_bps, double dropped_from_bps, TimeNs dropped_at, bool has_room,
                                 TimeNs now);

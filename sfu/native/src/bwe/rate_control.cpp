@@ -29,13 +29,15 @@ double seconds(TimeNs time) { return static_cast<double>(time) / static_cast<dou
 
 }  // namespace
 
-void RateControl::overuse(std::optional<double> acked_bps, bool is_train, double sent_bps, TimeNs rtt, TimeNs now) {
+bool RateControl::overuse(std::optional<double> acked_bps, bool is_train, double sent_bps, TimeNs rtt, TimeNs now) {
   // One cut per reaction time: the queue and the detector need it to show the last one's effect.
   const TimeNs wait = std::clamp<TimeNs>(rtt == 0 ? kUnknownRtt : rtt, 10 * kMillisecond, kUnknownRtt) + kReaction;
-  if (decreased_at_ == 0 || now - decreased_at_ >= wait) {
+  const bool is_due = decreased_at_ == 0 || now - decreased_at_ >= wait;
+  if (is_due) {
     decrease(acked_bps.value_or(rate_), is_train, sent_bps, now);
   }
   state_ = State::kHold;
+  return is_due;
 }
 
 void RateControl::update(PathUse use, std::optional<double> acked_bps, TimeNs rtt, TimeNs now) {

@@ -19,7 +19,8 @@ class RateControl {
   void update(PathUse use, std::optional<double> acked_bps, TimeNs rtt, TimeNs now);
   // The queue grows. `acked_bps`: what the path delivers; `is_train`: measured on packets that queued, and not only what
   // happened to be sent. `sent_bps`: what was sent of late.
-  void overuse(std::optional<double> acked_bps, bool is_train, double sent_bps, TimeNs rtt, TimeNs now);
+  // False when the last cut is so young that it has yet to show its effect, and nothing changed.
+  bool overuse(std::optional<double> acked_bps, bool is_train, double sent_bps, TimeNs rtt, TimeNs now);
   // The path carries nothing back.
   void halve(TimeNs now);
   // A probe has shown that at least so much gets through.

@@ -49,6 +49,13 @@ void SentHistory::make_room(TimeNs now) {
   ring_ = std::move(larger);
 }
 
+void SentHistory::forget() {
+  std::ranges::fill(ring_, Entry{});
+  oldest_ = next_;
+  in_flight_ = 0;
+  reference_ = -1;
+}
+
 void SentHistory::expire(Entry& entry) {
   if (entry.state == State::kInFlight) {
     in_flight_ -= entry.bytes;

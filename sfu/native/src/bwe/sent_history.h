@@ -29,6 +29,9 @@ class SentHistory {
   // received later when a later feedback corrects it.
   void feedback(TransportFeedbackReader reader, std::vector<PacketResult>& out);
 
+  // What is in flight no longer matters; its feedback names nothing that is known.
+  void forget();
+
   [[nodiscard]] std::uint64_t bytes_in_flight() const { return in_flight_; }
 
  private:

@@ -11,6 +11,7 @@ constexpr std::uint8_t kObuTemporalDelimiter = 2;
 constexpr std::size_t kMaxObusLookedAt = 4;
 constexpr std::uint32_t kSwitch = 2;      // decode target indication
 constexpr std::uint32_t kNotPresent = 0;
+constexpr std::size_t kMinDescriptor = 3;  // flags and template id, frame number
 
 struct Indications {
   std::uint32_t switch_targets = 0;
@@ -169,25 +170,19 @@ void apply_temporal(const DependencyDescriptor& descriptor, const DependencyStru
   }
 }
 
-void apply_number(const DependencyDescriptor& descriptor, PayloadInfo& info) {
-  info.picture.has_frame_number = true;
-  info.picture.picture_id = descriptor.frame_number;
-  info.picture.keeps_holes = true;
-}
-
 void apply_descriptor(const DependencyDescriptor& descriptor, const DependencyStructure& structure,
                       PayloadInfo& info) {
   info.spatial = descriptor.spatial;
   info.frame_start = descriptor.start_of_frame;
   info.frame_end = descriptor.end_of_frame;
+  info.height = descriptor.has_structure ? structure.height : std::uint16_t{0};
   apply_temporal(descriptor, structure, info);
-  apply_number(descriptor, info);
 }
 
 }  // namespace
 
 std::optional<DependencyDescriptor> DependencyReader::read(Bytes extension) {
-  if (extension.size() < 3) {
+  if (extension.size() < kMinDescriptor) {
     return std::nullopt;
   }
   BitReader bits(extension);
@@ -256,9 +251,14 @@ void add_temporal_layer(Bytes dependency_descriptor, DependencyReader& reader, P
     return;
   }
   apply_temporal(*descriptor, *reader.structure(), info);
-  if (!info.picture.has_picture_id) {
-    apply_number(*descriptor, info);
+}
+
+void add_frame_number(Bytes dependency_descriptor, PayloadInfo& info) {
+  if (dependency_descriptor.size() < kMinDescriptor) {
+    return;
   }
+  info.picture.has_frame_number = true;
+  info.picture.frame_number = static_cast<std::uint16_t>(dependency_descriptor[1] << 8U | dependency_descriptor[2]);
 }
 
 PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, DependencyReader& reader) {
@@ -277,7 +277,6 @@ PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, De
     info.keyframe_start = descriptor->start_of_frame && descriptor->spatial == 0 &&
                           (descriptor->has_structure || starts_sequence);
     apply_descriptor(*descriptor, *reader.structure(), info);
-    info.height = descriptor->has_structure ? reader.structure()->height : std::uint16_t{0};
     // The last packet of the whole picture carries the marker.
     info.frame_end = info.frame_end || marker;
   }

@@ -61,8 +61,11 @@ class DependencyReader {
 [[nodiscard]] std::optional<PayloadInfo> peek_descriptor(bool marker, Bytes dependency_descriptor,
                                                          DependencyReader& reader);
 
-// Adds the temporal layer, and the frame's number unless the payload has one, to what a codec's own payload told.
+// Adds the temporal layer to what a codec's own payload told.
 void add_temporal_layer(Bytes dependency_descriptor, DependencyReader& reader, PayloadInfo& info);
+
+// Adds the frame's number, which needs no structure to be read.
+void add_frame_number(Bytes dependency_descriptor, PayloadInfo& info);
 
 // `dependency_descriptor`: the extension's bytes, empty when the packet has none.
 [[nodiscard]] PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, DependencyReader& reader);

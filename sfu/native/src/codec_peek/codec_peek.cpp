@@ -9,6 +9,14 @@
 namespace parley {
 
 PayloadInfo CodecPeek::peek(Codec codec, const RtpView& rtp, const ExtensionTable& extensions) {
+  PayloadInfo info = peek_payload(codec, rtp, extensions);
+  if (info.valid && is_video(codec)) {
+    add_frame_number(extensions.get(rtp, Extension::kDependencyDescriptor), info);
+  }
+  return info;
+}
+
+PayloadInfo CodecPeek::peek_payload(Codec codec, const RtpView& rtp, const ExtensionTable& extensions) {
   if (rtp.payload_size == 0) {
     PayloadInfo info;
     info.valid = codec != Codec::kUnknown;
@@ -68,11 +76,13 @@ PayloadInfo CodecPeek::peek_encrypted(const RtpView& rtp, const ExtensionTable& 
   }
   const Bytes descriptor = extensions.get(rtp, Extension::kDependencyDescriptor);
   if (const auto told = peek_descriptor(rtp.marker, descriptor, dependencies_)) {
-    return *told;
+    info = *told;
+  } else {
+    info.is_opaque = true;
+    info.frame_start = starts_picture(rtp);
+    info.frame_end = rtp.marker;
   }
-  info.is_opaque = true;
-  info.frame_start = starts_picture(rtp);
-  info.frame_end = rtp.marker;
+  add_frame_number(descriptor, info);
   return info;
 }
 

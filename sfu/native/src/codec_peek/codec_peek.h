@@ -19,6 +19,7 @@ class CodecPeek {
   void reset() { *this = CodecPeek{}; }
 
  private:
+  PayloadInfo peek_payload(Codec codec, const RtpView& rtp, const ExtensionTable& extensions);
   PayloadInfo peek_h264_frame(const RtpView& rtp);
   // H.264 has no place for layers, and senders of dependency descriptors leave them out of VP8's own.
   PayloadInfo with_layers(PayloadInfo info, const RtpView& rtp, const ExtensionTable& extensions);

@@ -7,7 +7,7 @@
 namespace parley {
 
 // The numbers that must go on when a forward changes its source: in the payload descriptor of VP8 (RFC 7741 section
-// 4.2) and VP9 (RFC 9628 section 4.2), in the dependency descriptor of AV1 and of whatever else has no other.
+// 4.2) and VP9 (RFC 9628 section 4.2), and in the dependency descriptor, which a packet of any codec may carry.
 struct PictureFields {
   std::uint8_t prefix_size = 0;  // bytes of the payload that hold them, 0: none do
   bool has_picture_id = false;
@@ -15,11 +15,12 @@ struct PictureFields {
   bool has_tl0_pic_idx = false;
   bool has_tid_keyidx = false;    // VP8
   bool has_frame_number = false;  // in the dependency descriptor
-  std::uint16_t picture_id = 0;   // or the frame number
+  std::uint16_t picture_id = 0;
+  std::uint16_t frame_number = 0;
   std::uint8_t tl0_pic_idx = 0;
   std::uint8_t keyidx = 0;
 
-  // VP9 and dependency descriptors refer to pictures by the difference of numbers: dropped ones leave holes. VP8's
+  // VP9 refers to pictures by the difference of their ids: dropped ones leave holes, as in dependency descriptors. VP8's
   // picture ids close up.
   bool keeps_holes = false;
 };
