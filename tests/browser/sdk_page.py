@@ -17,6 +17,7 @@ _PUBLISH = """async ([token, [width, height, fps], is_rich, options]) => {
   const noise = new ImageData(width, Math.round(height / 6));
   let frame = 0;
   setInterval(() => {
+    if (globalThis.is_still) return;
     context.fillStyle = `hsl(${frame * 3} 80% 50%)`;
     context.fillRect(0, 0, width, height);
     context.fillStyle = "white";
@@ -68,6 +69,7 @@ _SENDING = """async () => {
   }
   return rows.sort();
 }"""
+_HOLD = "(is_still) => { globalThis.is_still = is_still; }"
 _THIN = "(temporal) => room.set_subscription(track, { temporal })"
 _ASK = "(height) => room.set_subscription(track, { height })"
 _GAP = "() => { const gap = Math.max(shown.gap, performance.now() - shown.last); shown.gap = 0; return gap; }"
@@ -93,6 +95,11 @@ async def publish(
 async def encoded(page: BrowserPage) -> dict[str, int]:
     """Frames that a page that publishes has encoded, by rid."""
     return dict(await page.evaluate(_SENDING))
+
+
+async def hold(page: BrowserPage, *, is_still: bool) -> None:
+    """Let the picture of a page that publishes stand still, so that no frame is made, or go on."""
+    await page.evaluate(_HOLD, is_still)
 
 
 async def sends(page: BrowserPage, rids: list[str], within_s: float) -> None:

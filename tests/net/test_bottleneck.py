@@ -16,7 +16,7 @@ from tests.net.bridge import bridge
 from tests.net.link import Link, link
 from tests.net.namespace import MACHINE
 from tests.net.shaper import Conditions
-from tests.net.witness import Received, videos, watch
+from tests.net.witness import Received, taken_bytes, videos, watch
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -31,6 +31,8 @@ PROMISED_USE, STARVED_USE = 0.85, 0.6
 QUEUE_S = 0.1
 NO_FREEZE_S = 0.5
 STARVED_FACTOR = 4
+AGREES = 0.1
+"""Share by which the browser's count of bytes may differ from the link's."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,11 @@ async def test_a_bottleneck_is_used_and_its_queue_stays_short(tmp_path: Path) ->
         await five.net.shape(up=Conditions(delay_s=0.02), down=Conditions(bps=PATH_BPS, delay_s=0.02))
         await asyncio.sleep(SETTLES_S)
         before = await five.received()
+        seen_before = await taken_bytes(five.viewer)
         await five.net.report()
         await asyncio.sleep(MEASURED_S)
         _, down = await five.net.report()
+        seen = await taken_bytes(five.viewer) - seen_before
         after = await five.received()
     used = down.packet_bytes * 8 / MEASURED_S / PATH_BPS
     queued = sorted(down.queued_s)
@@ -89,11 +93,13 @@ async def test_a_bottleneck_is_used_and_its_queue_stays_short(tmp_path: Path) ->
     frozen_s = [late.frozen_s - early.frozen_s for late, early in zip(after, before, strict=True)]
     print(
         f"five cameras behind 1 Mb/s: {used:.0%} used (promised: {PROMISED_USE:.0%}), "
+        f"{seen * 8 / MEASURED_S / PATH_BPS:.0%} by the browser's count, "
         f"queue p95 {p95_s * 1000:.0f} ms, "
         f"{[round(count / MEASURED_S, 1) for count in frames]} pictures a second, "
         f"frozen for {[round(each, 1) for each in frozen_s]} s"
     )
     assert STARVED_USE <= used <= 1.0
+    assert abs(seen - down.packet_bytes) <= AGREES * down.packet_bytes
     assert p95_s <= QUEUE_S * STARVED_FACTOR
     assert len(frames) == CAMERAS
     assert sorted(frames)[1] >= MEASURED_S * FPS / 4 / STARVED_FACTOR, (

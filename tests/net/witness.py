@@ -17,12 +17,12 @@ _READ = """async () => {
   const rows = [];
   for (const connection of new Set(window.connections)) {
     if (connection.connectionState === "closed") continue;
-    for (const row of (await connection.getStats()).values()) {
-      if (row.type === "inbound-rtp" && row.kind === "video") rows.push(row);
-    }
+    rows.push(...(await connection.getStats()).values());
   }
-  return rows;
+  return rows.filter(({ type }) => type === "inbound-rtp" || type === "transport");
 }"""
+_WRAPPING = 28
+"""Bytes of IP and UDP around a datagram, which browsers do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,6 @@ async def watch(page: ChromiumPage) -> None:
 
 async def videos(page: ChromiumPage) -> list[Received]:
     """What the page receives of each video."""
-    rows: list[dict[str, object]] = await page.page.evaluate(_READ)
     return [
         Received(
             frames=int(str(row.get("framesReceived", 0))),
@@ -50,5 +49,17 @@ async def videos(page: ChromiumPage) -> list[Received]:
             frozen_s=float(str(row.get("totalFreezesDuration", 0.0))),
             nacks=int(str(row.get("nackCount", 0))),
         )
-        for row in rows
+        for row in await _rows(page)
+        if row["type"] == "inbound-rtp" and row["kind"] == "video"
     ]
+
+
+async def taken_bytes(page: ChromiumPage) -> int:
+    """What has come over the page's media transports since it began, headers of IP and UDP included."""
+    rows = [row for row in await _rows(page) if row["type"] == "transport"]
+    return sum(int(str(row["bytesReceived"])) + _WRAPPING * int(str(row["packetsReceived"])) for row in rows)
+
+
+async def _rows(page: ChromiumPage) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = await page.page.evaluate(_READ)
+    return rows
