@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { add_readings, grade, read_stats } from "../../web/sdk/quality.js";
+import { add_readings, grade, read_stats, repair_wait_ms } from "../../web/sdk/quality.js";
 
 const reading = (properties) => ({ received: 0, lost: 0, far_loss: 0, round_trip_s: 0, outgoing_bps: 0, ...properties });
 
@@ -28,4 +28,10 @@ test("statistics of both connections add up", () => {
   const up = read_stats([{ type: "remote-inbound-rtp", fractionLost: 0.25, roundTripTime: 0.05 }, { type: "codec" }]);
   const down = read_stats([{ type: "inbound-rtp", packetsReceived: 90, packetsLost: -3 }, { type: "inbound-rtp", packetsReceived: 10, packetsLost: 4 }, { type: "candidate-pair", nominated: true, currentRoundTripTime: 0.2, availableOutgoingBitrate: 9 }]);
   assert.deepEqual(add_readings([up, down]), { received: 100, lost: 4, far_loss: 0.25, round_trip_s: 0.2, outgoing_bps: 9 });
+});
+
+test("pictures wait for two repairs where packets get lost, and never for long", () => {
+  assert.equal(repair_wait_ms({ down_loss: 0, round_trip_ms: 100 }), null);
+  assert.equal(repair_wait_ms({ down_loss: 0.05, round_trip_ms: 100 }), 280);
+  assert.equal(repair_wait_ms({ down_loss: 0.05, round_trip_ms: 900 }), 400);
 });

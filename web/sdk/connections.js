@@ -50,6 +50,11 @@ export class Connections extends Emitter {
     return Promise.all([this.own.stats(), this.#subscriber.stats()]);
   }
 
+  /** Let received pictures wait so long for what is sent again; null: as the browser likes. */
+  await_repairs(wait_ms) {
+    this.#subscriber.await_repairs(wait_ms);
+  }
+
   /** Take one subscribe_offer of the server. */
   receive(offer) {
     this.#subscriber.receive(offer).catch((error) => this.emit("error", error));

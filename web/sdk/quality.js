@@ -1,4 +1,10 @@
-// PURE: from two WebRTC statistics reports to a word that a person understands.
+// PURE: from two WebRTC statistics reports to a word that a person understands, and to what may be done about it.
+
+const LOSSY = 0.01;
+// A request, or what it asks for, may get lost too.
+const REQUESTS = 2;
+const ANSWER_MS = 40;
+const MAX_WAIT_MS = 400;
 
 /** Counters that matter, from an iterable of RTCStats: packets received and lost, the far side's loss of ours (0..1), round trip (s). */
 export function read_stats(stats) {
@@ -29,6 +35,15 @@ export function grade(before, now) {
   if (loss > 0.08 || round_trip_ms > 600) word = "poor";
   else if (loss > 0.02 || round_trip_ms > 250) word = "fair";
   return { grade: word, down_loss, up_loss: now.far_loss, round_trip_ms };
+}
+
+/**
+ * How long a received picture should wait for what is sent again, in ms; null: as the browser likes. Where packets get lost a browser
+ * passes over the frames that a repair would complete a moment later.
+ */
+export function repair_wait_ms({ down_loss, round_trip_ms }) {
+  if (down_loss < LOSSY) return null;
+  return Math.min(MAX_WAIT_MS, REQUESTS * (round_trip_ms + ANSWER_MS));
 }
 
 /** Readings of several peer connections as one. */

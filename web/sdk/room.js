@@ -2,6 +2,7 @@ import { Connections } from "./connections.js";
 import { ConsentState } from "./consent_state.js";
 import { Emitter } from "./emitter.js";
 import { ParleyError } from "./errors.js";
+import { repair_wait_ms } from "./quality.js";
 import { Renewal } from "./renewal.js";
 import { Roster } from "./roster.js";
 import { Signalling, signalling_url } from "./signalling.js";
@@ -52,6 +53,7 @@ export class Room extends Emitter {
     this.#watch.on("back", () => this.#connections.restart());
     this.#watch.on("quality", (quality) => {
       this.quality = quality;
+      this.#connections.await_repairs(repair_wait_ms(quality));
       this.emit("quality", quality);
     });
   }

@@ -16,6 +16,7 @@ export class Subscriber extends Emitter {
   #steps = new Serial();
   #by_mid = new Map();
   #timer = null;
+  #wait_ms = null;
 
   /** `send_answer({version, sdp})` makes the protocol's subscribe_answer call. */
   constructor(send_answer, ice_servers) {
@@ -55,6 +56,12 @@ export class Subscriber extends Emitter {
     });
   }
 
+  /** Let pictures wait so long for what is sent again; null: as the browser likes. */
+  await_repairs(wait_ms) {
+    this.#wait_ms = wait_ms;
+    this.#have_patience();
+  }
+
   /** Close the peer connection; everything received is unsubscribed. */
   drop() {
     clearTimeout(this.#timer);
@@ -86,6 +93,13 @@ export class Subscriber extends Emitter {
       const received = { ...entry, media: transceiver.receiver.track };
       this.#by_mid.set(transceiver.mid, received);
       this.emit("subscribed", received);
+    }
+    this.#have_patience();
+  }
+
+  #have_patience() {
+    for (const { receiver } of this.#connection?.getTransceivers() ?? []) {
+      if (receiver.track.kind === "video") receiver.jitterBufferTarget = this.#wait_ms;
     }
   }
 
