@@ -15,7 +15,7 @@ from sfu.allocate.layers import BEST, Choice, Wish, choose
 from sfu.engine.types import TrackId
 
 HEADROOM: Final = 0.95
-"""Share of the estimate that a step upwards may fill."""
+"""Share of the estimate that a step to another encoding may fill: to take it back costs a keyframe."""
 
 COVERS: Final = 0.95
 """Share of a wished height from which a picture covers it: encoders round sizes to whole blocks."""
@@ -266,7 +266,7 @@ class Allocator:
             nonlocal used
             before = _cost(video.ladder[step - 1]) if step else 0.0
             is_new = step > video.step
-            limit = estimate * HEADROOM if is_new else estimate
+            limit = estimate if _may_fill(video, step) else estimate * HEADROOM
             # The very first layer of a track that has none waits for no calm: a picture beats a sharper one.
             if used + _cost(video.ladder[step]) - before > limit or (is_new and step and not may_climb):
                 return False
@@ -315,6 +315,12 @@ class Allocator:
             temporal=layer.temporal,
             is_forced=video.is_forced,
         )
+
+
+def _may_fill(video: _Video, step: int) -> bool:
+    """Whether a step may fill the estimate: what a video has, or more frames of that, which end at once."""
+    held = video.ladder[video.step] if 0 <= video.step < len(video.ladder) else None
+    return held is not None and (step <= video.step or video.ladder[step].spatial == held.spatial)
 
 
 def _cost(layer: Layer) -> float:

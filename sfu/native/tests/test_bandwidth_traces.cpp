@@ -84,12 +84,29 @@ TEST(a_mobile_path_is_used_and_its_queue_stays_bounded) {
   }
 }
 
+// A route that is longer from one moment to the next: all its packets lie above the shortest delay seen before.
+TEST(a_longer_and_narrower_route_is_found_out_in_seconds) {
+  for (const double fps : {4.0, 15.0}) {
+    BandwidthPath path(PathConfig{.bps = 20'000'000, .one_way = kMillisecond, .jitter = 4 * kMillisecond});
+    path.run_frames(10 * kSecond, 1'500'000, fps, 1'600'000);
+    path.path.bps = 1'000'000;
+    path.path.one_way = 21 * kMillisecond;
+    path.run_frames(2 * kSecond, 900'000, fps, 1'600'000);
+    path.count_anew();
+    path.run_frames(20 * kSecond, 850'000, fps, 1'600'000);
+    print("850 kb/s in frames on a longer route of 1 Mb/s", path);
+    CHECK(path.lowest >= 600'000);
+    CHECK(path.highest <= 1'500'000);
+    CHECK(path.queueing_p95() <= 250 * kMillisecond);
+  }
+}
+
 TEST(beside_a_competing_flow_it_does_not_starve) {
   struct Row {
     TimeNs max_queue;
     double share;
   };
-  for (const auto& [max_queue, share] : {Row{100 * kMillisecond, 0.08}, Row{400 * kMillisecond, 0.25}}) {
+  for (const auto& [max_queue, share] : {Row{100 * kMillisecond, 0.08}, Row{400 * kMillisecond, 0.2}}) {
     BandwidthPath path(PathConfig{.bps = 2'000'000, .max_queue = max_queue});
     path.run(15 * kSecond, 4'000'000);
     path.rival.emplace(2 * path.path.one_way);

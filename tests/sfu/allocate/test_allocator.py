@@ -54,6 +54,20 @@ def test_a_viewer_gets_the_layer_that_fits(bps: int, spatial: int, temporal: int
     assert (choice.is_paused, choice.spatial, choice.temporal) == (False, spatial, temporal)
 
 
+@pytest.mark.parametrize(
+    ("bps", "spatial", "temporal"),
+    [(104_000, 0, 0), (106_000, 0, 1), (211_000, 0, 1), (222_000, 1, 0), (368_000, 1, 1)],
+)
+def test_a_larger_picture_needs_headroom_and_more_frames_of_the_same_need_none(
+    bps: int, spatial: int, temporal: int
+) -> None:
+    allocator = allocator_with(video(A), bps=80_000)
+    allocator.receive_estimate(bps, 10.0)
+    allocator.tick(20.0)
+    choice = told(allocator)[A]
+    assert (choice.spatial, choice.temporal) == (spatial, temporal)
+
+
 def climbed(*wishes: Wish, bps: float, layers: Sequence[Layer] = SIMULCAST) -> Allocator:
     allocator = allocator_with(*wishes, layers=layers, bps=bps)
     for second in range(1, 20):

@@ -12,12 +12,12 @@ namespace parley {
 
 class DelayFloor {
  public:
-  static constexpr TimeNs kWindow = 10 * kSecond;
+  explicit DelayFloor(TimeNs window) : window_(window) {}
 
   // A packet took `delay` (any constant added, the clocks differ); how far that lies above the floor.
   TimeNs receive(TimeNs delay, TimeNs now) {
-    if (now - started_ >= kWindow) {
-      before_ = now - started_ >= 2 * kWindow ? kNever : current_;
+    if (now - started_ >= window_) {
+      before_ = now - started_ >= 2 * window_ ? kNever : current_;
       current_ = kNever;
       started_ = now;
     }
@@ -31,6 +31,7 @@ class DelayFloor {
   [[nodiscard]] TimeNs above() const { return above_; }
 
  private:
+  TimeNs window_;
   TimeNs current_ = kNever;
   TimeNs before_ = kNever;
   TimeNs started_ = 0;

@@ -8,6 +8,10 @@ namespace {
 
 constexpr TimeNs kSentWindow = 200 * kMillisecond;
 constexpr double kSentWeight = 0.5;
+constexpr double kAlike = 0.85;  // of the capacity last met
+constexpr TimeNs kTrainHolds = kSecond;  // a path that falls makes a queue, and another train, sooner than that
+constexpr TimeNs kSurelyQueued = 50 * kMillisecond;
+constexpr TimeNs kLongQueue = 80 * kMillisecond;
 
 }  // namespace
 
@@ -39,7 +43,6 @@ bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
   std::uint32_t lost = 0;
   TimeNs newest_sent = 0;
   std::optional<double> shown;
-  std::optional<double> filled;
   bool has_delta = false;
   bool was_over = false;
   for (const PacketResult& result : results_) {
@@ -50,11 +53,12 @@ bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
     ++received;
     newest_sent = std::max(newest_sent, result.sent);
     acked_.receive(result.bytes, result.arrived);
-    const TimeNs above = floor_.receive(result.arrived - result.sent, now);
-    busy_.receive(result.bytes, result.arrived, above);
-    rivalry_.receive(above);
+    const TimeNs delay = result.arrived - result.sent;
+    rivalry_.receive(floor_.receive(delay, now));
+    busy_.receive(result.bytes, result.arrived, recent_floor_.receive(delay, now));
     if (const auto rate = busy_.bps()) {
-      filled = rate;
+      train_bps_ = *rate;
+      train_at_ = now;
     }
     if (const auto delta = groups_.receive(result.sent, result.arrived)) {
       trend_.receive(*delta);
@@ -70,7 +74,7 @@ bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
     rtt_ = rtt_ == 0 ? sample : (7 * rtt_ + sample) / 8;
   }
   if (has_delta) {
-    judge(was_over || floor_.above() > kStandingQueue, filled, lost != 0, now);
+    judge(was_over || floor_.above() > kStandingQueue, lost != 0, now);
   }
   if (shown && trend_.use() != PathUse::kOver) {
     control_.raise_to(*shown, now);
@@ -80,16 +84,25 @@ bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
   return true;
 }
 
-void BandwidthEstimator::judge(bool is_over, std::optional<double> filled, bool has_loss, TimeNs now) {
+void BandwidthEstimator::judge(bool is_over, bool has_loss, TimeNs now) {
+  const bool has_train = train_at_ != 0 && now - train_at_ <= kTrainHolds;
+  const std::optional<double> filled = has_train ? std::optional(train_bps_) : std::nullopt;
   if (rivalry_.is_on() && has_loss) {
     rivalry_.end();
-    control_.overuse(acked_.bps(), true, sent_bps_, rtt_, now);
+    control_.overuse(acked_.bps(), true, true, sent_bps_, rtt_, now);
   } else if (!is_over || rivalry_.is_on()) {
     control_.update(is_over ? PathUse::kNormal : trend_.use(), acked_.bps(), rtt_, now);
-  } else if (control_.overuse(filled ? filled : acked_.filled_bps(), filled.has_value(), sent_bps_, rtt_, now) &&
+  } else if (control_.overuse(filled ? filled : acked_.filled_bps(), filled && is_plausible(*filled),
+                              floor_.above() > kLongQueue, sent_bps_, rtt_, now) &&
              filled) {
     rivalry_.cut(*filled, floor_.above(), now);
   }
+}
+
+// A receiver that was busy itself makes a short train look slow. A path that really carries so much less than it did has a
+// long queue at once.
+bool BandwidthEstimator::is_plausible(double train_bps) const {
+  return train_bps >= kAlike * control_.capacity_bps().value_or(0) || floor_.above() >= kSurelyQueued;
 }
 
 void BandwidthEstimator::tick(TimeNs now) {
@@ -109,8 +122,10 @@ void BandwidthEstimator::move() {
   acked_ = {};
   control_ = RateControl(kStartBps);
   loss_ = {};
-  floor_ = {};
+  floor_ = DelayFloor(kFloorWindow);
+  recent_floor_ = DelayFloor(kRecent);
   busy_ = {};
+  train_at_ = 0;
   rivalry_ = {};
   rtt_ = 0;
   unanswered_ = 0;
@@ -119,8 +134,12 @@ void BandwidthEstimator::move() {
 std::optional<ProbePlan> BandwidthEstimator::probe(TimeNs now) {
   const bool has_room = trend_.use() == PathUse::kNormal && loss_.loss() <= LossControl::kCongested &&
                         now - control_.decreased_at() >= kSecond / 2;
-  return probes_.next(bps(), control_.dropped_from_bps(), control_.dropped_at(),
-                      has_room, now);
+  return probes_.next({.estimate_bps = bps(),
+                       .capacity_bps = control_.capacity_bps(),
+                       .dropped_from_bps = control_.dropped_from_bps(),
+                       .dropped_at = control_.dropped_at(),
+                       .has_room = has_room},
+                      now);
 }
 
 double BandwidthEstimator::bps() const { return std::clamp(std::min(control_.bps(), loss_.limit_bps()), kMinBps, kMaxBps); }

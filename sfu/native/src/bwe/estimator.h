@@ -32,6 +32,11 @@ class BandwidthEstimator {
   // A queue that stands so high above the shortest delay seen counts as overuse, whatever its trend.
   static constexpr TimeNs kStandingQueue = 200 * kMillisecond;
 
+  // A route is taken for longer, and not for one with a queue, when it was so for this long to twice as long.
+  static constexpr TimeNs kFloorWindow = 2500 * kMillisecond;
+  // The same for what a train of packets queued behind: bursts come and go.
+  static constexpr TimeNs kRecent = 500 * kMillisecond;
+
   explicit BandwidthEstimator(double start_bps = kStartBps) : control_(start_bps) {}
 
   // Packet `seq` of `bytes` on the wire leaves at `now`, as part of probe `cluster` or 0.
@@ -58,8 +63,9 @@ class BandwidthEstimator {
   [[nodiscard]] std::optional<double> capacity_bps() const { return control_.capacity_bps(); }
 
  private:
-  // What a feedback says of the path. `filled`: what it delivers, if packets queued for long enough to tell.
-  void judge(bool is_over, std::optional<double> filled, bool has_loss, TimeNs now);
+  // What a feedback says of the path.
+  void judge(bool is_over, bool has_loss, TimeNs now);
+  [[nodiscard]] bool is_plausible(double train_bps) const;
 
   SentHistory history_;
   InterArrival groups_;
@@ -76,8 +82,11 @@ class BandwidthEstimator {
   double sent_bps_ = 0;
   std::uint64_t sent_bytes_ = 0;
   TimeNs sent_window_ = 0;
-  DelayFloor floor_;
+  DelayFloor floor_{kFloorWindow};
+  DelayFloor recent_floor_{kRecent};
   BusyRate busy_;
+  double train_bps_ = 0;  // what the last train showed, which came at
+  TimeNs train_at_ = 0;   // 0: none came
   Rivalry rivalry_;
 };
 

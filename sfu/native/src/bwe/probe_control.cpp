@@ -7,6 +7,7 @@ namespace parley {
 namespace {
 
 constexpr double kStep = 2.0;           // each probe doubles what is known
+constexpr double kGrown = 1.25;
 constexpr double kWantedMargin = 1.4;   // the allocator needs headroom to take a layer, and layers vary
 constexpr double kRecovery = 0.85;      // of the rate before a drop
 constexpr double kLargeDrop = 0.66;
@@ -35,8 +36,7 @@ void ProbeControl::restart() {
   recovered_for_ = 0;
 }
 
-std::optional<ProbePlan> ProbeControl::next(double estimate_bps, double dropped_from_bps, TimeNs dropped_at,
-                                            bool has_room, TimeNs now) {
+std::optional<ProbePlan> ProbeControl::next(const Known& known, TimeNs now) {
   if (cluster_.id != 0) {
     if (now - cluster_.planned < kAnswerTime) {
       return std::nullopt;
@@ -44,18 +44,23 @@ std::optional<ProbePlan> ProbeControl::next(double estimate_bps, double dropped_
     finish(false, now);
   }
   const double useful = wanted_ * kWantedMargin;
-  if (!has_room || useful < estimate_bps * kWorthIt) {
+  if (!known.has_room || useful < known.estimate_bps * kWorthIt) {
     return std::nullopt;
   }
-  const bool is_large_drop = dropped_at != 0 && estimate_bps < dropped_from_bps * kLargeDrop;
-  if (is_large_drop && dropped_at != recovered_for_ && now - dropped_at >= kRecoveryWait) {
-    recovered_for_ = dropped_at;
-    return plan(std::min(useful, dropped_from_bps * kRecovery), now);
+  const bool is_large_drop = known.dropped_at != 0 && known.estimate_bps < known.dropped_from_bps * kLargeDrop;
+  if (is_large_drop && known.dropped_at != recovered_for_ && now - known.dropped_at >= kRecoveryWait) {
+    recovered_for_ = known.dropped_at;
+    return plan(std::min(useful, known.dropped_from_bps * kRecovery), now);
   }
   if (now < next_at_) {
     return std::nullopt;
   }
-  return plan(std::min(useful, estimate_bps * kStep), now);
+  double bps = known.estimate_bps * kStep;
+  if (known.capacity_bps) {
+    // Far above what the path carried last, a probe would but fill its queue; a little above tells whether it has grown.
+    bps = std::min(bps, kGrown * std::max(*known.capacity_bps, known.estimate_bps));
+  }
+  return plan(std::min(useful, bps), now);
 }
 
 ProbePlan ProbeControl::plan(double bps, TimeNs now) {

@@ -34,9 +34,16 @@ class ProbeControl {
   // The path is another one: what clusters showed, and how far apart they are by now, says nothing of it.
   void restart();
 
-  // The next cluster when one is due, at most one in flight. `has_room`: the detector sees no queue.
-  std::optional<ProbePlan> next(double estimate_bps, double dropped_from_bps, TimeNs dropped_at, bool has_room,
-                                TimeNs now);
+  struct Known {
+    double estimate_bps = 0;
+    std::optional<double> capacity_bps;  // where the path last overflowed
+    double dropped_from_bps = 0;         // the rate before the last drop, which was at
+    TimeNs dropped_at = 0;               // 0: none
+    bool has_room = false;               // the detector sees no queue
+  };
+
+  // The next cluster when one is due, at most one in flight.
+  std::optional<ProbePlan> next(const Known& known, TimeNs now);
 
   // The fate of a packet that belonged to a cluster. The rate that the cluster has shown, once it is known.
   std::optional<double> receive(const PacketResult& result, TimeNs now);

@@ -9,8 +9,8 @@ namespace parley {
 
 namespace {
 
-constexpr double kBeta = 0.9;        // of what the path delivers
-constexpr double kDropBeta = 0.85;   // the same when far more was sent: the queue is long
+constexpr double kBeta = 0.95;      // of what the path delivers
+constexpr double kLongBeta = 0.85;   // the same when the queue is long, or far more was sent
 constexpr double kDrop = 1.3;
 constexpr double kDoubted = 0.93;  // of the rate, when nothing but a trend tells of a queue
 constexpr double kKept = 1.1;     // times what is sent: it goes on as it is
@@ -29,12 +29,13 @@ double seconds(TimeNs time) { return static_cast<double>(time) / static_cast<dou
 
 }  // namespace
 
-bool RateControl::overuse(std::optional<double> acked_bps, bool is_train, double sent_bps, TimeNs rtt, TimeNs now) {
+bool RateControl::overuse(std::optional<double> acked_bps, bool is_train, bool is_long, double sent_bps, TimeNs rtt,
+                           TimeNs now) {
   // One cut per reaction time: the queue and the detector need it to show the last one's effect.
   const TimeNs wait = std::clamp<TimeNs>(rtt == 0 ? kUnknownRtt : rtt, 10 * kMillisecond, kUnknownRtt) + kReaction;
   const bool is_due = decreased_at_ == 0 || now - decreased_at_ >= wait;
   if (is_due) {
-    decrease(acked_bps.value_or(rate_), is_train, sent_bps, now);
+    decrease(acked_bps.value_or(rate_), is_train, is_long, sent_bps, now);
   }
   state_ = State::kHold;
   return is_due;
@@ -88,19 +89,18 @@ void RateControl::halve(TimeNs now) {
   state_ = State::kHold;
 }
 
-void RateControl::decrease(double acked_bps, bool is_train, double sent_bps, TimeNs now) {
+void RateControl::decrease(double acked_bps, bool is_train, bool is_long, double sent_bps, TimeNs now) {
   note_decrease(now);
   // Where less is sent than may be, a queue first costs what was not proved: what is sent now may go on. If it is real,
   // the next cut follows soon and costs more.
   const double kept = sent_bps >= kFilled * rate_ ? 0 : kKept * sent_bps;
-  const double beta = rate_ > kDrop * acked_bps ? kDropBeta : kBeta;
+  const double beta = is_long || rate_ > kDrop * acked_bps ? kLongBeta : kBeta;
   double next = std::max(beta * acked_bps, kept);
   if (!is_train) {
     // No packets queued for long enough to tell what the path delivers: a queue that is real shows itself soon.
     next = std::max(next, kDoubted * rate_);
-  } else if (next > rate_ && capacity_ > 0) {
-    next = kBeta * capacity_;  // what arrives is a queue that drains
   }
+  // A path that delivers more than the rate drains its queue by itself.
   rate_ = std::clamp(std::min(rate_, next), kMinBps, kMaxBps);
   if (is_train) {
     learn_capacity(acked_bps);
@@ -108,7 +108,7 @@ void RateControl::decrease(double acked_bps, bool is_train, double sent_bps, Tim
 }
 
 void RateControl::learn_capacity(double acked_bps) {
-  if (capacity_ > 0 && acked_bps < capacity_ - kDeviations * deviation()) {
+  if (capacity_ > 0 && std::abs(acked_bps - capacity_) > kDeviations * deviation()) {
     capacity_ = 0;  // another path, or another competitor: begin anew
   }
   if (capacity_ == 0) {

@@ -14,8 +14,8 @@ namespace parley {
 
 class Rivalry {
  public:
-  static constexpr int kInVain = 3;                      // cuts in a row
-  static constexpr TimeNs kTelling = 20 * kMillisecond;  // so much at least must have been due to drain
+  static constexpr int kInVain = 2;                      // cuts in a row
+  static constexpr TimeNs kTelling = 40 * kMillisecond;  // so much at least must have been due to drain
 
   // A packet of `bytes` left.
   void sent(std::uint32_t bytes) { sent_bytes_ += bytes; }
