@@ -9,6 +9,8 @@ from bench.quantiles import slope
 _SHOWN: Final = 300
 """Samples in what is written and drawn."""
 _LEAST_SAMPLES: Final = 9
+_SETTLED_BY: Final = 350
+"""Joins by which what is filled once, the pools of the allocators above all, is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class SoakFigures:
 
     @property
     def kib_per_min(self) -> float:
-        """How resident memory grew over the last two thirds."""
+        """How resident memory grew once it had settled."""
         return slope([(sample.at_s / 60, sample.rss_kib) for sample in self._judged()])
 
     @property
@@ -59,7 +61,7 @@ class SoakFigures:
         """In one line."""
         return (
             f"{self.minutes:g} min, {self.joins} joins, {self.leaves} leaves, {self.recordings} recordings, "
-            f"{self.packets} packets: memory over the last two thirds {self.kib_per_min:+.1f} KiB a minute, "
+            f"{self.packets} packets: memory once settled {self.kib_per_min:+.1f} KiB a minute, "
             f"{self.kib_per_join:+.2f} a join; left behind: {self.left_behind or 'nothing'}"
         )
 
@@ -77,18 +79,20 @@ class SoakFigures:
         }
 
     def _judged(self) -> Sequence[Sample]:
-        return self.samples[len(self.samples) // 3 :]
+        """The last two thirds, or in a short run as much less as it takes to settle, a third at least."""
+        settling = min(max(_SETTLED_BY / max(self.joins, 1), 1 / 3), 2 / 3)
+        return self.samples[int(len(self.samples) * settling) :]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much resident memory may grow over the last two thirds of a soak.
+    """How much resident memory may grow once it has settled.
 
     Attributes:
         kib_per_join: a person who stays behind costs about 90, the smallest object of Python 0.05.
         kib_per_min: for what grows with time and not with people.
-        settling_kib: what is filled once, the pools of the allocators above all, by the first
-            `settling_joins`: a run of fewer grows by it in its last two thirds, too.
+        settling_kib: what is filled once, and is still being filled at the end of a run of fewer than
+            `settling_joins`.
         settled_kib: what is still filled then: the rest of SQLite's page cache (2 MiB in all).
     """
 
