@@ -3,9 +3,12 @@
 import numpy as np
 
 from tests.main_job.cast import BEEP_S, HEARD, SECOND_S, UNHEARD
-from tests.support.decoded import RATE, loudest, tone_level
+from tests.support.decoded import RATE, loudest, tone_level, windows
 
 _PIECE = 1024
+_ASIDE_HZ = (-53, -37, 37, 53)
+_CLEAR = 2
+"""A tone is so much louder than what is beside it, even one packet of it in a second."""
 _FADES = 0.7
 """A piece with so much less of a tone than the piece before it is the tone's end."""
 
@@ -48,8 +51,18 @@ def has_tone(sound, who):
 
 
 def lacks_tone(sound, who):
-    """Whether somebody is not in a sound: no second of it has more of their tone than noise has."""
-    return loudest(sound, who.tone_hz, SECOND_S) < UNHEARD
+    """Whether somebody is not in a sound: in no second of it does their tone stand out.
+
+    The edges of other tones, where their sound was interrupted, have a little of every frequency.
+    """
+    return not any(_stands_out(window, who.tone_hz) for window in windows(sound, SECOND_S))
+
+
+def _stands_out(sound, hz):
+    level = tone_level(sound, hz)
+    return level >= UNHEARD and level > _CLEAR * np.median(
+        [tone_level(sound, hz + aside) for aside in _ASIDE_HZ]
+    )
 
 
 def levels(sounds, who):

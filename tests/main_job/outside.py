@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.main_job.cast import AGREED, REFUSED, SEEN, UNSEEN, A, C, D
 from tests.main_job.embed import EmbedViewer, ThirdPartySite
-from tests.main_job.hearing import has_tone, lacks_tone
+from tests.main_job.hearing import has_tone, lacks_tone, levels
 from tests.main_job.hls_viewer import HlsViewer
 from tests.main_job.meeting import SAID_BY_A, SAID_BY_C
 from tests.main_job.program_picture import expected, likeness_of_line, tiles
@@ -130,7 +130,9 @@ class Outside:
             assert lacks_tone(self.rtmp.heard.between(0), who), f"RTMP sounded of {who.name}"
             for segment in self.hls.segments:
                 assert max(segment.shares(who)) < UNSEEN, f"HLS showed {who.name}"
-                assert lacks_tone(segment.sound, who), f"HLS sounded of {who.name}"
+                assert lacks_tone(segment.sound, who), (
+                    f"HLS sounded of {who.name}: {levels([segment.sound], who)}"
+                )
             assert not await self.embed.sees(who), f"the embed showed {who.name}"
             assert not await self.embed.hears(who), f"the embed sounded of {who.name}"
             assert who.name not in text

@@ -48,6 +48,29 @@ def test_a_single_beep_in_many_seconds_is_heard():
     assert not lacks_tone(sound, D)
 
 
+def interrupted(sound, holes=12):
+    """A sound of which pieces are missing, as of a publisher whose machine is too busy."""
+    held = sound.copy()
+    random = np.random.default_rng(7)
+    for start in random.integers(0, len(held), holes):
+        held[start : start + random.integers(RATE // 100, RATE // 10)] = 0
+    return held
+
+
+def test_interrupted_sounds_are_nobody_elses():
+    for _ in range(5):
+        sound = np.concatenate(list(through_aac(interrupted(tones([A, B, D])))))
+        assert lacks_tone(sound, C)
+        assert lacks_tone(sound, E)
+
+
+@pytest.mark.parametrize("who", [C, E])
+def test_one_packet_of_somebody_is_heard(who):
+    others, packet = interrupted(tones([A, B, D])), slice(RATE, RATE + RATE // 50)
+    others[packet] += tones([who])[packet]
+    assert not lacks_tone(np.concatenate(list(through_aac(others))), who)
+
+
 def test_the_last_piece_with_a_tone_is_told_by_its_arrival():
     hearing = Hearing()
     sound = np.concatenate([tones([A, B], 1.0), tones([A], 1.0)])

@@ -62,9 +62,14 @@ def tone_level(sound, hz, *, rate=RATE):
 
 def loudest(sound, hz, window_s):
     """The largest amplitude that a tone has in any window of a sound; windows overlap by half."""
+    return max(tone_level(window, hz) for window in windows(sound, window_s))
+
+
+def windows(sound, window_s):
+    """A sound in windows that overlap by half; all of it when it is shorter than one."""
     size = int(window_s * RATE)
     starts = range(0, max(len(sound) - size, 0) + 1, size // 2)
-    return max(tone_level(sound[start : start + size], hz) for start in starts)
+    return [sound[start : start + size] for start in starts]
 
 
 _NONE = np.zeros(0, dtype=np.float32)
