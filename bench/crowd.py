@@ -23,6 +23,8 @@ class Received:
     """That publishers were asked for."""
     latency_p50_ms: float
     latency_p99_ms: float
+    frame_p50_ms: float
+    frame_p99_ms: float
     at: float
 
 
@@ -122,6 +124,8 @@ class Crowd:
             keyframe_requests=self._gone_requests + total(everybody, _publishing, "client_asked_keyframes"),
             latency_p50_ms=reading.latency_p50_ms,
             latency_p99_ms=reading.latency_p99_ms,
+            frame_p50_ms=reading.frame_p50_ms,
+            frame_p99_ms=reading.frame_p99_ms,
             at=time.monotonic(),
         )
 

@@ -35,6 +35,9 @@ class Figures:
     lost: int
     latency_p50_ms: float
     latency_p99_ms: float
+    frame_p50_ms: float | None = None
+    """Latency of the packets that end a frame: a decoder waits for no other."""
+    frame_p99_ms: float | None = None
     repaired: int | None = None
     """Packets that came again after they were lost on purpose; `lost` are those that did not."""
     segments_per_message: float | None = None
@@ -102,6 +105,8 @@ def line(name: str, run: Figures) -> str:
         f"latency p50 {run.latency_p50_ms:.2f} p99 {run.latency_p99_ms:.2f} ms",
         f"{run.lost} lost" + ("" if run.repaired is None else f" and {run.repaired} repaired"),
     ]
+    if run.frame_p50_ms is not None:
+        parts.append(f"whole frames p50 {run.frame_p50_ms:.2f} p99 {run.frame_p99_ms or 0:.2f} ms")
     if run.join_p50_ms is not None:
         parts.append(
             f"join p50 {run.join_p50_ms:.1f} p99 {run.join_p99_ms or 0:.1f} ms "

@@ -194,6 +194,8 @@ def _figures(
         lost=max(lost, 0),
         latency_p50_ms=last.received.latency_p50_ms,
         latency_p99_ms=last.received.latency_p99_ms,
+        frame_p50_ms=last.received.frame_p50_ms,
+        frame_p99_ms=last.received.frame_p99_ms,
         worker_core=round((last.worker_ns - first.worker_ns) / 1e9 / seconds, 4),
         drops={
             name: value

@@ -27,6 +27,9 @@ class Reading:
     latency_p50_ms: float
     """From a publisher's send to a decrypting subscriber, since the last reading."""
     latency_p99_ms: float
+    frame_p50_ms: float
+    """The same of the packets that end a frame: a decoder waits for no other."""
+    frame_p99_ms: float
 
 
 class Node:
@@ -105,8 +108,10 @@ class Node:
         stats = await self.engine.query_stats(0)
         return Reading(
             {row["transport"]: row for row in stats.transports},
-            stats.worker.get("client_latency_p50_us", 0) / 1000,
-            stats.worker.get("client_latency_p99_us", 0) / 1000,
+            *(
+                stats.worker.get(f"client_{name}_us", 0) / 1000
+                for name in ("latency_p50", "latency_p99", "frame_p50", "frame_p99")
+            ),
         )
 
     async def close(self) -> None:

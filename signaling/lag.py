@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-_EVERY_S: Final = 0.05
+_EVERY_S: Final = 0.2
 
 
 async def watch_lag(observe: Callable[[float], None]) -> None:
-    """Tell `observe`, twenty times a second, by how many seconds a timer came late. Runs until cancelled."""
+    """Tell `observe`, five times a second, by how many seconds a timer came late. Runs until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + _EVERY_S

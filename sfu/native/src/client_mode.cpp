@@ -129,6 +129,9 @@ void ClientReceiver::receive_rtp(Transport& transport, MutableBytes datagram, Ti
   const auto stamp = rtp ? SendStamp::read(rtp->payload()) : std::nullopt;
   if (stamp) {
     latency_.add(now - stamp->sent);
+    if (rtp->marker) {
+      frames_.add(now - stamp->sent);
+    }
   }
 }
 

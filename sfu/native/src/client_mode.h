@@ -81,6 +81,8 @@ class ClientReceiver {
   [[nodiscard]] std::uint64_t repaired() const { return repaired_; }
   [[nodiscard]] std::uint64_t asked_keyframes() const { return asked_keyframes_; }
   [[nodiscard]] LatencyHistogram& latency() { return latency_; }
+  // Of the packets that end a frame: a decoder waits for no other.
+  [[nodiscard]] LatencyHistogram& frames() { return frames_; }
 
  private:
   struct Source {
@@ -97,6 +99,7 @@ class ClientReceiver {
   std::vector<Source> sources_;
   std::vector<std::uint32_t> keyframe_requests_;
   LatencyHistogram latency_;
+  LatencyHistogram frames_;
   std::uint16_t loss_permille_;
   std::int16_t rtx_pt_;
   std::uint64_t received_ = 0;

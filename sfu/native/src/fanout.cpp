@@ -9,7 +9,8 @@
 namespace parley {
 
 Fanout::Fanout(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes, Departures& departures)
-    : context_(context), registry_(registry), keyframes_(keyframes), departures_(departures), gathered_(kGather) {}
+    : context_(context), registry_(registry), keyframes_(keyframes), departures_(departures), gathered_(kGather),
+      window_(context.config.coalesce) {}
 
 void Fanout::hear(Track& track, const Packet& packet, TimeNs now) {
   // What is recovered has no level of its own.
@@ -48,10 +49,15 @@ void Fanout::add(Track& track, const Track::Pending& packet, TimeNs now, TimeNs 
     dirty_tracks_.push_back(&track);
   }
   track.pending.push_back(packet);
-  if (deadline_ == kNever) {
-    // Batches of many other workers become one: half a window is between any two.
-    deadline_ = waited == 0 ? now + window_ : std::max(now + window_ - waited, flushed_ + window_ / 2);
-  }
+  window_.receive(track.is_video, now, waited);
+}
+
+bool Fanout::is_mid_frame() const {
+  return std::ranges::any_of(dirty_tracks_, [](const Track* track) {
+    return track->is_video && std::ranges::any_of(track->pending, [track](const Track::Pending& pending) {
+      return track->encodings[pending.encoding]->is_mid_frame();
+    });
+  });
 }
 
 void Fanout::flush(TimeNs now) {
@@ -65,9 +71,8 @@ void Fanout::flush(TimeNs now) {
     }
     fan_out(now);
     dirty_tracks_.clear();
-    flushed_ = now;
+    window_.flushed(now);
   }
-  deadline_ = kNever;
   context_.arena.flush();
   flush_sinks();
 }
@@ -537,23 +542,6 @@ void Fanout::flush_sinks() {
     sink->is_dirty = false;
   }
   dirty_sinks_.clear();
-}
-
-void Fanout::note_busy(TimeNs busy, TimeNs now) {
-  busy_ += busy;
-  const TimeNs elapsed = now - interval_start_;
-  if (elapsed < kMeasureInterval) {
-    return;
-  }
-  const std::uint64_t sent = context_.counters.get(Counter::rtp_forwarded);
-  const double rate = static_cast<double>(sent - sent_before_) * 1e9 / static_cast<double>(elapsed);
-  // A second without a loop says that the load is gone; else a smooth figure keeps the window from flickering.
-  sent_per_s_ = elapsed > kSecond ? rate : sent_per_s_ * 0.75 + rate * 0.25;
-  const bool is_saturated = static_cast<double>(busy_) > kSaturated * static_cast<double>(elapsed);
-  window_ = sent_per_s_ < kGatherPerSecond || is_saturated ? 0 : context_.config.coalesce;
-  sent_before_ = sent;
-  busy_ = 0;
-  interval_start_ = now;
 }
 
 void Fanout::forget(const Track& track) { std::erase(dirty_tracks_, &track); }

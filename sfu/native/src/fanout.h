@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "batch_window.h"
 #include "departures.h"
 #include "forward.h"
 #include "packet.h"
@@ -37,13 +38,16 @@ class Fanout {
   // A publisher's report for the taps of its track.
   void tap_report(Track& track, std::uint8_t encoding, const SenderInfo& report, TimeNs now);
 
-  // When the batch should go out: at once when little is sent, `coalesce` later when gathering pays, and at once again
-  // when the worker is so busy that packets gather by themselves.
-  [[nodiscard]] TimeNs deadline() const { return deadline_; }
+  // When the batch should go out.
+  [[nodiscard]] TimeNs deadline() const { return window_.deadline(); }
+  // Whether it goes out now; a frame whose end is still to come may put it off.
+  [[nodiscard]] bool is_due(TimeNs now) { return window_.is_due(now, is_mid_frame()); }
   [[nodiscard]] bool is_empty() const { return dirty_tracks_.empty(); }
 
   // How long the worker was busy in its last loop; sets the window from now on.
-  void note_busy(TimeNs busy, TimeNs now);
+  void note_busy(TimeNs busy, TimeNs now) {
+    window_.note_busy(busy, context_.counters.get(Counter::rtp_forwarded), now);
+  }
 
   // Sends the batch. Afterwards nothing admitted is in any buffer of the worker.
   void flush(TimeNs now);
@@ -59,11 +63,6 @@ class Fanout {
   void forget(const Track& track);
 
  private:
-  // Packets sent a second from which gathering pays, a few in a thousand of a core; and the share of a core from which it
-  // would only idle.
-  static constexpr double kGatherPerSecond = 2000;
-  static constexpr double kSaturated = 0.7;
-  static constexpr TimeNs kMeasureInterval = 50 * kMillisecond;
   static constexpr std::size_t kGather = 128;
   // Packets of a keyframe that may have overtaken its first one.
   static constexpr std::int64_t kCatchUp = 256;
@@ -82,6 +81,7 @@ class Fanout {
     std::uint32_t count = 0;
   };
 
+  [[nodiscard]] bool is_mid_frame() const;
   void gather(Track& track, TimeNs now);
   void fan_out(TimeNs now);
   void serve(Forward& forward, Range range, TimeNs now);
@@ -111,14 +111,7 @@ class Fanout {
   Gathered stored_;  // one packet that the batch does not hold
   std::array<std::uint8_t, kMaxPacketSize> plain_{};  // what a tap gets of RED
   ExtensionPlanner resend_planner_;
-  TimeNs deadline_ = kNever;
-  TimeNs flushed_ = 0;  // when the last batch went out
-
-  TimeNs window_ = 0;
-  double sent_per_s_ = 0;
-  std::uint64_t sent_before_ = 0;  // the counter when the interval began
-  TimeNs busy_ = 0;                // in the interval
-  TimeNs interval_start_ = 0;
+  BatchWindow window_;
 };
 
 }  // namespace parley

@@ -317,6 +317,8 @@ void RtpReceiver::accept(const Source& source, const CodecEntry& codec, const Pa
   encoding.stats.receive(packet.ext_seq, rtp.timestamp, rtp.packet.size(), packet.repaired, now);
   if (packet.repaired) {
     ++encoding.recovered;
+  } else {
+    encoding.note_marker(rtp.marker);
   }
   if (!track_sequence(encoding, packet.ext_seq, now)) {
     keyframes_.request(encoding, now);

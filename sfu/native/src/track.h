@@ -34,6 +34,8 @@ struct Forward;
 struct Tap;
 
 struct Encoding {
+  static constexpr std::uint8_t kLongestFrame = 64;  // packets; a longer one takes longer than any batch waits
+
   Encoding(Track& owner, std::uint8_t place, const EncodingEntry& entry, const StoreConfig& store_config,
            std::uint32_t first_clock_hz)
       : track(owner),
@@ -70,6 +72,16 @@ struct Encoding {
   std::uint64_t keyframes_received = 0;
   std::uint64_t recovered = 0;
   std::uint32_t generation = 0;  // of its numbering; another SSRC begins a new one
+  std::uint8_t since_marker = 0;  // packets of a frame whose last is still to come
+
+  // A packet came in its place. The marker ends a frame (for every video codec of ours).
+  void note_marker(bool marker) {
+    if (marker || since_marker <= kLongestFrame) {
+      since_marker = marker ? std::uint8_t{0} : static_cast<std::uint8_t>(since_marker + 1);
+    }
+  }
+  // Not so for a publisher who marks no ends.
+  [[nodiscard]] bool is_mid_frame() const { return since_marker > 0 && since_marker <= kLongestFrame; }
 
   // A new SSRC: nothing known of the old numbering holds.
   void restart() {
@@ -79,6 +91,7 @@ struct Encoding {
     store.clear();
     keyframe.reset();
     peek.reset();
+    since_marker = 0;
     ++generation;
   }
 };

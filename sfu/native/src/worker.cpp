@@ -223,7 +223,7 @@ void Worker::tick(TimeNs now) {
   departures_.tick(now);
   // RTCP and generated packets are in the arena, records in the sinks: they leave with the batch, or now. Other workers
   // are told first, so that they send their part of it meanwhile.
-  if (fanout_.deadline() <= now || fanout_.is_empty()) {
+  if (fanout_.is_empty() || fanout_.is_due(now)) {
     links_.flush();
     fanout_.flush(now);
   } else {

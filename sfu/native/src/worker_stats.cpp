@@ -100,17 +100,22 @@ StatsEvent Worker::collect_stats(std::uint64_t ack) {
     event.worker.emplace_back(kCounterNames[index], whole(context_.counters.values()[index]));
   }
   LatencyHistogram latency;  // of all client transports, since the last look
+  LatencyHistogram frames;
   for (const auto& [id, transport] : registry_.transports()) {
     event.transports.push_back(transport_stats(*transport));
     if (transport->client != nullptr) {
       latency.add(transport->client->latency());
       transport->client->latency().reset();
+      frames.add(transport->client->frames());
+      transport->client->frames().reset();
     }
   }
   if (latency.count() != 0) {
     event.worker.emplace_back("client_latency_p50_us", latency.quantile(0.5) / kMicrosecond);
     event.worker.emplace_back("client_latency_p99_us", latency.quantile(0.99) / kMicrosecond);
     event.worker.emplace_back("client_latency_count", whole(latency.count()));
+    event.worker.emplace_back("client_frame_p50_us", frames.quantile(0.5) / kMicrosecond);
+    event.worker.emplace_back("client_frame_p99_us", frames.quantile(0.99) / kMicrosecond);
   }
   for (const auto& [id, track] : registry_.tracks()) {
     if (track->publisher != nullptr) {  // else its own worker counts it

@@ -1,0 +1,63 @@
+#include "batch_window.h"
+
+#include <algorithm>
+
+namespace parley {
+
+void BatchWindow::receive(bool is_video, TimeNs now, TimeNs waited) {
+  sound_ += is_video ? 0 : 1;
+  const bool is_first = deadline_ == kNever;
+  const bool is_first_video = is_video && !has_video_;
+  has_video_ = has_video_ || is_video;
+  if (!is_first && !is_first_video) {
+    return;
+  }
+  const TimeNs window = is_video || gathers_sound_ ? window_ : 0;
+  // Batches of many other workers become one: half a window is between any two.
+  const TimeNs due = waited == 0 ? now + window : std::max(now + window - waited, flushed_ + window_ / 2);
+  deadline_ = is_first ? due : std::max(deadline_, due);
+  last_deadline_ = deadline_;
+  if (gathers_frames_ && waited == 0) {
+    last_deadline_ += (kFrameWindows - 1) * window;
+  }
+}
+
+bool BatchWindow::is_due(TimeNs now, bool is_mid_frame) {
+  if (now < deadline_) {
+    return false;
+  }
+  if (!is_mid_frame || now >= last_deadline_) {
+    return true;
+  }
+  deadline_ = std::min(now + window_, last_deadline_);
+  return false;
+}
+
+void BatchWindow::flushed(TimeNs now) {
+  flushed_ = now;
+  deadline_ = kNever;
+  has_video_ = false;
+}
+
+void BatchWindow::note_busy(TimeNs busy, std::uint64_t sent, TimeNs now) {
+  busy_ += busy;
+  const TimeNs elapsed = now - interval_start_;
+  if (elapsed < kMeasureInterval) {
+    return;
+  }
+  const double per_second = 1e9 / static_cast<double>(elapsed);
+  // A second without a loop says that the load is gone; else a smooth figure keeps the window from flickering.
+  const double is_new = elapsed > kSecond ? 1 : 0.25;
+  sent_per_s_ += is_new * (static_cast<double>(sent - sent_before_) * per_second - sent_per_s_);
+  sound_per_s_ += is_new * (static_cast<double>(sound_) * per_second - sound_per_s_);
+  const bool is_saturated = static_cast<double>(busy_) > kSaturated * static_cast<double>(elapsed);
+  window_ = sent_per_s_ < kGatherPerSecond || is_saturated ? 0 : coalesce_;
+  gathers_frames_ = window_ != 0 && sent_per_s_ < kFramesPerSecond;
+  gathers_sound_ = sound_per_s_ * static_cast<double>(coalesce_) / 1e9 >= kCompany;
+  sent_before_ = sent;
+  sound_ = 0;
+  busy_ = 0;
+  interval_start_ = now;
+}
+
+}  // namespace parley
