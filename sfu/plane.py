@@ -160,12 +160,14 @@ class MediaPlane:
                     self._counters["stale_events"] += 1
                 else:
                     peer.receive(event)
-            case events.EncodingSeen():
+            case events.EncodingSeen() | events.Layers():
                 roster = registry.tracks.get(event.track)
                 if roster is not None:
-                    roster.on_encoding(event)
+                    roster.on_track(event)
             case events.Levels():
                 self._spread_levels(event)
+            case events.Heard():
+                self._spread_heard(event)
             case events.CodecUnsupported():
                 roster = registry.forwards.get(event.forward)
                 if roster is not None:
@@ -174,14 +176,16 @@ class MediaPlane:
                 roster = registry.sinks.get(event.sink)
                 if roster is not None:
                     roster.on_sink_closed(event)
-            case events.Layers():
-                roster = registry.tracks.get(event.track)
-                if roster is not None:
-                    roster.on_layers(event)
             case events.Keyframe() | events.Acked() | events.Stats():
                 pass
             case _ as never:
                 assert_never(never)
+
+    def _spread_heard(self, event: events.Heard) -> None:
+        for transport, age_ms in event.heard:
+            peer = self._registry.peers.get(PeerId(transport))
+            if peer is not None:
+                peer.hear(age_ms / 1000)
 
     def _spread_levels(self, event: events.Levels) -> None:
         rows: dict[Roster, list[tuple[TrackId, int, bool]]] = {}

@@ -73,6 +73,13 @@ class Engine(Protocol):
         """Replace the ufrags of a transport (ICE restart: both live for a while)."""
         ...
 
+    def lend_credentials(self, transport: TransportId, ufrag: str, pwd: str) -> Ack:
+        """Let the engine answer plain checks with these on the selected path; empty ones: no more.
+
+        Who was heard is told by `Heard` events. An engine may leave all checks to Python.
+        """
+        ...
+
     def bind_path(
         self,
         transport: TransportId,

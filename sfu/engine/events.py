@@ -149,11 +149,30 @@ class Layers:
     layers: tuple[tuple[int, int, int, int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Transports whose checks the engine answered since the last such event.
+
+    Rows of (transport, age of its last check in milliseconds).
+    """
+
+    heard: tuple[tuple[TransportId, int], ...]
+
+
 TransportEvent = Stun | Dtls | PathClosed | Proven | Idle | Active | Bandwidth
 """What concerns one transport alone."""
 
 Event = (
-    TransportEvent | Acked | EncodingSeen | Keyframe | Levels | CodecUnsupported | SinkClosed | Stats | Layers
+    TransportEvent
+    | Acked
+    | EncodingSeen
+    | Keyframe
+    | Levels
+    | CodecUnsupported
+    | SinkClosed
+    | Stats
+    | Layers
+    | Heard
 )
 
 
@@ -163,6 +182,10 @@ def _levels(worker: int, levels: Any) -> Levels:
 
 def _layers(track: int, layers: Any) -> Layers:
     return Layers(TrackId(track), tuple(layers))
+
+
+def _heard(rows: Any) -> Heard:
+    return Heard(tuple(rows))
 
 
 def _stats(ack: int, worker: Any, transports: Any, tracks: Any, forwards: Any, taps: Any) -> Stats:
@@ -185,6 +208,7 @@ _PARSERS: dict[str, Any] = {
     "stats": _stats,
     "bandwidth": Bandwidth,
     "layers": _layers,
+    "heard": _heard,
 }
 
 

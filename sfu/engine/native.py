@@ -13,7 +13,7 @@ import structlog
 
 from media.gates import Gate, GatePage
 from sfu.config import MediaConfig
-from sfu.engine import _core, events, srtp_table
+from sfu.engine import _core, events, openssl_hmac, srtp_table
 from sfu.engine.api import Listener
 from sfu.engine.types import (
     NO_STAGE,
@@ -73,6 +73,7 @@ class NativeEngine:
                 coalesce_us=coalesce_us,
                 idle_ms=config.idle_ms,
                 gro=gro,
+                hmac=openssl_hmac.load_hmac(),
                 tcp=[] if config.tcp_port is None else [(ip, config.tcp_port) for ip in config.addresses],
             )
         except (RuntimeError, ValueError) as error:
@@ -179,6 +180,10 @@ class NativeEngine:
     def set_ufrags(self, transport: TransportId, ufrags: Sequence[str]) -> Ack:
         """See `Engine`."""
         return self._command(self._core.set_ufrags, transport, list(ufrags))
+
+    def lend_credentials(self, transport: TransportId, ufrag: str, pwd: str) -> Ack:
+        """See `Engine`."""
+        return self._command(self._core.lend_credentials, transport, ufrag, pwd)
 
     def bind_path(
         self,

@@ -341,7 +341,14 @@ class Roster:
 
     # the engine's news (from the plane)
 
-    def on_encoding(self, event: engine_events.EncodingSeen) -> None:
+    def on_track(self, event: engine_events.EncodingSeen | engine_events.Layers) -> None:
+        """News of a track: an encoding, or what its layers take."""
+        if isinstance(event, engine_events.EncodingSeen):
+            self._on_encoding(event)
+        else:
+            self._on_layers(event)
+
+    def _on_encoding(self, event: engine_events.EncodingSeen) -> None:
         """An encoding began, or changed its codec."""
         track = self.tracks.get(event.track)
         if track is None or track.codec == event.codec:
@@ -350,7 +357,7 @@ class Roster:
         if track.is_announced:
             self._events.put(TrackCodec(track.id, event.codec))
 
-    def on_layers(self, event: engine_events.Layers) -> None:
+    def _on_layers(self, event: engine_events.Layers) -> None:
         """What a track's layers take."""
         track = self.tracks.get(event.track)
         if track is not None:

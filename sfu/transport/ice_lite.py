@@ -176,6 +176,13 @@ class IceLite:
         """Our live username fragments: two while a restart is under way."""
         return tuple(self._generations)
 
+    @property
+    def settled(self) -> tuple[str, str] | None:
+        """Our ufrag and password when checks on the selected path have nothing to change, else None."""
+        if self._state is not IceState.CONNECTED or self._selected is None or len(self._generations) > 1:
+            return None
+        return next(iter(self._generations.items()))
+
     def restart(self, ufrag: str, pwd: str, now: float) -> None:
         """Begin an ICE restart: the old credentials serve until a path is nominated under the new ones."""
         current = next(iter(self._generations))
@@ -210,6 +217,10 @@ class IceLite:
             self.dropped["replayed"] += 1
         else:
             self._answer(check, ufrag, pwd, path, now)
+
+    def hear(self, at: float) -> None:
+        """Take that the engine answered an authentic check on the selected path then, by `now`'s clock."""
+        self._heard = max(self._heard, at)
 
     def lose(self, path: Path) -> None:
         """What carried a path is gone. The peer has the consent time to come back by another."""

@@ -5,6 +5,7 @@ once. Nothing here waits for the remote: what it sends or leaves out moves this 
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from enum import Enum, auto
 from typing import Final, assert_never
@@ -86,6 +87,7 @@ class Peer:
         self._sessions: SrtpSessions | None = None
         self._join_by: float | None = None
         self._farewell_by: float | None = None
+        self._lent: tuple[str, str] | None = None
         self._alarm = Alarm(self._tick)
         self._intake = Intake(host.counters, _now())
         self._data = DataSide(
@@ -283,10 +285,25 @@ class Peer:
             if self._dtls is not None:
                 for dtls_effect in self._dtls.poll():
                     self._run_dtls(dtls_effect)
+            self._lend()
         except EngineError as error:
             self.fail(f"engine: {error}")
         if not self.is_ended:
             self._arm()
+
+    def hear(self, age_s: float) -> None:
+        """Take that the engine answered a check so long ago."""
+        if self._ice is not None:
+            self._ice.hear(_now() - age_s)
+
+    def _lend(self) -> None:
+        """Let the engine answer the checks of a peer with whom all is settled, and of no other."""
+        is_settled = self.is_connected and self._farewell_by is None
+        wanted = self._ice.settled if is_settled and self._ice is not None else None
+        if wanted != self._lent:
+            with suppress(QueueFull):  # tried again at the next occasion
+                self._host.engine.lend_credentials(self.transport, *(wanted or ("", "")))
+                self._lent = wanted
 
     def _run_ice(self, effect: IceEffect) -> None:
         engine = self._host.engine
@@ -360,7 +377,8 @@ class Peer:
         if self.state is PeerState.SECURING:
             self.state = PeerState.CONNECTED
             self._join_by = None
-            self._arm()
+            self._run()
+        if self.state is PeerState.CONNECTED:
             self._listener.on_connected(self.id)
 
     def fail(self, reason: str) -> None:

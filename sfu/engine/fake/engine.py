@@ -152,6 +152,11 @@ class FakeEngine:
         state.ufrags = tuple(ufrags)
         return self._command()
 
+    def lend_credentials(self, transport: TransportId, ufrag: str, pwd: str) -> Ack:
+        """See `Engine`. The model leaves all checks to Python."""
+        del ufrag, pwd
+        return self._command() if transport in self.world.transports else self._command("unknown transport")
+
     def bind_path(
         self,
         transport: TransportId,

@@ -38,7 +38,7 @@ class PyEngine {
   PyEngine(std::size_t workers, const std::vector<AddressList>& sockets, int gate_fd, std::uint32_t gate_slots,
            const std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t, std::uintptr_t>& srtp,
            std::uint32_t coalesce_us, std::uint32_t idle_ms, const nb::bytes& secret_seed, bool gro,
-           const AddressList& tcp) {
+           const AddressList& tcp, const std::pair<std::uintptr_t, std::uintptr_t>& hmac) {
     if (workers != sockets.size()) {
       throw nb::value_error("sockets must name the addresses of each worker");
     }
@@ -49,6 +49,7 @@ class PyEngine {
     config.gate_slots = gate_slots;
     config.srtp = SrtpTable::from_addresses(std::get<0>(srtp), std::get<1>(srtp), std::get<2>(srtp),
                                             std::get<3>(srtp));
+    config.hmac = HmacTable::from_addresses(hmac.first, hmac.second);
     config.gro = gro;
     config.coalesce_us = coalesce_us;
     config.idle_ms = idle_ms;
@@ -179,11 +180,12 @@ NB_MODULE(_core, m) {
   nb::class_<PyEngine>(m, "Engine")
       .def(nb::init<std::size_t, const std::vector<AddressList>&, int, std::uint32_t,
                     const std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t, std::uintptr_t>&, std::uint32_t,
-                    std::uint32_t, const nb::bytes&, bool, const AddressList&>(),
+                    std::uint32_t, const nb::bytes&, bool, const AddressList&,
+                    const std::pair<std::uintptr_t, std::uintptr_t>&>(),
            nb::kw_only(), nb::arg("workers"), nb::arg("sockets"), nb::arg("gate_fd"), nb::arg("gate_slots"),
            nb::arg("srtp"), nb::arg("coalesce_us") = 2000, nb::arg("idle_ms") = 10'000,
            nb::arg("secret_seed") = nb::bytes("", 0), nb::arg("gro") = true,
-           nb::arg("tcp") = AddressList{})
+           nb::arg("tcp") = AddressList{}, nb::arg("hmac") = std::pair<std::uintptr_t, std::uintptr_t>{})
       .def_prop_ro("event_fd", &PyEngine::event_fd)
       .def("poll", &PyEngine::poll, nb::arg("limit") = 1024)
       .def("addresses", &PyEngine::addresses, nb::arg("worker"))
@@ -207,6 +209,12 @@ NB_MODULE(_core, m) {
             return self.command(SetUfrags{transport, std::move(ufrags)});
           },
           nb::arg("transport"), nb::arg("ufrags"))
+      .def(
+          "lend_credentials",
+          [](PyEngine& self, std::uint32_t transport, std::string ufrag, std::string pwd) {
+            return self.command(LendCredentials{transport, std::move(ufrag), std::move(pwd)});
+          },
+          nb::arg("transport"), nb::arg("ufrag"), nb::arg("pwd"))
       .def(
           "bind_path",
           [](PyEngine& self, std::uint32_t transport, std::uint32_t socket, const std::string& ip, std::uint16_t port,

@@ -72,6 +72,13 @@ struct ToTuple {
     }
     return nb::make_tuple("layers", event.track, layers);
   }
+  nb::object operator()(const HeardEvent& event) const {
+    nb::list heard;
+    for (const auto& [transport, age_ms] : event.heard) {
+      heard.append(nb::make_tuple(transport, age_ms));
+    }
+    return nb::make_tuple("heard", heard);
+  }
   nb::object operator()(const PathClosedEvent& event) const {
     return nb::make_tuple("path_closed", event.transport, event.path.socket, event.path.remote.ip_text(),
                           event.path.remote.port, text(path_kind_name(event.path.kind)));

@@ -34,6 +34,12 @@ struct SetUfrags {
   std::uint32_t transport = 0;
   std::vector<std::string> ufrags;
 };
+// The worker answers plain checks with these on the selected path; empty: no more.
+struct LendCredentials {
+  std::uint32_t transport = 0;
+  std::string ufrag;
+  std::string pwd;
+};
 struct BindPath {
   std::uint32_t transport = 0;
   PathId path;
@@ -217,8 +223,8 @@ struct Refused {
 };
 
 using CommandBody =
-    std::variant<std::monostate, AddTransport, AddInjectedTransport, SetUfrags, BindPath, UnbindPath, SendDatagram,
-                 SetSrtp, SetExtensions, SetWanted, RemoveTransport, AddTrack, RemoveTrack, ExportTrack, EndExport,
+    std::variant<std::monostate, AddTransport, AddInjectedTransport, SetUfrags, LendCredentials, BindPath, UnbindPath,
+                 SendDatagram, SetSrtp, SetExtensions, SetWanted, RemoveTransport, AddTrack, RemoveTrack, ExportTrack, EndExport,
                  ImportTrack, SetTrackEnabled, SetStage, RequestKeyframe, AddForward, SetForward,
                  SetForwardSource, SetForwardGate, RemoveForward, AddSink, RemoveSink, AddTap, SetTapGate, RemoveTap,
                  Fence, QueryStats, AddClientTransport, AddGenerator, RemoveGenerator, Refused>;

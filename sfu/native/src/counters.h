@@ -53,6 +53,8 @@ namespace parley {
   X(drop_truncated)                                                                                            \
   X(drop_stun_malformed)                                                                                       \
   X(drop_stun_unknown_ufrag)                                                                                   \
+  X(stun_answered)                                                                                             \
+  X(drop_stun_replayed)                                                                                        \
   X(drop_stun_rate)                                                                                            \
   X(drop_stun_not_request)                                                                                     \
   X(drop_dtls_unbound)                                                                                         \

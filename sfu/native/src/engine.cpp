@@ -37,7 +37,8 @@ std::unique_ptr<Engine> Engine::start(EngineConfig config, std::string& error) {
   }
   WorkerConfig worker_config{.coalesce = static_cast<TimeNs>(config.coalesce_us) * kMicrosecond,
                              .idle = static_cast<TimeNs>(config.idle_ms) * kMillisecond,
-                             .seed = config.seed};
+                             .seed = config.seed,
+                             .hmac = config.hmac};
   std::vector<std::unique_ptr<TcpListener>> listeners;
   for (const auto& [ip, port] : config.tcp) {
     auto listener = TcpListener::open(ip, port, error);

@@ -17,6 +17,7 @@
 #include "dispatcher.h"
 #include "events.h"
 #include "gate_page.h"
+#include "hmac.h"
 #include "neighbours.h"
 #include "srtp.h"
 #include "unique_fd.h"
@@ -34,6 +35,7 @@ struct EngineConfig {
   int gate_fd = -1;
   std::uint32_t gate_slots = 0;
   SrtpTable srtp;
+  HmacTable hmac{};  // incomplete: Python answers every check
   bool gro = true;
   std::uint32_t coalesce_us = 2000;
   std::uint32_t idle_ms = 10'000;

@@ -92,6 +92,14 @@ struct PathClosedEvent {
   std::uint32_t transport = 0;
   PathId path;
 };
+// Whose checks the worker answered since the last such event, about two seconds ago.
+struct HeardEvent {
+  struct Heard {
+    std::uint32_t transport = 0;
+    std::uint32_t age_ms = 0;  // of the last check
+  };
+  std::vector<Heard> heard;
+};
 struct BandwidthEvent {
   std::uint32_t transport = 0;
   std::uint64_t bps = 0;
@@ -99,6 +107,7 @@ struct BandwidthEvent {
 
 using ControlEvent =
     std::variant<std::monostate, AckEvent, ProvenEvent, IdleEvent, EncodingEvent, KeyframeEvent, LevelsEvent,
-                 CodecUnsupportedEvent, SinkClosedEvent, StatsEvent, PathClosedEvent, BandwidthEvent, LayersEvent>;
+                 CodecUnsupportedEvent, SinkClosedEvent, StatsEvent, PathClosedEvent, BandwidthEvent, LayersEvent,
+                 HeardEvent>;
 
 }  // namespace parley

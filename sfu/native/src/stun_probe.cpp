@@ -12,6 +12,8 @@ constexpr std::uint16_t kUsername = 0x0006;
 constexpr std::uint16_t kMessageIntegrity = 0x0008;
 constexpr std::uint16_t kMessageIntegritySha256 = 0x001C;
 constexpr std::uint16_t kFingerprint = 0x8028;
+constexpr std::uint16_t kIceControlled = 0x8029;
+constexpr std::size_t kIntegritySize = 20;
 constexpr std::size_t kMaxAttributes = 32;
 constexpr std::size_t kMaxUsername = 513;  // RFC 8489 section 14.3
 constexpr std::size_t kFingerprintSize = 8;  // attribute header and value
@@ -20,6 +22,11 @@ constexpr std::size_t kFingerprintSize = 8;  // attribute header and value
 StunClass class_of(std::uint16_t type) { return static_cast<StunClass>(((type >> 7) & 2U) | ((type >> 4) & 1U)); }
 std::uint16_t method_of(std::uint16_t type) {
   return static_cast<std::uint16_t>((type & 0x000FU) | ((type >> 1) & 0x0070U) | ((type >> 2) & 0x0F80U));
+}
+
+// Of the others: ERROR-CODE, UNKNOWN-ATTRIBUTES, XOR-MAPPED-ADDRESS, PRIORITY, USE-CANDIDATE, and all that may be ignored.
+bool is_understood(std::uint16_t name) {
+  return name >= 0x8000 || name == 0x0009 || name == 0x000A || name == 0x0020 || name == 0x0024 || name == 0x0025;
 }
 
 }  // namespace
@@ -66,8 +73,16 @@ std::optional<StunProbe> probe_stun(Bytes datagram) {
         break;
       }
       case kMessageIntegrity:
+        probe.has_integrity = true;
+        if (probe.integrity_offset == 0 && size == kIntegritySize) {
+          probe.integrity_offset = start;
+        }
+        break;
       case kMessageIntegritySha256:
         probe.has_integrity = true;
+        break;
+      case kIceControlled:
+        probe.is_controlled = true;
         break;
       case kFingerprint:
         if (size != 4 || start + kFingerprintSize != datagram.size() ||
@@ -77,6 +92,7 @@ std::optional<StunProbe> probe_stun(Bytes datagram) {
         is_intact = true;
         break;
       default:
+        probe.has_unknown = probe.has_unknown || (probe.integrity_offset == 0 && !is_understood(name));
         break;
     }
   }

@@ -1,5 +1,5 @@
 // The cheap test of a STUN datagram before Python sees it: well formed, FINGERPRINT right, and for whom.
-// It proves nothing about the sender; MESSAGE-INTEGRITY is checked in Python.
+// It proves nothing about the sender; MESSAGE-INTEGRITY is checked by whoever knows the password.
 // Thread: any. Source: RFC 8489 sections 5, 14; RFC 8445 section 7.
 #pragma once
 
@@ -23,6 +23,9 @@ struct StunProbe {
   // USERNAME up to its first ':', a view into the datagram; empty when there is no USERNAME or no ':' in it.
   std::string_view ufrag;
   bool has_integrity = false;
+  std::size_t integrity_offset = 0;  // of the first MESSAGE-INTEGRITY; 0: there is none
+  bool has_unknown = false;          // before it, an attribute that must be understood, and is not
+  bool is_controlled = false;        // the sender takes itself for the controlled side
 
   [[nodiscard]] bool is_request() const { return message_class == StunClass::kRequest; }
 };

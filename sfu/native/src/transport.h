@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "check_lease.h"
 #include "downlink.h"
 #include "path_id.h"
 #include "extension_ids.h"
@@ -47,6 +48,7 @@ struct Transport {
 
   std::uint32_t id;
   std::vector<std::string> ufrags;
+  std::unique_ptr<CheckLease> lease;  // null: Python answers its checks
   std::array<Path, kMaxPaths> paths{};
   int selected = -1;  // index into paths: where we send
 

@@ -16,7 +16,6 @@
 
 #include "demux.h"
 #include "injected_record.h"
-#include "stun_probe.h"
 
 namespace parley {
 
@@ -67,6 +66,7 @@ Worker::Worker(const WorkerConfig& config, std::vector<std::unique_ptr<UdpSocket
       feedback_(context_, registry_, keyframes_, departures_),
       rtp_(context_, fanout_, keyframes_, feedback_, links_),
       rtcp_(context_, fanout_, keyframes_, links_, departures_),
+      checks_(context_),
       stun_guard_(config.seed),
       door_(*neighbours.doors[config.index]) {
   registry_.watch(*this);
@@ -151,7 +151,8 @@ void Worker::run() {
 }
 
 TimeNs Worker::deadline(TimeNs now) const {
-  TimeNs earliest = std::min({fanout_.deadline(), departures_.deadline(), feedback_.deadline(), generators_.deadline()});
+  TimeNs earliest = std::min({fanout_.deadline(), departures_.deadline(), feedback_.deadline(), generators_.deadline(),
+                              checks_.deadline()});
   if (context_.tcp.size() > 0) {
     earliest = std::min(earliest, next_sweep_);
   }
@@ -221,6 +222,7 @@ void Worker::tick(TimeNs now) {
   close_strangers(now);
   generators_.tick(now, context_);
   departures_.tick(now);
+  checks_.tick(now);
   // RTCP and generated packets are in the arena, records in the sinks: they leave with the batch, or now. Other workers
   // are told first, so that they send their part of it meanwhile.
   if (fanout_.is_empty() || fanout_.is_due(now)) {
@@ -291,65 +293,6 @@ void Worker::receive_datagram(const PathId& path, Transport* transport, MutableB
   }
 }
 
-void Worker::receive_stun(const PathId& path, Transport* bound, Bytes datagram, TimeNs now) {
-  if (datagram.size() > NetworkEvent::kMaxBytes) {
-    context_.counters.add(Counter::drop_stun_malformed);
-    return;
-  }
-  // The offering side of client mode asks and gets answers, which carry no USERNAME; its one path is known.
-  Transport* transport = bound != nullptr && bound->client != nullptr ? bound : nullptr;
-  if (transport == nullptr) {
-    const auto probe = probe_stun(datagram);
-    if (!probe) {
-      context_.counters.add(Counter::drop_stun_malformed);
-      return;
-    }
-    // An ICE-lite agent asks nothing, so that nothing but requests (and indications, which need no answer) is for it.
-    if (!probe->is_request() || probe->method != kStunBinding) {
-      context_.counters.add(Counter::drop_stun_not_request);
-      return;
-    }
-    transport = registry_.transport_of_ufrag(probe->ufrag);
-    if (transport == nullptr) {
-      context_.counters.add(Counter::drop_stun_unknown_ufrag);
-      return;
-    }
-  }
-  // A peer's checks from where it is known keep its consent: they have a share of their own, which neither a
-  // flood of others nor anything in its name from elsewhere uses up. One that floods uses up its own alone.
-  const bool is_from_known_path = bound == transport;
-  TokenBucket& share = is_from_known_path ? transport->check_budget : transport->stray_check_budget;
-  if (!share.take(1, now) || (!is_from_known_path && !stun_guard_.admit(path.remote, now))) {
-    context_.counters.add(Counter::drop_stun_rate);
-    return;
-  }
-  expect_handshake(*transport, now);
-  if (context_.events.post_datagram(true, transport->id, path, datagram)) {
-    context_.counters.add(Counter::stun_delivered);
-  }
-}
-
-void Worker::receive_dtls(const PathId& path, Transport* bound, Bytes datagram, TimeNs now) {
-  if (bound == nullptr) {
-    context_.counters.add(Counter::drop_dtls_unbound);
-    return;
-  }
-  if (datagram.size() > NetworkEvent::kMaxBytes || !bound->dtls_budget.take(1, now)) {
-    context_.counters.add(Counter::drop_event_network_full);
-    return;
-  }
-  expect_handshake(*bound, now);
-  if (context_.events.post_datagram(false, bound->id, path, datagram)) {
-    context_.counters.add(Counter::dtls_delivered);
-  }
-}
-
-void Worker::expect_handshake(const Transport& transport, TimeNs now) {
-  if (!transport.srtp.can_send() && transport.client == nullptr) {
-    handshakes_until_ = now + kHandshakeStep;
-  }
-}
-
 void Worker::sink_hung_up(std::uint32_t id) {
   Sink* sink = registry_.sink(id);
   if (sink == nullptr) {
@@ -367,6 +310,7 @@ void Worker::forget(Transport& transport) {
   departures_.forget(transport);
   feedback_.forget(transport);
   generators_.forget(transport);
+  checks_.forget(transport);
 }
 
 void Worker::forget(const Track& track) {

@@ -19,6 +19,7 @@
 #include "departures.h"
 #include "event_outbox.h"
 #include "fanout.h"
+#include "check_answerer.h"
 #include "feedback.h"
 #include "keyframe_requests.h"
 #include "registry.h"
@@ -113,6 +114,7 @@ class Worker : private Registry::Watcher {
   Feedback feedback_;
   RtpReceiver rtp_;
   RtcpReceiver rtcp_;
+  CheckAnswerer checks_;
   StunGuard stun_guard_;
   Generators generators_;
   ReceiveBatch batch_;

@@ -37,6 +37,7 @@ void Worker::execute(Command& command, TimeNs now) {
     Refusal operator()(const AddInjectedTransport& body) const { return worker.registry_.add_injected_transport(body); }
     Refusal operator()(const AddClientTransport& body) const { return worker.registry_.add_client_transport(body); }
     Refusal operator()(const SetUfrags& body) const { return worker.registry_.set_ufrags(body); }
+    Refusal operator()(const LendCredentials& body) const { return worker.checks_.lend(body, worker.registry_); }
     Refusal operator()(const BindPath& body) const {
       const bool could_send = can_send(body.transport);
       return connect(body.transport, could_send, worker.registry_.bind_path(body));

@@ -10,6 +10,7 @@
 #include "counters.h"
 #include "event_outbox.h"
 #include "gate_page.h"
+#include "hmac.h"
 #include "neighbours.h"
 #include "send_arena.h"
 #include "srtp.h"
@@ -24,6 +25,7 @@ struct WorkerConfig {
   TimeNs idle = 10 * kSecond;
   std::uint64_t seed = 0;
   std::size_t index = 0;  // among the engine's workers
+  HmacTable hmac{};       // incomplete: Python answers every check
 };
 
 struct WorkerContext {
