@@ -1,17 +1,22 @@
 """What a peer stands on: what all peers of a plane share, and who is told what becomes of each."""
 
+import asyncio
 import random
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from media.tasks import TaskScope
 from sfu.config import MediaConfig
 from sfu.engine.api import Engine
+from sfu.engine.types import TransportId
+from sfu.errors import QueueFull
 from sfu.route.events import PeerId
 from sfu.transport.dcep import ChannelKind
 from sfu.transport.dtls import DtlsIdentity
 from sfu.transport.srtp import SrtpSessions
+
+_RETRY_S: Final = 0.02
 
 
 class PeerListener(Protocol):
@@ -62,3 +67,19 @@ class PeerHost:
     """What Python dropped, by reason."""
     kept: deque[SrtpSessions] = field(default_factory=deque)
     """Sessions whose removal the engine never acknowledged: kept for ever rather than freed under it."""
+
+    async def remove_transport(self, transport: TransportId) -> None:
+        """Remove a transport; tries again while the engine's queue is full.
+
+        Raises:
+            EngineError: the engine refused, or is closed.
+            TimeoutError: it did not answer within `command_timeout_s`.
+        """
+        async with asyncio.timeout(self.config.command_timeout_s):
+            while True:
+                try:
+                    await self.engine.remove_transport(transport)
+                except QueueFull:
+                    await asyncio.sleep(_RETRY_S)
+                else:
+                    return

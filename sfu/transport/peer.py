@@ -5,7 +5,6 @@ once. Nothing here waits for the remote: what it sends or leaves out moves this 
 """
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 from enum import Enum, auto
 from typing import Final, assert_never
@@ -46,11 +45,11 @@ from sfu.transport.ice_lite import (
     UnbindPath,
 )
 from sfu.transport.intake import Intake
+from sfu.transport.lease import Lease
 from sfu.transport.srtp import SrtpSessions
 
 _log = structlog.get_logger("sfu.peer")
 
-_RETRY_S: Final = 0.02
 _ALERT: Final = 21
 # Browsers repeat their checks every 2.5 s (Chromium) to 6 s (Firefox): one that really went sends none.
 _FAREWELL_S: Final = 8.0
@@ -87,7 +86,7 @@ class Peer:
         self._sessions: SrtpSessions | None = None
         self._join_by: float | None = None
         self._farewell_by: float | None = None
-        self._lent: tuple[str, str] | None = None
+        self._lease = Lease(host.engine, TransportId(peer))
         self._alarm = Alarm(self._tick)
         self._intake = Intake(host.counters, _now())
         self._data = DataSide(
@@ -285,7 +284,7 @@ class Peer:
             if self._dtls is not None:
                 for dtls_effect in self._dtls.poll():
                     self._run_dtls(dtls_effect)
-            self._lend()
+            self._lease.settle(self._settled)
         except EngineError as error:
             self.fail(f"engine: {error}")
         if not self.is_ended:
@@ -296,14 +295,12 @@ class Peer:
         if self._ice is not None:
             self._ice.hear(_now() - age_s)
 
-    def _lend(self) -> None:
-        """Let the engine answer the checks of a peer with whom all is settled, and of no other."""
-        is_settled = self.is_connected and self._farewell_by is None
-        wanted = self._ice.settled if is_settled and self._ice is not None else None
-        if wanted != self._lent:
-            with suppress(QueueFull):  # tried again at the next occasion
-                self._host.engine.lend_credentials(self.transport, *(wanted or ("", "")))
-                self._lent = wanted
+    @property
+    def _settled(self) -> tuple[str, str] | None:
+        """Credentials by which checks have nothing to tell but that the peer is there."""
+        if self._ice is None or not self.is_connected or self._farewell_by is not None:
+            return None
+        return self._ice.settled
 
     def _run_ice(self, effect: IceEffect) -> None:
         engine = self._host.engine
@@ -433,7 +430,7 @@ class Peer:
         sessions, self._sessions, self._dtls = self._sessions, None, None
         is_removed = False
         try:
-            await self._remove_transport()
+            await self._host.remove_transport(self.transport)
             is_removed = True
         except (EngineError, TimeoutError) as error:
             _log.warning("peer_removal_failed", peer=self.id, reason=str(error) or "timeout")
@@ -447,16 +444,6 @@ class Peer:
             for effect in self._dtls.poll():
                 if isinstance(effect, SendDtls):
                     self._send_dtls(effect.data)
-
-    async def _remove_transport(self) -> None:
-        async with asyncio.timeout(self._host.config.command_timeout_s):
-            while True:
-                try:
-                    await self._host.engine.remove_transport(self.transport)
-                except QueueFull:
-                    await asyncio.sleep(_RETRY_S)
-                else:
-                    return
 
 
 def _now() -> float:
