@@ -146,16 +146,11 @@ class FakeEngine:
 
     def set_ufrags(self, transport: TransportId, ufrags: Sequence[str]) -> Ack:
         """See `Engine`."""
-        state = self.world.transports.get(transport)
-        if state is None:
-            return self._command("unknown transport")
-        state.ufrags = tuple(ufrags)
-        return self._command()
+        return self._set(transport, "ufrags", tuple(ufrags))
 
     def lend_credentials(self, transport: TransportId, ufrag: str, pwd: str) -> Ack:
         """See `Engine`. The model leaves all checks to Python."""
-        del ufrag, pwd
-        return self._command() if transport in self.world.transports else self._command("unknown transport")
+        return self._set(transport, "lent", (ufrag, pwd))
 
     def bind_path(
         self,
@@ -214,26 +209,21 @@ class FakeEngine:
 
     def set_receive_extensions(self, transport: TransportId, ids: Mapping[str, int]) -> Ack:
         """See `Engine`."""
-        state = self.world.transports.get(transport)
-        if state is None:
-            return self._command("unknown transport")
-        state.receive_extensions = dict(ids)
-        return self._command()
+        return self._set(transport, "receive_extensions", dict(ids))
 
     def set_send_extensions(self, transport: TransportId, ids: Mapping[str, int]) -> Ack:
         """See `Engine`."""
-        state = self.world.transports.get(transport)
-        if state is None:
-            return self._command("unknown transport")
-        state.send_extensions = dict(ids)
-        return self._command()
+        return self._set(transport, "send_extensions", dict(ids))
 
     def set_wanted(self, transport: TransportId, bps: int) -> Ack:
         """See `Engine`."""
+        return self._set(transport, "wanted_bps", bps)
+
+    def _set(self, transport: TransportId, name: str, value: object) -> Ack:
         state = self.world.transports.get(transport)
         if state is None:
             return self._command("unknown transport")
-        state.wanted_bps = bps
+        setattr(state, name, value)
         return self._command()
 
     def remove_transport(self, transport: TransportId) -> Ack:

@@ -38,6 +38,8 @@ class Transport:
 
     worker: int
     ufrags: tuple[str, ...]
+    lent: tuple[str, str] = ("", "")
+    """Credentials for checks; the model answers none."""
     paths: list[Path] = field(default_factory=list)
     rx: int = 0
     tx: int = 0
