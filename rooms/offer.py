@@ -15,6 +15,7 @@ OFFER_BYTES: Final = 65_536
 _MAX_LINES: Final = 4_096
 _LONGEST_FINGERPRINT: Final = 256
 _SILENT: Final = frozenset({"a=recvonly", "a=inactive"})
+_HEARD: Final = frozenset({"a=sendrecv", "a=sendonly"})
 _KINDS: Final[Mapping[str, Kind]] = {"m=audio": "audio", "m=video": "video"}
 
 
@@ -81,5 +82,7 @@ def _attribute(section: _Section, line: str) -> None:
         section.mid = line[6:70].strip()
     elif line in _SILENT:
         section.is_silent = True
+    elif line in _HEARD:
+        section.is_silent = False  # the last direction counts, as it does for the media plane
     elif line == "a=bundle-only":
         section.is_live = True

@@ -60,11 +60,11 @@ class Publishing:
             self._check_permission(member, seen)
         except Refused:
             # It was taken while the media plane negotiated.
-            await self.drop_peer(room, member, answer.peer, "permission_lost")
+            await self._refuse(room, member, answer.peer, "permission_lost", is_new=peer is None)
             raise
         if any(track.mid not in seen.sending for track in answer.tracks):
             # What was let in by the look at the offer must be what negotiation found in it.
-            await self.drop_peer(room, member, answer.peer, "unpublished")
+            await self._refuse(room, member, answer.peer, "unpublished", is_new=peer is None)
             raise Refused(Code.INVALID_SDP, "the offer does not say plainly which sections send")
         member.publish_peer, member.publish_connection = answer.peer, seen.connection
         if peer is None and old is not None:
@@ -111,6 +111,13 @@ class Publishing:
         track = self._own(member, track_id)
         track.source = fitting_source(track.kind, source)
         room.tell_updated(member)
+
+    async def _refuse(self, room: Room, member: Member, peer: PeerId, reason: str, *, is_new: bool) -> None:
+        """Close the connection of an offer that is refused after all; one beside it keeps its tracks."""
+        if is_new:
+            await room.router.remove_peer(peer)
+        else:
+            await self.drop_peer(room, member, peer, reason)
 
     async def drop_peer(self, room: Room, member: Member, peer: PeerId, reason: str) -> None:
         """Close a publish connection; its tracks go."""

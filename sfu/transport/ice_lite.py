@@ -221,6 +221,8 @@ class IceLite:
     def hear(self, at: float) -> None:
         """Take that the engine answered an authentic check on the selected path then, by `now`'s clock."""
         self._heard = max(self._heard, at)
+        if self._selected is not None:
+            self._seen[self._selected] = max(self._seen[self._selected], at)
 
     def lose(self, path: Path) -> None:
         """What carried a path is gone. The peer has the consent time to come back by another."""

@@ -7,7 +7,7 @@ from tests.fuzz import harness
 def one_input(data: bytes) -> None:
     seen = peek(data.decode("latin-1"))
     assert seen.sending <= set(seen.kinds)
-    assert len(seen.session) <= 64
+    assert len(seen.connection) <= 64 + 1 + 256
 
 
 if __name__ == "__main__":

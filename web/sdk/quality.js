@@ -39,10 +39,10 @@ export function grade(before, now) {
 
 /**
  * How long a received picture should wait for what is sent again, in ms; null: as the browser likes. Where packets get lost a browser
- * passes over the frames that a repair would complete a moment later.
+ * passes over the frames that a repair would complete a moment later. Once they wait, they do until half as many get lost.
  */
-export function repair_wait_ms({ down_loss, round_trip_ms }) {
-  if (down_loss < LOSSY) return null;
+export function repair_wait_ms({ down_loss, round_trip_ms }, is_waiting = false) {
+  if (down_loss < (is_waiting ? LOSSY / 2 : LOSSY)) return null;
   return Math.min(MAX_WAIT_MS, REQUESTS * (round_trip_ms + ANSWER_MS));
 }
 

@@ -31,6 +31,7 @@ export class Room extends Emitter {
   #consent = new ConsentState();
   #roster = new Roster();
   #connections = null;
+  #patience_ms = null;
 
   /** Join a room. Throws ParleyError: the server's refusal, or `unreachable`. */
   static async connect(options) {
@@ -53,7 +54,8 @@ export class Room extends Emitter {
     this.#watch.on("back", () => this.#connections.restart());
     this.#watch.on("quality", (quality) => {
       this.quality = quality;
-      this.#connections.await_repairs(repair_wait_ms(quality));
+      this.#patience_ms = repair_wait_ms(quality, this.#patience_ms !== null);
+      this.#connections.await_repairs(this.#patience_ms);
       this.emit("quality", quality);
     });
   }

@@ -9,6 +9,7 @@ void BatchWindow::receive(bool is_video, TimeNs now, TimeNs waited) {
   const bool is_first = deadline_ == kNever;
   const bool is_first_video = is_video && !has_video_;
   has_video_ = has_video_ || is_video;
+  begun_ = is_first ? now : begun_;
   if (!is_first && !is_first_video) {
     return;
   }
@@ -18,7 +19,7 @@ void BatchWindow::receive(bool is_video, TimeNs now, TimeNs waited) {
   deadline_ = is_first ? due : std::max(deadline_, due);
   last_deadline_ = deadline_;
   if (gathers_frames_ && waited == 0) {
-    last_deadline_ += (kFrameWindows - 1) * window;
+    last_deadline_ = std::max(deadline_, begun_ + kFrameWindows * window);
   }
 }
 
@@ -26,7 +27,7 @@ bool BatchWindow::is_due(TimeNs now, bool is_mid_frame) {
   if (now < deadline_) {
     return false;
   }
-  if (!is_mid_frame || now >= last_deadline_) {
+  if (!is_mid_frame || window_ == 0 || now >= last_deadline_) {
     return true;
   }
   deadline_ = std::min(now + window_, last_deadline_);
@@ -35,6 +36,10 @@ bool BatchWindow::is_due(TimeNs now, bool is_mid_frame) {
 
 void BatchWindow::flushed(TimeNs now) {
   flushed_ = now;
+  cancel();
+}
+
+void BatchWindow::cancel() {
   deadline_ = kNever;
   has_video_ = false;
 }

@@ -24,6 +24,7 @@ class BatchWindow {
   bool is_due(TimeNs now, bool is_mid_frame);
   // Everything went out; there is no batch.
   void flushed(TimeNs now);
+  void cancel();
 
   // After every loop of the worker: how long it was busy, and how many packets it has sent in all. Sets the window from
   // now on.
@@ -46,6 +47,7 @@ class BatchWindow {
   bool gathers_sound_ = false;
 
   TimeNs deadline_ = kNever;
+  TimeNs begun_ = 0;
   TimeNs last_deadline_ = 0;  // however often it is put off
   bool has_video_ = false;
   TimeNs flushed_ = 0;

@@ -52,15 +52,19 @@ void CheckAnswerer::tick(TimeNs now) {
     return;
   }
   HeardEvent event;
-  for (Transport* transport : heard_) {
-    const TimeNs age = now - transport->lease->take_heard();
+  for (const Transport* transport : heard_) {
+    const TimeNs age = now - transport->lease->heard();
     event.heard.push_back({transport->id, static_cast<std::uint32_t>(age / kMillisecond)});
   }
-  heard_.clear();
   deadline_ = kNever;
-  if (!event.heard.empty()) {
-    context_.events.post(std::move(event));
+  if (!event.heard.empty() && !context_.events.post(std::move(event))) {
+    deadline_ = now + kTellInterval;  // nobody takes news now: they are told of with the next
+    return;
   }
+  for (Transport* transport : heard_) {
+    transport->lease->forget_heard();
+  }
+  heard_.clear();
 }
 
 }  // namespace parley

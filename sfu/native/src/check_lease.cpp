@@ -78,8 +78,10 @@ std::size_t CheckLease::answer(const HmacTable& hmac, Bytes check, const StunPro
   const std::uint32_t crc = crc32(out.first(writer.size())) ^ kStunFingerprintXor;
   writer.u32(0x8028'0004);
   writer.u32(crc);
-  answered_[next_] = name_of(probe);
-  next_ = (next_ + 1) % kRemembered;
+  if (!has_answered(probe)) {  // a repetition pushes nothing out
+    answered_[next_] = name_of(probe);
+    next_ = (next_ + 1) % kRemembered;
+  }
   heard_ = now;
   return writer.ok() ? size : 0;
 }

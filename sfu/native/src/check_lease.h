@@ -33,10 +33,10 @@ class CheckLease {
                      MutableBytes out);
   // A check that was answered before: from elsewhere it is a copy by somebody who overheard it.
   [[nodiscard]] bool has_answered(const StunProbe& probe) const;
-  // A check was answered since the last `take_heard`.
+  // A check was answered since the last `forget_heard`.
   [[nodiscard]] bool is_heard() const { return heard_ != 0; }
-  // When the last one was.
-  TimeNs take_heard() { return std::exchange(heard_, 0); }
+  [[nodiscard]] TimeNs heard() const { return heard_; }
+  void forget_heard() { heard_ = 0; }
 
  private:
   static constexpr std::size_t kRemembered = 64;

@@ -28,19 +28,21 @@ class EventOutbox {
   // A command's answer finds room here: the worker takes no command while this is false.
   [[nodiscard]] bool has_room_for_answer() const { return control_.size() < kControlEvents; }
 
+  // False when the ring is full (counted).
   template <typename Event>
-  void post(Event&& event) {
+  bool post(Event&& event) {
     using Kind = std::remove_cvref_t<Event>;
     constexpr bool kIsAnswer = std::is_same_v<Kind, AckEvent> || std::is_same_v<Kind, StatsEvent>;
     const bool has_room = kIsAnswer || control_.size() < kControlEvents - kAnswerReserve;
     ControlEvent* slot = has_room ? control_.claim() : nullptr;
     if (slot == nullptr) {
       counters_.add(Counter::drop_event_full);
-      return;
+      return false;
     }
     *slot = std::forward<Event>(event);
     control_.publish();
     wake_.notify();
+    return true;
   }
 
   // The caller has checked that `data` fits. False when the ring is full (counted).

@@ -192,7 +192,8 @@ void Fanout::welcome(Forward& forward, TimeNs now) {
   const bool is_heard = track.voice.is_heard || forward.is_outside();
   const bool is_beginning = forward.packets == 0 && !forward.layers.is_paused() && track.enabled && is_heard;
   const auto found = is_beginning ? find_welcome(forward, now) : std::nullopt;
-  if (!found || (!can_send && !found->keeps(now))) {
+  // Who joins may not have the keys of what was encrypted end to end before.
+  if (!found || track.e2ee || (!can_send && !found->keeps(now))) {
     ask_keyframe(forward, now);
   }
   if (!found || !can_send) {
@@ -544,6 +545,11 @@ void Fanout::flush_sinks() {
   dirty_sinks_.clear();
 }
 
-void Fanout::forget(const Track& track) { std::erase(dirty_tracks_, &track); }
+void Fanout::forget(const Track& track) {
+  std::erase(dirty_tracks_, &track);
+  if (dirty_tracks_.empty()) {
+    window_.cancel();
+  }
+}
 
 }  // namespace parley

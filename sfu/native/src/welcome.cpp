@@ -52,7 +52,10 @@ std::optional<Welcome> find_welcome(const Forward& forward, TimeNs now) {
   if (encoding.store.is_empty()) {
     return std::nullopt;
   }
-  const TimeNs since = forward.is_outside() ? forward.open_since : now - Welcome::kMaxAge;
+  TimeNs since = now - Welcome::kMaxAge;
+  if (forward.is_outside()) {
+    since = std::max(since, forward.open_since + 1);
+  }
   return track.is_video ? find_picture(encoding, since, now) : find_sound(encoding, since, now);
 }
 

@@ -12,7 +12,9 @@ void Worker::run_commands(TimeNs now) {
     }
     context_.counters.add(Counter::commands);
     // Nothing gathered may outlive what it belongs to, and a fence finds every buffer empty. A datagram belongs to none.
-    if (!is_flushed && !std::holds_alternative<SendDatagram>(command->body)) {
+    // What an earlier command of this round sent (a welcome) leaves before the next one, too.
+    const bool is_datagram = std::holds_alternative<SendDatagram>(command->body);
+    if (!is_datagram && (!is_flushed || !context_.arena.is_empty())) {
       fanout_.flush(now);
       is_flushed = true;
     }

@@ -113,3 +113,25 @@ TEST(what_waited_in_another_workers_batch_waits_no_second_time) {
   window.receive(true, now, kCoalesce);
   CHECK_EQ(window.deadline(), now + kCoalesce / 2);
 }
+
+TEST(sound_that_begins_a_batch_waits_no_longer_for_its_frame) {
+  BatchWindow window(kCoalesce);
+  TimeNs now = kSecond;
+  load(window, now, 10'000, 400, 0.1);
+  window.receive(false, now, 0);
+  window.receive(true, now + kCoalesce - 1, 0);
+  TimeNs at = window.deadline();
+  while (!window.is_due(at, true)) {
+    at = window.deadline();
+  }
+  CHECK(at <= now + 3 * kCoalesce);
+}
+
+TEST(a_worker_that_becomes_busy_holds_nothing_back) {
+  BatchWindow window(kCoalesce);
+  TimeNs now = kSecond;
+  load(window, now, 10'000, 50, 0.1);
+  window.receive(true, now, 0);
+  window.note_busy(kSecond, 1'000'000, now + kSecond);
+  CHECK(window.is_due(now + kSecond, true));
+}

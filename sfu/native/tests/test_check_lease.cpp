@@ -107,11 +107,24 @@ TEST(what_was_answered_is_known_for_a_while_and_who_was_heard_once) {
   std::array<std::uint8_t, 80> out{};
   CHECK(ask(lease, browser_check("secret", 1), kV4, out) != 0);
   CHECK(lease.is_heard());
-  CHECK_EQ(lease.take_heard(), kSecond);
+  CHECK_EQ(lease.heard(), kSecond);
+  lease.forget_heard();
   CHECK(!lease.is_heard());
   lease.lend("", "");
   const Data first = browser_check("secret", 1);
   const Data second = browser_check("secret", 2);
   CHECK(lease.has_answered(*probe_stun(first)));
   CHECK(!lease.has_answered(*probe_stun(second)));
+}
+
+TEST(repetitions_push_nothing_out_of_memory) {
+  CheckLease lease;
+  lease.lend("ufrag", "secret");
+  std::array<std::uint8_t, 80> out{};
+  const Data nomination = browser_check("secret", 1);
+  CHECK(ask(lease, nomination, kV4, out) != 0);
+  for (int repetition = 0; repetition < 200; ++repetition) {
+    CHECK(ask(lease, browser_check("secret", 2), kV4, out) != 0);
+  }
+  CHECK(lease.has_answered(*probe_stun(nomination)));
 }

@@ -87,6 +87,17 @@ def test_a_nomination_selects_and_connects(check):
     assert len(_receive(agent, check(nominate=True))) == 1, "a repeated nomination only answers"
 
 
+def test_a_path_whose_checks_the_engine_answered_stays_bound_after_a_move(check):
+    agent = _agent()
+    _receive(agent, check(nominate=True))
+    agent.hear(60.0)
+    _receive(agent, check(nominate=True), _AWAY, now=61.0)
+    agent.tick(62.0)
+    assert {path[:3] for path in agent.paths} == {_HOME, _AWAY}
+    agent.tick(90.5)
+    assert {path[:3] for path in agent.paths} == {_AWAY}
+
+
 def test_an_ipv4_address_in_ipv6_clothes_is_the_same_address(check):
     agent = _agent()
     _receive(agent, check(nominate=True))

@@ -11,6 +11,7 @@ constexpr double kSentWeight = 0.5;
 constexpr double kAlike = 0.85;  // of the capacity last met
 constexpr TimeNs kTrainHolds = kSecond;  // a path that falls makes a queue, and another train, sooner than that
 constexpr TimeNs kSurelyQueued = 50 * kMillisecond;
+constexpr TimeNs kOthersQueue = 200 * kMillisecond;
 constexpr TimeNs kLongQueue = 80 * kMillisecond;
 
 }  // namespace
@@ -87,6 +88,9 @@ bool BandwidthEstimator::feedback(const TransportFeedbackReader& reader, TimeNs 
 void BandwidthEstimator::judge(bool is_over, bool has_loss, TimeNs now) {
   const bool has_train = train_at_ != 0 && now - train_at_ <= kTrainHolds;
   const std::optional<double> filled = has_train ? std::optional(train_bps_) : std::nullopt;
+  if (rivalry_.is_on() && floor_.above() > rivalry_.above() + kOthersQueue) {
+    rivalry_.end();  // it grows with what is sent here, so it may be our own after all
+  }
   if (rivalry_.is_on() && has_loss) {
     rivalry_.end();
     control_.overuse(acked_.bps(), true, true, sent_bps_, rtt_, now);

@@ -44,6 +44,8 @@ class Rivalry {
   }
 
   [[nodiscard]] bool is_on() const { return in_vain_ >= kInVain; }
+  // The queue when it was found to be others'.
+  [[nodiscard]] TimeNs above() const { return above_; }
 
  private:
   std::uint64_t sent_bytes_ = 0;  // since the last cut
