@@ -32,6 +32,8 @@ NOTICED_S = 7
 REPAIRED_S = 1.0
 """In which what is under way arrives, repairs included."""
 DECODED = 0.995
+OF_ENCODED = 0.95
+"""97.2 to 99.6 % were measured; without repairs it is below 85."""
 AGREES = 0.1
 """Share by which the browser's count of bytes may differ from the link's."""
 SEEN_FPS = 5
@@ -117,7 +119,8 @@ async def _bear_loss(there: Stage) -> None:
         f"frozen for {frozen_s:.2f} s as the browser counts, {after.nacks - before.nacks} NACKs"
     )
     assert made > SEEN_FPS * LOSSY_S
-    assert 1 - decoded <= (1 - DECODED) * STARVED_FACTOR
+    assert decoded >= OF_ENCODED
+    assert after.decoded - before.decoded >= DECODED * (after.frames - before.frames)
     assert frozen_s <= NO_FREEZE_S * STARVED_FACTOR
     assert gap_s <= NO_FREEZE_S * STARVED_FACTOR
 
