@@ -30,6 +30,18 @@ def rss_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def child(pid: int, word: str) -> int | None:
+    """A process below this one that has the word in its command; None without one."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == pid and word in (path / "cmdline").read_text():
+                return int(path.name)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return None
+
+
 def threads(pid: int) -> dict[int, str]:
     """The process's threads and their names."""
     found = {}

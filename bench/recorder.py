@@ -1,19 +1,19 @@
 """What recording costs: cores of the recorder's process for each recorded participant.
 
-`python -m bench.recorder --participants 10 --kbps 1000 --seconds 10`. A real worker process, started by the
-server's own supervisor, reads VP8 and Opus records from a real socket, batched as the core does, at the
-pace of time; its CPU time (all threads, user and system) is what counts. The goal is 0.02 core at 1 Mb/s.
+`parley bench recorder`. A real worker process,
+started by the server's own supervisor, reads VP8 and Opus records from a real socket, batched as the core
+does, at the pace of time, and seals what it writes unless told otherwise; its CPU time (all threads, user and
+system) is what counts. The goal is 0.02 core at 1 Mb/s.
 """
 
-import argparse
 import asyncio
-import json
 import os
 import resource
 import socket
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ import msgspec
 
 from media.clock_map import SECOND_NS, ns_to_ntp
 from media.gates import GatePage
+from media.sealed import new_key
 from media.tap_record import (
     CODEC_NAMES,
     FLAG_KEYFRAME_START,
@@ -29,11 +30,11 @@ from media.tap_record import (
     TapHeader,
     encode_record,
 )
+from recorder import KeyAccess, KeyStore, MasterKeys
 from recorder.worker.messages import Flushed, FromWorker, OpenTap, Person, Ready, RecordConfig, Stop
 from server.supervise import Supervisor, Worker
 
 GOAL_CORE: Final = 0.02
-_OUT: Final = Path(__file__).parent / "out"
 _FPS: Final = 25
 _AUDIO_HZ: Final = 50
 _AUDIO_BYTES: Final = 80
@@ -48,6 +49,8 @@ class Figures:
 
     participants: int
     kbps: int
+    is_sealed: bool
+    """Whether what was written was encrypted."""
     core_per_participant: float
     """Cores of the worker process for each participant."""
     core_idle: float
@@ -59,11 +62,30 @@ class Figures:
     written_mib: float
     goal: float = GOAL_CORE
 
+    def lines(self) -> list[str]:
+        """What to print."""
+        how = "sealed" if self.is_sealed else "plain"
+        took = f"{self.core_per_participant:.4f} core per participant at {self.kbps} kb/s"
+        return [
+            f"recorder, {how}: {took} (goal {self.goal})",
+            f"  {self.us_per_packet:.1f} us a packet, {self.rss_mib:.0f} MiB",
+        ]
 
-class _Person:
-    """One synthetic publisher: VP8 frames of equal size, a keyframe every ten seconds, Opus at 32 kb/s."""
+    def problems(self) -> list[str]:
+        """What was missed."""
+        if self.core_per_participant <= self.goal:
+            return []
+        return [f"a participant takes {self.core_per_participant:.4f} core, the goal is {self.goal}"]
 
-    def __init__(self, index: int, kbps: int, start_ns: int) -> None:
+
+class Publisher:
+    """One synthetic publisher: VP8 frames of equal size, a keyframe every ten seconds, Opus at 32 kb/s.
+
+    `pictures`: real VP8 frames instead, over and over; the first is a keyframe.
+    """
+
+    def __init__(self, index: int, kbps: int, start_ns: int, pictures: Sequence[bytes] = ()) -> None:
+        self._pictures = pictures
         self.index = index
         self.frames = 0
         self.packets = 0
@@ -89,9 +111,15 @@ class _Person:
         return out
 
     def _video(self, number: int, at_ns: int) -> list[bytes]:
+        if self._pictures:
+            frame = self._pictures[number % len(self._pictures)]
+            return self._packets(number, at_ns, frame, is_key=not frame[0] & 1)
         is_key = number % (10 * _FPS) == 0
         head = b"\x10\x02\x00\x9d\x01\x2a\x80\x02\x68\x01" if is_key else b"\x11\x02\x00"
         frame = head + bytes([number & 0xFF]) * (self._frame_bytes - len(head))
+        return self._packets(number, at_ns, frame, is_key=is_key)
+
+    def _packets(self, number: int, at_ns: int, frame: bytes, *, is_key: bool) -> list[bytes]:
         chunks = [frame[at : at + _MTU] for at in range(0, len(frame), _MTU)]
         return [
             self._rtp(
@@ -141,7 +169,7 @@ def _rss_mib(pid: int) -> float:
     return pages * resource.getpagesize() / (1 << 20)
 
 
-class _Bench:
+class WorkerBench:
     """One worker with its folder, sink and gate page."""
 
     def __init__(self, worker: Worker, page: GatePage, near: socket.socket, origin_ns: int) -> None:
@@ -152,7 +180,9 @@ class _Bench:
         self.decoder = msgspec.msgpack.Decoder(FromWorker)
 
     @classmethod
-    async def start(cls, supervisor: Supervisor, folder: Path, participants: int) -> "_Bench":
+    async def start(
+        cls, supervisor: Supervisor, folder: Path, participants: int, keys: KeyAccess | None
+    ) -> "WorkerBench":
         """Start the worker and wait until it listens."""
         page = GatePage.create(participants + 2)
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -160,7 +190,7 @@ class _Bench:
         near.setblocking(False)
         gates = page.read_only_fd()
         origin_ns = time.monotonic_ns()
-        config = RecordConfig(str(folder), "rec_bench", "rm_bench", "bench", origin_ns, 0, 32 << 20)
+        config = RecordConfig(str(folder), "rec_bench", "rm_bench", "bench", origin_ns, 0, 32 << 20, keys)
         fds = {"sink": far.fileno(), "gates": gates}
         worker = await supervisor.spawn("recorder.worker", fds, msgspec.to_builtins(config))
         os.close(gates)
@@ -182,10 +212,10 @@ class _Bench:
                 message = msgspec.structs.replace(message, kind="audio")
             self.worker.control.send(message)
 
-    async def play(self, participants: int, kbps: int, seconds: float) -> int:
+    async def play(self, participants: int, kbps: int, seconds: float, pictures: Sequence[bytes] = ()) -> int:
         """Send in real time, a datagram for each participant and turn; packets sent."""
         start_ns = time.monotonic_ns()
-        people = [_Person(index, kbps, start_ns) for index in range(participants)]
+        people = [Publisher(index, kbps, start_ns, pictures) for index in range(participants)]
         sent = [[0, 0] for _ in people]
         loop = asyncio.get_running_loop()
         while (elapsed_ns := time.monotonic_ns() - start_ns) < seconds * SECOND_NS:
@@ -195,6 +225,14 @@ class _Bench:
                     await loop.sock_sendall(self.near, b"".join(records[at : at + 40]))
             await asyncio.sleep(_TURN_S)
         return sum(person.packets for person in people)
+
+    async def kill(self) -> None:
+        """End the worker as a crash does."""
+        self.worker.kill()
+        await self.worker.wait()
+        await self.worker.control.close()
+        self.near.close()
+        self.page.close()
 
     async def stop(self) -> int:
         """Stop the worker; bytes that it wrote."""
@@ -209,11 +247,13 @@ class _Bench:
         return written
 
 
-async def measure(participants: int, kbps: int, seconds: float) -> Figures:
+async def measure(participants: int, kbps: int, seconds: float, *, is_sealed: bool) -> Figures:
     """Run once."""
     supervisor = Supervisor()
-    with tempfile.TemporaryDirectory() as folder:
-        bench = await _Bench.start(supervisor, Path(folder), participants)
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as key_folder:
+        store = KeyStore(Path(key_folder), MasterKeys([new_key()]))
+        keys = store.access("rec_bench") if is_sealed else None
+        bench = await WorkerBench.start(supervisor, Path(folder), participants, keys)
         pid = bench.worker.pid
         idle = _cpu_s(pid)
         await asyncio.sleep(2)
@@ -229,6 +269,7 @@ async def measure(participants: int, kbps: int, seconds: float) -> Figures:
     return Figures(
         participants=participants,
         kbps=kbps,
+        is_sealed=is_sealed,
         core_per_participant=cpu_s / elapsed_s / participants,
         core_idle=idle,
         packets_per_s=packets / elapsed_s,
@@ -236,22 +277,3 @@ async def measure(participants: int, kbps: int, seconds: float) -> Figures:
         rss_mib=rss_mib,
         written_mib=written / (1 << 20),
     )
-
-
-def main() -> None:
-    """Measure, print, keep."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--participants", type=int, default=10)
-    parser.add_argument("--kbps", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=10)
-    options = parser.parse_args()
-    figures = asyncio.run(measure(options.participants, options.kbps, options.seconds))
-    verdict = "reached" if figures.core_per_participant <= GOAL_CORE else "missed"
-    print(f"recorder: {figures.core_per_participant:.4f} core per participant at {figures.kbps} kb/s")
-    print(f"  goal {GOAL_CORE} {verdict}; {figures.us_per_packet:.1f} us a packet, {figures.rss_mib:.0f} MiB")
-    _OUT.mkdir(exist_ok=True)
-    (_OUT / "recorder.json").write_text(json.dumps(asdict(figures), indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, Self
 
 import aiohttp
@@ -102,6 +103,11 @@ class Served:
         """The server's process."""
         return self._daemon.pid
 
+    @property
+    def folder(self) -> Path:
+        """The server's data."""
+        return self._daemon.folder
+
     async def seat(self, node: Node, room: str, *, publishes: bool, watches: bool) -> Caller:
         """Bring one person in.
 
@@ -152,18 +158,43 @@ class Served:
         Raises:
             RuntimeError: the server refused; the text holds its answer.
         """
-        headers = {"Authorization": aiohttp.encode_basic_auth(self._key.id, self._key.secret)}
-        url = f"{self.url}/api/v1{path}"
-        async with self._http.request(method, url, json=body, headers=headers) as response:
-            text = await response.text()
-            if response.status >= 400:
-                raise RuntimeError(f"{method} {path}: {response.status} {text}")
-            return json.loads(text) if text else None
+        data = await self._request(method, path, body)
+        return json.loads(data) if data else None
+
+    async def download(self, path: str) -> bytes:
+        """What a REST path holds, with the API key.
+
+        Raises:
+            RuntimeError: the server refused; the text holds its answer.
+        """
+        return await self._request("GET", path, None)
+
+    async def kill(self) -> None:
+        """SIGKILL; returns when the server is dead."""
+        await self._daemon.kill()
+
+    async def again(self) -> None:
+        """Start the server once more on what it left.
+
+        Raises:
+            TargetFailed: it does not come up; the text holds its log.
+        """
+        await self._daemon.again()
+        await self._daemon.come_up(self._find_terms, _STARTS_WITHIN_S)
 
     async def stop(self) -> None:
         """End the server and remove its folder."""
         await self._http.close()
         await self._daemon.stop()
+
+    async def _request(self, method: str, path: str, body: Mapping[str, object] | None) -> bytes:
+        headers = {"Authorization": aiohttp.encode_basic_auth(self._key.id, self._key.secret)}
+        url = f"{self.url}/api/v1{path}"
+        async with self._http.request(method, url, json=body, headers=headers) as response:
+            data = await response.read()
+            if response.status >= 400:
+                raise RuntimeError(f"{method} {path}: {response.status} {data.decode(errors='replace')}")
+            return data
 
     async def _find_terms(self) -> str | None:
         """The version of the terms, once the server tells it."""

@@ -78,10 +78,13 @@ class SoakFigures:
             "kib_per_join": round(self.kib_per_join, 3),
         }
 
+    @property
+    def judged(self) -> float:
+        """Which part of the run counts: the last two thirds, less while it settles, a third at least."""
+        return 1 - min(max(_SETTLED_BY / max(self.joins, 1), 1 / 3), 2 / 3)
+
     def _judged(self) -> Sequence[Sample]:
-        """The last two thirds, or in a short run as much less as it takes to settle, a third at least."""
-        settling = min(max(_SETTLED_BY / max(self.joins, 1), 1 / 3), 2 / 3)
-        return self.samples[int(len(self.samples) * settling) :]
+        return self.samples[int(len(self.samples) * (1 - self.judged)) :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,22 +96,22 @@ class Limits:
         kib_per_min: for what grows with time and not with people.
         settling_kib: what is filled once, and is still being filled at the end of a run of fewer than
             `settling_joins`.
-        settled_kib: what is still filled then: the rest of SQLite's page cache (2 MiB in all).
+        settled_kib: what may still be filled then: SQLite's page cache (2 MiB in all).
     """
 
     kib_per_join: float = 0.25
     kib_per_min: float = 60.0
-    settling_kib: float = 8192.0
+    settling_kib: float = 4096.0
     settling_joins: int = 500
     settled_kib: float = 2048.0
 
     def of_joins(self, found: SoakFigures) -> float:
         """KiB for each join of a run."""
-        return self.kib_per_join + self._once_kib(found) / max(found.joins, 1)
+        return self.kib_per_join + self._once_kib(found) / (max(found.joins, 1) * found.judged)
 
     def of_minutes(self, found: SoakFigures) -> float:
         """KiB for each minute of a run."""
-        return self.kib_per_min + self._once_kib(found) / found.minutes
+        return self.kib_per_min + self._once_kib(found) / (found.minutes * found.judged)
 
     def _once_kib(self, found: SoakFigures) -> float:
         return self.settling_kib if found.joins < self.settling_joins else self.settled_kib

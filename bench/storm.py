@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from bench import calibration, process
@@ -12,8 +14,20 @@ from bench.node import Node
 from bench.quantiles import quantile
 from bench.rpc import CallRefused
 from bench.served import Served
+from bench.steps import JoinSteps
 
 _SPARE_SOCKETS: Final = 8
+_PARTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some of a storm's joins, one after another."""
+
+    people: int
+    """Who had come before the first of them."""
+    join_p50_ms: float
+    join_max_ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +52,8 @@ class StormFigures:
     kib_per_transport: float
     server_core: float
     calibration_us: float
+    parts: tuple[Part, ...]
+    """The joins in their order, in tenths."""
 
     def line(self) -> str:
         """In one line."""
@@ -111,6 +127,23 @@ async def _storm(
             kib_per_transport=round(grown / 1024 / joins, 1),
             server_core=round(used / 1e9 / took, 3),
             calibration_us=round(calibration_us, 3),
+            parts=in_parts(crowd.join_steps),
         )
     finally:
         await crowd.leave()
+
+
+def in_parts(joins: Sequence[JoinSteps], count: int = _PARTS) -> tuple[Part, ...]:
+    """What the joins that came to their first packet took, in the order of their calls. PURE."""
+    ordered = sorted((join for join in joins if join.is_whole), key=lambda join: join.called)
+    bounds = [len(ordered) * number // count for number in range(count + 1)]
+    return tuple(_part(start, ordered[start:end]) for start, end in pairwise(bounds) if end > start)
+
+
+def _part(people: int, joins: Sequence[JoinSteps]) -> Part:
+    first_ms = [(join.first - join.called) / 1e6 for join in joins]
+    return Part(
+        people=people,
+        join_p50_ms=round(quantile(first_ms, 0.5), 2),
+        join_max_ms=round(max(first_ms), 2),
+    )

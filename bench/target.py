@@ -106,10 +106,16 @@ class Daemon:
     """A server's process that dies with us, and a folder of its own with its log. Made by `start`."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, folder: "tempfile.TemporaryDirectory[str]"
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        folder: "tempfile.TemporaryDirectory[str]",
+        process: asyncio.subprocess.Process,
     ) -> None:
-        self._process = process
+        self._words = words
+        self._environment = environment
         self._folder = folder
+        self._process = process
 
     @classmethod
     async def start(
@@ -121,29 +127,35 @@ class Daemon:
             TargetFailed: there is no such command.
         """
         folder = tempfile.TemporaryDirectory(prefix="parley-bench-", ignore_cleanup_errors=True)
+        words, given = command(Path(folder.name)), environment or {}
         try:
-            words = command(Path(folder.name))
-            with _log(folder).open("wb") as output:
-                process = await asyncio.create_subprocess_exec(
-                    *words,
-                    env={**os.environ, **(environment or {})},
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    preexec_fn=_die_with_parent,
-                )
+            process = await _spawn(words, given, folder)
         except FileNotFoundError as error:
             folder.cleanup()
             raise TargetFailed(f"{words[0]} is not installed") from error
         except BaseException:
             folder.cleanup()
             raise
-        return cls(process, folder)
+        return cls(words, given, folder, process)
+
+    async def kill(self) -> None:
+        """SIGKILL; returns when it is dead. `again` starts it anew."""
+        self._process.kill()
+        await self._process.wait()
+
+    async def again(self) -> None:
+        """Start the same command in the same folder once more."""
+        self._process = await _spawn(self._words, self._environment, self._folder)
 
     @property
     def pid(self) -> int:
         """The process."""
         return self._process.pid
+
+    @property
+    def folder(self) -> Path:
+        """What is its own, with all that it keeps."""
+        return Path(self._folder.name)
 
     async def come_up(self, is_up: Callable[[], Awaitable[_Found | None]], within_s: float) -> _Found:
         """Ask until it is up; what the question then found.
@@ -171,6 +183,20 @@ class Daemon:
                 self._process.kill()
                 await self._process.wait()
         self._folder.cleanup()
+
+
+async def _spawn(
+    words: Sequence[str], environment: Mapping[str, str], folder: "tempfile.TemporaryDirectory[str]"
+) -> asyncio.subprocess.Process:
+    with _log(folder).open("ab") as output:
+        return await asyncio.create_subprocess_exec(
+            *words,
+            env={**os.environ, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            preexec_fn=_die_with_parent,
+        )
 
 
 def _log(folder: "tempfile.TemporaryDirectory[str]") -> Path:

@@ -32,6 +32,7 @@ _LISTEN_S: Final = 5.0
 _RETRY_FIRST_S: Final = 0.2
 _RETRY_MOST_S: Final = 5.0
 _CONNECTIONS: Final = 64
+_MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _CLAIM: Final = """
 local home = redis.call('GET', KEYS[1])
@@ -303,7 +304,7 @@ class RedisCluster:
                 raise MessageTooLarge(str(len(envelope.message)))
             if envelope.origin != self._origin:
                 self._topics.deliver(envelope.topic, envelope.message)
-        except (msgspec.MsgspecError, ClusterError, TypeError):
+        except (*_MALFORMED, ClusterError, TypeError):
             self.undecodable += 1
 
 
@@ -311,5 +312,5 @@ def _nodes(states: Iterable[bytes | None]) -> Iterable[Node]:
     for state in states:
         if state is not None:
             # Of another version, or of somebody else's making: no node that could be talked to.
-            with suppress(msgspec.MsgspecError):
+            with suppress(*_MALFORMED):
                 yield msgspec.json.decode(state, type=Node)

@@ -6,9 +6,11 @@ from typing import Final
 
 import av
 import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from media.layout import Rect, fit
+from media.logo import Logo
 from media.text import TextPicture
 
 Plane = NDArray[np.uint8]
@@ -28,28 +30,46 @@ class Tile:
     v: Plane
 
 
-def scale(frame: av.VideoFrame, into: Rect) -> Tile:
-    """Scales a decoded frame, whole, into a rectangle of the canvas."""
+def scale(frame: av.VideoFrame, into: Rect, reformatter: VideoReformatter | None = None) -> Tile:
+    """Scales a decoded frame, whole, into a rectangle of the canvas.
+
+    `reformatter`: one for each source, so that the scaler is set up once for each size.
+    """
     rect = fit((frame.width, frame.height), into)
-    small = frame.reformat(rect.width, rect.height, format="yuv420p")
-    data = small.to_ndarray().astype(np.uint8, copy=False)
-    return Tile(rect, *_planes(data, rect.width, rect.height))
+    small = (reformatter or VideoReformatter()).reformat(
+        frame, rect.width, rect.height, "yuv420p", interpolation=Interpolation.FAST_BILINEAR
+    )
+    return Tile(rect, *planes_of(small))
+
+
+def planes_of(frame: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
+    """The planes of a YUV 4:2:0 frame, without a copy; they keep its memory alive."""
+    y, u, v = (
+        np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)[
+            : plane.height, : plane.width
+        ]
+        for plane in frame.planes
+    )
+    return y, u, v
 
 
 class Canvas:
-    """A canvas of even width and height, drawn anew for each frame of a program."""
+    """A canvas of even width and height, drawn anew for each frame of a program.
+
+    Each `clear` begins a frame of its own: what `to_frame` gave before stays as it is.
+    """
 
     def __init__(self, width: int, height: int) -> None:
         if width % 2 or height % 2 or width <= 0 or height <= 0:
             raise ValueError(f"a canvas of {width} x {height}: both must be even and positive")
         self.width = width
         self.height = height
-        self._data = np.empty((height * 3 // 2, width), dtype=np.uint8)
-        self._y, self._u, self._v = _planes(self._data, width, height)
         self.clear()
 
     def clear(self) -> None:
-        """Fills the canvas with the background."""
+        """Goes on with another frame, filled with the background."""
+        self._frame = av.VideoFrame(self.width, self.height, "yuv420p")
+        self._y, self._u, self._v = planes_of(self._frame)
         for plane, value in zip((self._y, self._u, self._v), _BACKGROUND, strict=True):
             plane.fill(value)
 
@@ -66,33 +86,30 @@ class Canvas:
 
     def draw_text(self, text: TextPicture, x: int, y: int) -> None:
         """Lays a text over what is there; what would stand outside the canvas is left out."""
+        half = (text.luma.shape[0] // 2, text.luma.shape[1] // 2)
+        neutral = np.full(half, 128, dtype=np.uint8)
+        self._lay(x, y, text.luma, neutral, neutral, text.alpha)
+
+    def draw_logo(self, logo: Logo, x: int, y: int) -> None:
+        """Lays a logo over what is there; what would stand outside the canvas is left out."""
+        self._lay(x, y, logo.y, logo.u, logo.v, logo.alpha)
+
+    def to_frame(self) -> av.VideoFrame:
+        """The frame as it is drawn; the caller sets its time."""
+        return self._frame
+
+    def _lay(self, x: int, y: int, luma: Plane, blue: Plane, red: Plane, opacity: Plane) -> None:
         x, y = x // 2 * 2, y // 2 * 2
-        height = min(text.luma.shape[0], self.height - y)
-        width = min(text.luma.shape[1], self.width - x)
+        height = min(luma.shape[0], self.height - y)
+        width = min(luma.shape[1], self.width - x)
         if x < 0 or y < 0 or height <= 0 or width <= 0:
             return
         rect = Rect(x, y, width, height)
-        alpha = text.alpha[:height, :width].astype(np.uint16)
-        _blend(self._y[_area(rect)], text.luma[:height, :width], alpha)
+        alpha = opacity[:height, :width].astype(np.uint16)
+        _blend(self._y[_area(rect)], luma[:height, :width], alpha)
         half, small = _half(rect), alpha[::2, ::2][: height // 2, : width // 2]
-        neutral = np.full(small.shape, 128, dtype=np.uint8)
-        _blend(self._u[_area(half)], neutral, small)
-        _blend(self._v[_area(half)], neutral, small)
-
-    def to_frame(self) -> av.VideoFrame:
-        """A frame with a copy of the canvas; the caller sets its time."""
-        return av.VideoFrame.from_ndarray(self._data, format="yuv420p")
-
-
-def _planes(data: NDArray[np.uint8], width: int, height: int) -> tuple[Plane, Plane, Plane]:
-    flat = data.reshape(-1)
-    luma, chroma = width * height, width * height // 4
-    shape = (height // 2, width // 2)
-    return (
-        flat[:luma].reshape(height, width),
-        flat[luma : luma + chroma].reshape(shape),
-        flat[luma + chroma : luma + 2 * chroma].reshape(shape),
-    )
+        _blend(self._u[_area(half)], blue[: height // 2, : width // 2], small)
+        _blend(self._v[_area(half)], red[: height // 2, : width // 2], small)
 
 
 def _half(rect: Rect) -> Rect:

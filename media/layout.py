@@ -8,6 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+LAYOUTS: Final = ("grid", "speaker", "single", "screen")
+"""`grid`: everyone alike. `speaker`: who speaks is large. `single`: one person. `screen`: what is shared with
+who speaks beside it. A shared screen takes the large place in all but `single`."""
+GRID_MOST: Final = 12
+STRIP_MOST: Final = 5
 _GAP_PX: Final = 4
 
 
@@ -61,21 +66,32 @@ def fit(source: tuple[int, int], into: Rect) -> Rect:
     )
 
 
-def arrange(layout: str, count: int, width: int, height: int) -> Sequence[Rect]:
-    """The tiles of a layout by its name: `grid`, `speaker`, `screen` or `single`.
+def with_speaker(width: int, height: int) -> tuple[Rect, ...]:
+    """A shared screen, as large as it goes, and the one who speaks in the upper corner at its right."""
+    strip = _even(width / 4)
+    main = Rect(0, 0, _even(width - strip - _GAP_PX), _even(height))
+    return main, Rect(width - strip, 0, strip, min(_even(strip * 9 / 16), _even(height)))
+
+
+def arrange(layout: str, screens: int, people: int, width: int, height: int) -> Sequence[Rect]:
+    """Where the first pictures go: shared screens first, then people; who gets no place is not shown.
 
     Raises:
-        ValueError: another name.
+        ValueError: no layout of that name.
     """
     match layout:
-        case "grid":
-            return grid(count, width, height)
-        case "speaker" | "screen":
-            return beside(count, width, height)
         case "single":
-            return beside(min(count, 1), width, height)
+            return beside(min(people, 1), width, height)
+        case "grid" if screens:
+            return beside(min(screens + people, STRIP_MOST + 1), width, height)
+        case "grid":
+            return grid(min(people, GRID_MOST), width, height)
+        case "speaker" | "screen" if screens:
+            return with_speaker(width, height)[: 1 + min(people, 1)] if people else beside(1, width, height)
+        case "speaker" | "screen":
+            return beside(min(people, STRIP_MOST + 1), width, height)
         case _:
-            raise ValueError(f"no layout is called {layout!r}: use grid, speaker, screen or single")
+            raise ValueError(f"no layout is called {layout!r}: use {', '.join(LAYOUTS)}")
 
 
 def _tile_width(columns: int, count: int, width: int, height: int, aspect: float) -> int:

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 SAMPLE_RATE: Final = 48_000
 CHANNELS: Final = 2
 _CAPACITY: Final = 2 * SAMPLE_RATE
-_JITTER_SAMPLES: Final = SAMPLE_RATE * 40 // 1000
+_JITTER_SAMPLES: Final = SAMPLE_RATE * 8 // 1000
+"""Less than a packet of 10 ms or more: where one is missing, what follows is not to be laid in its place."""
 _MARGIN: Final = SAMPLE_RATE * 40 // 1000
 _AHEAD_MOST: Final = SAMPLE_RATE * 3 // 2
 _OFF_FOR: Final = SAMPLE_RATE // 10
 _IN_TIME_FOR: Final = SAMPLE_RATE
+_CEILING: Final = 0.98
+_RELEASE_S: Final = 0.3
 
 Samples = NDArray[np.float32]
 
@@ -74,6 +77,7 @@ class _Source:
         self._ring = np.zeros((_CAPACITY, CHANNELS), dtype=np.float32)
         self._end: int | None = None
         self._playout = _Playout()
+        self._wanted_gain = self._gain = 1.0
 
     def push(self, start: int, samples: Samples, oldest: int) -> None:
         start = self._playout.place(start, oldest, self._end or oldest)
@@ -91,23 +95,64 @@ class _Source:
             self._ring[np.arange(end, self._end) % _CAPACITY] = 0.0
         self._end = end
 
-    def take(self, start: int, count: int) -> Samples:
-        index = np.arange(start, start + count) % _CAPACITY
+    def aim_at(self, gain: float) -> None:
+        self._wanted_gain = gain
+        if self._end is None:
+            self._gain = gain
+
+    def add_to(self, mix: Samples, start: int) -> None:
+        """Adds what lies at `start` to a mix and frees its place; a new gain is reached within the mix."""
+        if self._end is None or self._end <= start:
+            self._gain = self._wanted_gain
+            return
+        index = np.arange(start, start + len(mix)) % _CAPACITY
         taken = self._ring[index]
         self._ring[index] = 0.0
-        return taken
+        if self._gain != self._wanted_gain:
+            taken *= np.linspace(self._gain, self._wanted_gain, len(mix), dtype=np.float32)[:, None]
+            self._gain = self._wanted_gain
+        elif self._gain != 1.0:
+            taken *= np.float32(self._gain)
+        mix += taken
+
+
+class Limiter:
+    """Keeps a mix below full scale without delaying it, and leaves what is below untouched to the bit.
+
+    The gain falls with the very sample that would be too loud and comes back over `_RELEASE_S`, so that a
+    wave's next peaks pass in their own shape.
+    """
+
+    def __init__(self) -> None:
+        self._envelope = _CEILING
+
+    def limit(self, mix: Samples) -> Samples:
+        """The same samples with no value above the ceiling."""
+        if not len(mix):
+            return mix
+        peaks = np.max(np.abs(mix), axis=1)
+        if self._envelope <= _CEILING and float(peaks.max()) <= _CEILING:
+            self._envelope = _CEILING
+            return mix
+        # envelope[n] = max(peak[n], envelope[n-1] * decay), for all n at once
+        decay = np.exp(np.arange(1, len(mix) + 1) * (-1 / (_RELEASE_S * SAMPLE_RATE)))
+        scaled = np.maximum.accumulate(np.maximum(peaks / decay, self._envelope))
+        envelope = np.maximum(scaled * decay, _CEILING)
+        self._envelope = float(envelope[-1])
+        limited: Samples = (mix * (_CEILING / envelope)[:, None]).astype(np.float32)
+        return limited
 
 
 class Mixer:
     """Sums sources on one clock. Missing samples are silence, and so are late ones; overload is limited.
 
-    A source that stays late is laid later as a whole.
+    A source that stays late is laid later as a whole. Each source has a gain, 1 unless it is set.
     """
 
     def __init__(self) -> None:
         self._sources: dict[int, _Source] = {}
         self._position = 0
-        self._gain = 1.0
+        self._limiter = Limiter()
 
     @property
     def position(self) -> int:
@@ -115,8 +160,12 @@ class Mixer:
         return self._position
 
     def push(self, source: int, start: int, samples: Samples) -> None:
-        """Lays samples at absolute sample number `start`; a new source begins with its first push."""
+        """Lays samples at absolute sample number `start`."""
         self._sources.setdefault(source, _Source()).push(start, samples, self._position)
+
+    def set_gain(self, source: int, gain: float) -> None:
+        """Multiplies a source from the next `pull` on, also what it has pushed already; 0 is silence."""
+        self._sources.setdefault(source, _Source()).aim_at(gain)
 
     def remove(self, source: int) -> None:
         """Forgets a source at once, with all that it had pushed; an unknown one is fine."""
@@ -126,17 +175,6 @@ class Mixer:
         """The next `count` samples of the mix."""
         mix = np.zeros((count, CHANNELS), dtype=np.float32)
         for source in self._sources.values():
-            mix += source.take(self._position, count)
+            source.add_to(mix, self._position)
         self._position += count
-        return self._limited(mix)
-
-    def _limited(self, mix: Samples) -> Samples:
-        """Turns the whole mix down when it would clip, at once, and up again over about a second."""
-        peak = float(np.max(np.abs(mix))) if len(mix) else 0.0
-        wanted = min(1.0, 0.98 / peak) if peak > 0 else 1.0
-        recovery = len(mix) / SAMPLE_RATE
-        target = wanted if wanted < self._gain else min(wanted, self._gain + recovery)
-        ramp = np.linspace(self._gain, target, len(mix), dtype=np.float32)[:, None]
-        self._gain = target
-        limited: Samples = np.clip(mix * ramp, -1.0, 1.0).astype(np.float32)
-        return limited
+        return self._limiter.limit(mix)

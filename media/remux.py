@@ -1,12 +1,13 @@
 """Fragmented files to plain ones: with duration and index, so that every player seeks. Loads PyAV.
 
-Runs in worker processes only: a damaged file may end the process, never the server.
+Works on open files, so that it reads and writes sealed ones too. Runs in worker processes only: a damaged
+file may end the process, never the server.
 """
 
 import errno
+import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import av
 import av.container
@@ -14,6 +15,9 @@ import av.error
 
 from media.mux import MuxError
 
+_INDEX_BYTES: Final = 16_384
+_INDEX_FRAME_BYTES: Final = 64
+"""The index of an MP4 takes no more than `_INDEX_BYTES` and this for each frame (its seven tables)."""
 _DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS})
 
 
@@ -28,36 +32,50 @@ class Remuxed:
     """Time of the last frame."""
 
 
-def remux(source: Path, target: Path, container: str) -> Remuxed:
+def remux(source: BinaryIO, target: BinaryIO, container: str) -> Remuxed:
     """Copy every frame of `source` into a plain `mp4` or `webm` file; times stay as they are.
 
-    `target` is overwritten. Blocks for as long as the disk takes.
+    `target` is empty, writable and seekable. The index of an MP4 is in front. Blocks for as long as the disk
+    takes.
     Raises: MuxError when the file cannot be read or the copy not be written; OSError when the disk says so.
     """
-    options = {"movflags": "+faststart"} if container == "mp4" else {}
+    options = {}
+    if container == "mp4":
+        frames = probe(source, container).frames
+        options = {"moov_size": str(_INDEX_BYTES + _INDEX_FRAME_BYTES * frames)}
+    source.seek(0, os.SEEK_SET)
     try:
         with (
-            av.open(str(source), format=container) as reader,
-            av.open(str(target), "w", format=container, options=options) as writer,
+            _reader(source, container) as reader,
+            av.open(target, "w", format=container, options=options) as writer,
         ):
             return _copy(reader, writer)
     except av.error.FFmpegError as error:
-        raise _translate(source, error) from error
+        raise _translate(error) from error
 
 
-def probe(source: Path, container: str) -> Remuxed:
+def probe(source: BinaryIO, container: str) -> Remuxed:
     """Look through a file without copying it. Raises: MuxError; OSError."""
+    source.seek(0, os.SEEK_SET)
     try:
-        with av.open(str(source), format=container) as reader:
+        with _reader(source, container) as reader:
             return _copy(reader, None)
     except av.error.FFmpegError as error:
-        raise _translate(source, error) from error
+        raise _translate(error) from error
 
 
-def _translate(source: Path, error: av.error.FFmpegError) -> OSError | MuxError:
-    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-        return OSError(error.errno, error.strerror)
-    return MuxError(f"{source.name}: {error}")
+def _reader(source: BinaryIO, container: str) -> "av.container.InputContainer":
+    return av.open(source, "r", format=container)
+
+
+def _translate(error: av.error.FFmpegError) -> OSError | MuxError:
+    """What went wrong first: on a full disk, closing the file fails once more, with an error of its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _DISK_ERRORS:
+            return OSError(cause.errno, cause.strerror)
+        cause = cause.__context__
+    return MuxError(str(error))
 
 
 def _copy(reader: "av.container.InputContainer", writer: "av.container.OutputContainer | None") -> Remuxed:

@@ -32,7 +32,9 @@ from policy.consent import (
     Site,
     consent_state,
     decide,
+    decide_replay,
     has_accepted,
+    may_go,
 )
 from policy.default_terms import DEFAULT_TERMS
 from policy.errors import NameRefused, PolicyError, SettingsError, TermsError
@@ -88,8 +90,10 @@ __all__ = [
     "admit",
     "consent_state",
     "decide",
+    "decide_replay",
     "has_accepted",
     "may_chat",
+    "may_go",
     "may_moderate",
     "may_publish",
     "may_send_data",

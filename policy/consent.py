@@ -12,7 +12,7 @@ from typing import Final
 
 from policy.settings import RoomMode, RoomSettings
 from policy.terms import TermsHistory
-from policy.uses import Media, Use
+from policy.uses import RECORD, Media, Use
 
 OWN_PARTNER: Final = "self"
 """The partner id of the operator's own sites, whose terms are the operator's and always in force."""
@@ -155,6 +155,22 @@ def decide(
     )
 
 
+def decide_replay(
+    person: ConsentFacts, activity: ActivityFacts, media: Media, room: RoomFacts, now_ms: int
+) -> Decision:
+    """Whether `media` that was recorded of the person may be shown again at `now_ms`.
+
+    `person` is what the ledger says of them; `room` holds the settings of the room that was recorded. People
+    are not there to be given a notice: so only a yes counts, in a `notice` room too, and no notice is asked
+    for. Whoever has taken back being recorded is not shown.
+    """
+    if person.choices.get(RECORD) is False:
+        return Deny(f"refused {RECORD}", "consent_refused")
+    explicit = replace(room, settings=replace(room.settings, mode=RoomMode.EXPLICIT))
+    told = replace(person, acknowledged=person.acknowledged | {activity.notice_id})
+    return decide(told, activity, media, explicit, now_ms)
+
+
 def consent_state(person: ConsentFacts, use: Use, room: RoomFacts, now_ms: int) -> ConsentState:
     """How the person stands towards `use`, whatever runs now: what the person's own screen shows."""
     current = room.terms.current(now_ms)
@@ -166,6 +182,11 @@ def consent_state(person: ConsentFacts, use: Use, room: RoomFacts, now_ms: int) 
     if not is_covered or _deny_by_choice(person, use, room.settings) is not None:
         return ConsentState.ASKED
     return ConsentState.GRANTED
+
+
+def may_go(activity: ActivityFacts, room: RoomFacts, now_ms: int) -> Decision:
+    """Whether the terms of every partner let the activity go to its sites at `now_ms`."""
+    return _deny_by_partner(activity, room, now_ms) or Allow("the partners' terms cover it")
 
 
 def has_accepted(person: ConsentFacts, room: RoomFacts, now_ms: int) -> Deny | None:

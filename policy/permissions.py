@@ -19,6 +19,7 @@ class Permission(StrEnum):
     CHAT = "chat"
     MODERATE = "moderate"
     RECORD = "record"
+    WATCH = "watch"
     BROADCAST = "broadcast"
     ADMIN = "admin"
 

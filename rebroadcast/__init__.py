@@ -18,25 +18,48 @@ from rebroadcast.types import (
     BroadcastInfo,
     DestinationInfo,
     DestinationStatus,
+    EncodingInfo,
+    EncodingWish,
+    LookChange,
+    LookInfo,
     PartnerInfo,
+    ProgramInfo,
     RebroadcastConfig,
+    ReplayInfo,
 )
 
 if TYPE_CHECKING:
     from rebroadcast.service import RebroadcastService
+    from rebroadcast.spread import Copy
+    from rebroadcast.takedowns import Takedowns
 
 __all__ = [
     "BroadcastConflict",
     "BroadcastInfo",
     "BroadcastInvalid",
     "BroadcastNotFound",
+    "Copy",
     "DestinationInfo",
     "DestinationStatus",
+    "EncodingInfo",
+    "EncodingWish",
+    "LookChange",
+    "LookInfo",
     "PartnerInfo",
+    "ProgramInfo",
     "PublisherUnsuitable",
     "RebroadcastConfig",
     "RebroadcastError",
     "RebroadcastService",
+    "ReplayInfo",
+    "Takedowns",
 ]
 
-__getattr__ = lazy(__name__, {"rebroadcast.service": ("RebroadcastService",)})
+__getattr__ = lazy(
+    __name__,
+    {
+        "rebroadcast.service": ("RebroadcastService",),
+        "rebroadcast.spread": ("Copy",),
+        "rebroadcast.takedowns": ("Takedowns",),
+    },
+)

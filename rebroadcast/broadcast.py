@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -16,43 +16,41 @@ import structlog
 from media.control import ControlError, Spawner, WorkerProcess
 from media.tasks import TaskScope
 from rebroadcast.clock import Clock
+from rebroadcast.feed import Feed, Port
 from rebroadcast.hls_intake import HlsIntake
+from rebroadcast.look import ProgramLook
 from rebroadcast.outlets import Outlets, Target
-from rebroadcast.types import DestinationStatus, Mode, RebroadcastConfig
+from rebroadcast.types import (
+    DestinationStatus,
+    EncodingInfo,
+    Mode,
+    ProgramInfo,
+    RebroadcastConfig,
+    ReplayInfo,
+)
 from rebroadcast.url_policy import UrlPolicy
 from rebroadcast.worker.messages import (
-    ChatShown,
-    CloseTap,
     CutDone,
     CutPerson,
+    Dump,
+    Encoding,
     FromWorker,
     HlsPiece,
     HlsStart,
     KeyframeWanted,
-    MuteTap,
-    OpenTap,
     OutputState,
-    Person,
     Progress,
     Slate,
-    Speaking,
     Stop,
 )
 from rooms import (
     Activity,
     ActivityEnded,
-    ChatLine,
     Cut,
-    PersonChanged,
     Refused,
     SinkLost,
     SitesChanged,
-    Speakers,
-    TapClosed,
-    TapMuted,
-    TapOpened,
 )
-from sfu import TapId
 
 log = structlog.get_logger("rebroadcast")
 
@@ -72,8 +70,10 @@ class Broadcast:
         targets: Mapping[str, Target],
         config: RebroadcastConfig,
         *,
-        layout: str,
+        look: ProgramLook,
+        feed: Feed,
         mode: Mode,
+        delay_ms: int = 0,
         spawner: Spawner,
         policy: UrlPolicy,
         clock: Clock,
@@ -85,39 +85,84 @@ class Broadcast:
         self.state = "starting"
         self.reason: str | None = None
         self.mode = mode
-        self.hls: HlsIntake | None = None
-        if any(target.row.kind == "hls" for target in targets.values()):
-            self.hls = HlsIntake(
-                activity.id,
-                segment_s=config.segment_s,
-                epoch=lambda: activity.epoch,
-                monotonic=clock.monotonic,
-            )
+        self.delay_ms = delay_ms
+        self.hls = HlsIntake(config, epoch=lambda: activity.epoch, monotonic=clock.monotonic)
         self._config = config
-        self._layout = layout
+        self.look = look
+        self.program: ProgramInfo | None = None
+        self._measured = (0.0, 0.0)
+        self._feed = feed
         self._spawner = spawner
         self._clock = clock
         self._on_ended = on_ended
-        self._outlets = Outlets(targets, hls=self.hls, policy=policy, clock=clock, tell=self._tell)
+        self._outlets = Outlets(
+            targets, hls=self.hls, policy=policy, clock=clock, tell=self._tell, program=activity.id
+        )
         self._worker: WorkerProcess | None = None
-        self._people: dict[str, Person] = {}
-        self._taps: dict[int, OpenTap] = {}
-        self._muted: set[int] = set()
         self._cuts: set[int] = set()
         self._scope = TaskScope(f"broadcast {activity.id}")
         self._is_stopping = False
         self._ended = asyncio.Event()
+        feed.attach(Port(self._tell, self.hls.say, self.hls.unsay, self._outlets.statuses))
 
     @property
     def destinations(self) -> tuple[DestinationStatus, ...]:
         """How each destination is doing."""
         return self._outlets.statuses()
 
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """The destinations that it serves."""
+        return self._outlets.targets
+
+    @property
+    def encodings(self) -> frozenset[Encoding]:
+        """What is made of the one picture for them."""
+        return frozenset(one for target in self.targets.values() for one in target.encodings)
+
+    @property
+    def process(self) -> int | None:
+        """Id of the program process; None while there is none."""
+        return None if self._worker is None else self._worker.pid
+
+    @property
+    def replay(self) -> ReplayInfo | None:
+        """How far a replay has come; None of a room."""
+        return self._feed.progress()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it stops, or has."""
+        return self._is_stopping
+
+    def names(self, site: str) -> bool:
+        """Whether people were told that it goes to that site."""
+        return any(known.id == site for known in self.activity.sites)
+
+    def add(self, target: Target) -> None:
+        """Serves one more destination, of a site that people were told of."""
+        self._outlets.add(target)
+
+    def remove(self, destination: str, reason: str) -> None:
+        """Ends one destination; the others are not disturbed."""
+        self._outlets.remove(destination, reason)
+
+    def dump(self) -> None:
+        """Throws away what the delay holds."""
+        self._tell(Dump())
+
     async def start(self) -> None:
         """Begins; returns at once."""
         await self._scope.open()
-        self._scope.start(self._follow_room(), "room")
+        self._scope.start(self._follow(), "activity")
         self._scope.start(self._keep_worker(), "worker")
+        self._scope.start(self._run_feed(), "feed")
+
+    def change(self, look: ProgramLook) -> None:
+        """Goes on with another look; nothing is interrupted."""
+        self.look = look
+        self._tell(look.message())
+        self._feed.dress(look)
 
     async def stop(self, reason: str | None = None) -> None:
         """Closes every destination, then the activity. Idempotent; returns when all is closed."""
@@ -136,8 +181,8 @@ class Broadcast:
             except TimeoutError:
                 worker.kill()
                 await worker.wait()
-        if self.hls is not None:
-            self.hls.clear()
+        self.hls.clear()
+        self._feed.close()
         await self.activity.close("closed")
         await self._scope.close()
         self._outlets.stopped()
@@ -150,31 +195,18 @@ class Broadcast:
         log.warning("program_killed", broadcast=self.activity.id, reason=reason)
         if self._worker is not None:
             self._worker.kill()
-        if self.hls is not None:
-            self.hls.clear()
+        self.hls.clear()
 
-    async def _follow_room(self) -> None:
+    async def _run_feed(self) -> None:
+        reason = await self._feed.run()
+        if reason is not None and not self._is_stopping:
+            self._on_ended(self, reason)
+
+    async def _follow(self) -> None:
         async for event in self.activity.events:
             match event:
-                case PersonChanged():
-                    self._person(event)
-                case TapOpened():
-                    self._open_tap(event)
-                case TapClosed(tap=tap):
-                    self._taps.pop(tap, None)
-                    self._muted.discard(tap)
-                    self._tell(CloseTap(tap))
-                case TapMuted(tap=tap, is_muted=is_muted):
-                    (self._muted.add if is_muted else self._muted.discard)(tap)
-                    self._tell(MuteTap(tap, is_muted))
-                case ChatLine():
-                    self._tell(
-                        ChatShown(event.id, event.person, event.name, event.text, event.slot, event.version)
-                    )
                 case Cut():
                     self._cut(event)
-                case Speakers(participants=participants):
-                    self._tell(Speaking(participants))
                 case SitesChanged(dropped=dropped):
                     self._outlets.drop(dropped)
                 case SinkLost():
@@ -185,32 +217,19 @@ class Broadcast:
                         self._on_ended(self, reason)
                     return
                 case _:
-                    assert_never(event)
-
-    def _open_tap(self, event: TapOpened) -> None:
-        source, slot, version = event.source.value, event.slot, event.version
-        tap = OpenTap(event.tap, event.person, event.participant, event.kind, source, slot, version)
-        self._taps[event.tap] = tap
-        self._tell(tap)
-
-    def _person(self, event: PersonChanged) -> None:
-        person = Person(event.person, event.participant, event.name, event.is_present)
-        if event.is_present:
-            self._people[event.participant] = person
-        else:
-            self._people.pop(event.participant, None)
-        self._tell(person)
+                    self._feed.take(event)
 
     def _cut(self, event: Cut) -> None:
         """The gates are closed already: take back what players could fetch, then what the process has."""
-        if self.hls is not None:
-            self.hls.cut(event.person)
+        self.hls.cut(event.person)
+        self._feed.cut(event.person)
         self._cuts.add(event.cut_id)
         if not self._tell(CutPerson(event.cut_id, event.person, event.epoch)):
             self._acknowledge(event.cut_id)
 
     async def _keep_worker(self) -> None:
         """Keeps a program process running until the broadcast stops."""
+        await self._feed.ready()
         pause_s = _RESTART_FIRST_S
         is_first = True
         while not self._is_stopping:
@@ -233,11 +252,7 @@ class Broadcast:
         """One life of the program process."""
         worker = self._worker = await self._spawn(is_first=is_first)
         try:
-            for news in (
-                *self._people.values(),
-                *self._taps.values(),
-                *(MuteTap(tap, True) for tap in self._muted),
-            ):
+            for news in self._feed.known():
                 self._tell(news)
             self._enter("running", None)
             async with asyncio.TaskGroup() as group:
@@ -255,13 +270,12 @@ class Broadcast:
     async def _spawn(self, *, is_first: bool) -> WorkerProcess:
         gates = self.activity.gates_fd()
         try:
-            sink = self.activity.sink if is_first else None
-            if sink is None:
-                sink = await self.activity.new_sink()
-            fds = {"sink": sink.consumer_fd, "gates": gates}
-            worker = await self._spawner.spawn(WORKER, fds, self._program_config())
-            sink.detach()
-            return worker
+            intake = await self._feed.intake(is_first=is_first)
+            fds = {"sink": intake.consumer_fd, "gates": gates}
+            try:
+                return await self._spawner.spawn(WORKER, fds, self._program_config())
+            finally:
+                intake.detach()
         finally:
             os.close(gates)
 
@@ -269,20 +283,24 @@ class Broadcast:
         config = self._config
         return {
             "epoch_slot": self.activity.epoch_slot,
-            "layout": self._layout,
+            "look": self.look.message(),
             "mode": self.mode,
+            "is_replay": self._feed.is_replay,
             "width": config.width,
             "height": config.height,
             "fps": config.fps,
             "video_bps": config.video_bps,
             "audio_bps": config.audio_bps,
             "segment_s": config.segment_s,
+            "part_s": config.part_s,
+            "hold_ms": self.delay_ms,
+            "ca_file": config.ca_file,
+            "allow_private": config.allow_private_destinations,
         }
 
     async def _listen(self, worker: WorkerProcess) -> None:
         """Takes what the process says until it goes away."""
         decoder = msgspec.msgpack.Decoder(FromWorker)
-        late = 0
         while (message := await worker.control.receive(decoder)) is not None:
             match message:
                 case CutDone(cut_id):
@@ -291,25 +309,50 @@ class Broadcast:
                     self._outlets.heard(message)
                 case Slate(reason):
                     self._outlets.slate_changed(reason)
-                case HlsStart() if self.hls is not None:
+                case HlsStart():
                     self.hls.start(message)
-                case HlsPiece() if self.hls is not None:
+                case HlsPiece():
                     self.hls.take(message)
                 case KeyframeWanted(tap):
-                    await self.activity.request_keyframe(TapId(tap))
-                case Progress(skipped=skipped) if skipped > late:
-                    log.debug("program_late", broadcast=self.activity.id, count=skipped - late)
-                    late = skipped
+                    await self._feed.request_keyframe(tap)
+                case Progress():
+                    self._progressed(message)
                 case _:
-                    pass  # progress without lateness needs no word
+                    pass  # HLS of a broadcast that has none
+
+    def _progressed(self, said: Progress) -> None:
+        before = self.program
+        now = self._clock.monotonic()
+        passed, cpu_s = now - self._measured[0], said.cpu_s - self._measured[1]
+        cores = cpu_s / passed if before is not None and passed > 0 else 0.0
+        self._measured = (now, said.cpu_s)
+        smooth = cores if before is None or not before.cores else 0.8 * before.cores + 0.2 * cores
+        self.program = ProgramInfo(
+            fps=said.fps,
+            lowered=said.lowered or None,
+            skipped=said.skipped,
+            lost_packets=said.lost_records,
+            cpu_s=said.cpu_s,
+            cores=round(smooth, 3),
+            encodings=tuple(
+                EncodingInfo(
+                    width=one.width, height=one.height, fps=one.fps, video_bps=one.bps, codec=one.codec
+                )
+                for one in sorted(
+                    self.encodings, key=lambda one: (one.height, one.fps, one.bps), reverse=True
+                )
+            ),
+        )
+        if (before.lowered if before is not None else None) != self.program.lowered:
+            log.warning("program_lowered", broadcast=self.activity.id, reason=self.program.lowered)
 
     def _lose_worker(self) -> None:
         """The process is gone: what it held is gone with it, so every cut that waits is done."""
-        if self.hls is not None:
-            self.hls.interrupt()
+        self.hls.interrupt()
         for cut_id in list(self._cuts):
             self._acknowledge(cut_id)
         self._outlets.interrupted()
+        self.program = None
 
     def _acknowledge(self, cut_id: int) -> None:
         if cut_id in self._cuts:

@@ -35,3 +35,13 @@ class BroadcastInvalid(RebroadcastError):
     """A value that cannot be used."""
 
     code = "unprocessable"
+
+
+class BroadcastTooDear(RebroadcastError):
+    """There is no CPU time for one more program."""
+
+    code = "unavailable"
+
+    def __init__(self, reason: str, retry_after_s: float) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s

@@ -1,19 +1,22 @@
 """Partner sites and destinations: validated before they are kept, shown without their keys."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from policy import LIVE, REPLAY, Use
+from rebroadcast.encodings import wishes_of
 from rebroadcast.errors import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
-from rebroadcast.types import DestinationInfo, PartnerInfo
+from rebroadcast.places import Place, is_encrypted, key_of, place_of
+from rebroadcast.types import DestinationInfo, EncodingWish, PartnerInfo
 from rebroadcast.url_policy import DestinationRefused, UrlPolicy
 from store import Conflict, DestinationRow, NotFound, PartnerRow, Secret, Store
 
 NAME_MAX_CHARACTERS: Final = 100
-KEY_MAX_CHARACTERS: Final = 500
+ORIGINS_MOST: Final = 32
+DELAY_MOST_S: Final = 30.0
 _USES: Final = frozenset({LIVE, REPLAY})
-_KINDS: Final = frozenset({"rtmp", "hls"})
 
 
 class Registry:
@@ -24,9 +27,20 @@ class Registry:
         self._policy = policy
 
     async def add_partner(
-        self, *, name: str, site: str, policy_url: str, uses: Sequence[str], terms_version: str
+        self,
+        *,
+        name: str,
+        site: str,
+        policy_url: str,
+        uses: Sequence[str],
+        terms_version: str,
+        origins: Sequence[str] = (),
+        takedown_url: str | None = None,
     ) -> PartnerInfo:
         """Registers a partner site with what its terms cover.
+
+        `origins`: whose pages may embed rooms for it, none given: `https://` and its site; `takedown_url`:
+        where it takes takedown notices.
 
         Raises:
             BroadcastInvalid: a field that cannot be used; BroadcastConflict: the site is registered already.
@@ -42,13 +56,18 @@ class Registry:
             raise BroadcastInvalid(
                 "terms_version must name the version of the terms that the partner accepted"
             )
+        host = _host(site)
+        if takedown_url:
+            await self._check_takedown(takedown_url)
         try:
             row = await self._store.partners.add(
                 name=_name(name),
-                site=_host(site),
+                site=host,
                 policy_url=policy_url,
                 terms_version=terms_version.strip(),
                 uses=frozenset(Use(use) for use in uses),
+                origins=_origins(origins) or (f"https://{host}",),
+                takedown_url=takedown_url or "",
             )
         except Conflict as error:
             raise BroadcastConflict(f"the site {site[:100]!r} is registered already") from error
@@ -57,6 +76,17 @@ class Registry:
     async def partners(self) -> list[PartnerInfo]:
         """All partner sites, oldest first."""
         return [_partner_info(row) for row in await self._store.partners.all()]
+
+    async def block(self, partner: str, *, is_blocked: bool) -> PartnerInfo:
+        """Keeps that a partner's kill switch was turned.
+
+        Raises:
+            BroadcastNotFound: there is none.
+        """
+        try:
+            return _partner_info(await self._store.partners.block(partner, is_blocked=is_blocked))
+        except NotFound as error:
+            raise BroadcastNotFound(str(error)) from error
 
     async def remove_partner(self, partner: str) -> None:
         """Removes a partner.
@@ -72,26 +102,40 @@ class Registry:
             raise BroadcastConflict(str(error)) from error
 
     async def add_destination(
-        self, *, name: str, partner: str, kind: str, url: str | None, key: str | None, rooms: Sequence[str]
+        self,
+        *,
+        name: str,
+        partner: str,
+        kind: str,
+        url: str | None,
+        key: str | None,
+        rooms: Sequence[str],
+        delay_s: float = 0.0,
+        encodings: Sequence[EncodingWish] = (),
     ) -> DestinationInfo:
-        """Registers a destination; a key that stands at the end of the URL is taken out of it.
+        """Registers a destination; secrets that stand in the URL are taken out of it.
+
+        `delay_s`: how long everything is held back before it goes there; `encodings`: how it wants the
+        picture, checked by the caller.
 
         Raises:
             BroadcastInvalid: a kind, URL or key that cannot be used; BroadcastNotFound: no such partner.
         """
-        if kind not in _KINDS:
-            raise BroadcastInvalid(f"kind {kind[:40]!r} is not known: use rtmp or hls")
-        secret: Secret | None = None
-        address = ""
-        if kind == "rtmp":
-            address, secret = await self._rtmp_address(url, key)
-        elif url or key:
-            raise BroadcastInvalid(
-                "a destination of kind hls is played from this server: it has no url and key"
-            )
+        if not 0 <= delay_s <= DELAY_MOST_S:
+            raise BroadcastInvalid(f"delay_s is 0 to {DELAY_MOST_S:g} seconds")
+        place = place_of(kind, url, key)
+        if place.url:
+            await self._judge(place.url)
         try:
             row = await self._store.destinations.add(
-                name=_name(name), partner=partner, kind=kind, url=address, key=secret, rooms=tuple(rooms)
+                name=_name(name),
+                partner=partner,
+                kind=kind,
+                url=place.url,
+                key=Secret(place.secret) if place.secret else None,
+                rooms=tuple(rooms),
+                delay_ms=round(delay_s * 1000),
+                encodings=tuple(asdict(wish) for wish in encodings),
             )
         except NotFound as error:
             raise BroadcastNotFound(f"no partner {partner[:64]!r}: register the partner first") from error
@@ -114,11 +158,14 @@ class Registry:
         except NotFound as error:
             raise BroadcastNotFound(str(error)) from error
 
-    async def chosen(self, ids: Sequence[str], room: str) -> list[tuple[DestinationRow, PartnerRow]]:
+    async def chosen(
+        self, ids: Sequence[str], room: str, *, use: str = LIVE
+    ) -> list[tuple[DestinationRow, PartnerRow]]:
         """The destinations of a broadcast with their partners, checked for the room.
 
         Raises:
-            BroadcastInvalid: none or twice the same; BroadcastNotFound: one that the room may not use.
+            BroadcastInvalid: none or twice the same; BroadcastNotFound: one that the room may not use;
+            BroadcastConflict: a partner is blocked, or its terms do not cover a replay.
         """
         if not ids or len(set(ids)) != len(ids):
             raise BroadcastInvalid("name at least one destination, each once")
@@ -127,33 +174,23 @@ class Registry:
         for destination in ids:
             if destination not in usable:
                 raise BroadcastNotFound(f"no destination {destination[:64]!r} that this room may use")
+            partner = partners[usable[destination].partner]
+            if partner.is_blocked:
+                raise BroadcastConflict(f"the partner {partner.name!r} is blocked: nothing goes there")
+            if use == REPLAY and REPLAY not in partner.uses:
+                raise BroadcastConflict(f"the terms of the partner {partner.name!r} do not cover replay")
         return [(usable[destination], partners[usable[destination].partner]) for destination in ids]
 
-    async def _rtmp_address(self, url: str | None, key: str | None) -> tuple[str, Secret]:
-        if not url:
-            raise BroadcastInvalid("a destination of kind rtmp needs a url such as rtmp://host/application")
+    async def _judge(self, url: str) -> None:
         try:
-            parts = urlsplit(url)
-        except ValueError as error:
-            raise BroadcastInvalid("the url cannot be read: its host or port is malformed") from error
-        path = parts.path.strip("/")
-        if not key:
-            path, _, key = path.rpartition("/")
-            key += f"?{parts.query}" if parts.query else ""
-        elif parts.query or parts.fragment:
-            raise BroadcastInvalid("what follows ? belongs to the key: put it at the key's end")
-        if not path or not key:
-            raise BroadcastInvalid(
-                "the url must hold an application, and the key must be given or end the url"
-            )
-        if len(key) > KEY_MAX_CHARACTERS or any(character.isspace() for character in key):
-            raise BroadcastInvalid(f"the key must be up to {KEY_MAX_CHARACTERS} characters without spaces")
-        address = urlunsplit((parts.scheme, parts.netloc, f"/{path}", "", ""))
-        try:
-            await self._policy.resolve(address)
+            await self._policy.resolve(url)
         except DestinationRefused as error:
             raise BroadcastInvalid(f"this url is not allowed: {error}") from error
-        return address, Secret(key)
+
+    async def _check_takedown(self, url: str) -> None:
+        if _scheme(url) not in {"http", "https"}:
+            raise BroadcastInvalid("takedown_url must be the https address where the site takes notices")
+        await self._judge(url)
 
     async def _destination_info(self, row: DestinationRow) -> DestinationInfo:
         return destination_info(row, await self._store.partners.get(row.partner))
@@ -161,7 +198,8 @@ class Registry:
 
 def destination_info(row: DestinationRow, partner: PartnerRow) -> DestinationInfo:
     """A destination as it may be shown."""
-    hint = row.key.reveal()[-4:] if row.key is not None and len(row.key.reveal()) >= 12 else None
+    secret = row.key.reveal() if row.key is not None else ""
+    key = key_of(row.kind, secret)
     return DestinationInfo(
         id=row.id,
         name=row.name,
@@ -170,7 +208,10 @@ def destination_info(row: DestinationRow, partner: PartnerRow) -> DestinationInf
         kind=row.kind,
         rooms=row.rooms,
         shown_url=row.url or None,
-        key_hint=hint,
+        key_hint=key[-4:] if len(key) >= 12 else None,
+        is_encrypted=is_encrypted(row.kind, Place(row.url, secret)),
+        delay_s=row.delay_ms / 1000,
+        encodings=wishes_of(row.encodings),
     )
 
 
@@ -182,6 +223,9 @@ def _partner_info(row: PartnerRow) -> PartnerInfo:
         policy_url=row.policy_url,
         uses=tuple(sorted(row.uses)),
         terms_version=row.terms_version,
+        origins=row.origins,
+        takedown_url=row.takedown_url or None,
+        is_blocked=row.is_blocked,
     )
 
 
@@ -204,3 +248,27 @@ def _host(site: str) -> str:
     if not 0 < len(host) <= 253 or not all(c.isalnum() or c in "-.:[]" for c in host):
         raise BroadcastInvalid("site must be the partner's host name, such as partner.example")
     return host
+
+
+def _origins(given: Sequence[str]) -> tuple[str, ...]:
+    """Origins as browsers write them.
+
+    Raises:
+        BroadcastInvalid: too many, or one that is no origin.
+    """
+    if len(given) > ORIGINS_MOST:
+        raise BroadcastInvalid(f"a partner has up to {ORIGINS_MOST} origins")
+    found: list[str] = []
+    for text in given:
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise BroadcastInvalid(f"{text[:100]!r} is no origin: its host or port is malformed") from error
+        if parts.scheme not in {"http", "https"} or text != f"{parts.scheme}://{parts.netloc}":
+            raise BroadcastInvalid(f"{text[:100]!r} is no origin: write it as https://partner.example")
+        if parts.username is not None or not parts.hostname:
+            raise BroadcastInvalid(f"{text[:100]!r} is no origin: write it as https://partner.example")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else _host(parts.hostname)
+        found.append(f"{parts.scheme}://{host}" + (f":{port}" if port is not None else ""))
+    return tuple(dict.fromkeys(found))

@@ -1,55 +1,97 @@
 """Rooms to other sites: starts, stops and tells of broadcasts, within the broadcast terms."""
 
 import asyncio
-from collections import Counter
+import os
 from collections.abc import Sequence
-from typing import Final, Literal, get_args
+from dataclasses import replace
+from typing import Literal, get_args
 
 from media.control import Spawner
+from media.cpu_use import Machine
 from media.tasks import TaskScope
-from policy import LIVE, Permission, Site, normalize_identity
-from rebroadcast.broadcast import Broadcast
+from policy import normalize_identity
 from rebroadcast.clock import Clock
+from rebroadcast.encodings import checked
 from rebroadcast.errors import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
 from rebroadcast.hls_window import Missing
-from rebroadcast.outlets import Target
+from rebroadcast.library import Library
+from rebroadcast.look import ProgramLook
+from rebroadcast.on_air import OnAir
+from rebroadcast.opening import Opener, ReplayWish, Wish
+from rebroadcast.past import info_of
 from rebroadcast.publisher import check_publisher
 from rebroadcast.registry import Registry
+from rebroadcast.replays import Replays, replay_wish
+from rebroadcast.takedowns import Takedowns
 from rebroadcast.types import (
     BroadcastInfo,
     DestinationInfo,
-    DestinationStatus,
+    EncodingWish,
+    LookChange,
     Mode,
     PartnerInfo,
     RebroadcastConfig,
 )
 from rebroadcast.url_policy import UrlPolicy
-from rooms import Room, RoomService
-from store import BroadcastRow, BroadcastState, NotFound, PartnerRow, Store, new_id, page_cursor
-
-LAYOUTS: Final = frozenset({"grid", "speaker", "single"})
+from rooms import RoomService
+from store import (
+    BroadcastRow,
+    BroadcastState,
+    NotFound,
+    Store,
+    new_id,
+    page_cursor,
+)
 
 
 class RebroadcastService:
     """The broadcasts of this node. Belongs to one event loop."""
 
     def __init__(
-        self, rooms: RoomService, store: Store, spawner: Spawner, config: RebroadcastConfig, clock: Clock
+        self,
+        rooms: RoomService,
+        store: Store,
+        spawner: Spawner,
+        config: RebroadcastConfig,
+        clock: Clock,
+        library: Library | None = None,
+        machine: Machine | None = None,
     ) -> None:
+        """`library`: the recordings that can be shown again; None without any.
+
+        `machine`: what there is for programs beside live rooms; None: all of it, nothing is measured.
+        """
         self._rooms = rooms
         self._store = store
-        self._spawner = spawner
         self._config = config
         self._clock = clock
         self._policy = UrlPolicy(allow_private=config.allow_private_destinations)
         self._registry = Registry(store, self._policy)
-        self._running: dict[str, Broadcast] = {}
-        self._starting: Counter[str] = Counter()
         self._scope = TaskScope("rebroadcast")
+        self._stage = OnAir(store, config, self._scope, machine or Machine(float(os.cpu_count() or 1), dict))
+        self._opener = Opener(
+            rooms,
+            store,
+            spawner,
+            self._registry,
+            self._policy,
+            config,
+            clock,
+            on_kill=self._stage.kill,
+            on_ended=self._stage.ended,
+            on_shown=self._stage.shown,
+        )
+        self._replays: Replays | None = None
+        if library is not None:
+            self._replays = Replays(rooms, store, self._opener, self._stage, library, clock)
+        self.takedowns = Takedowns(rooms, store, self._policy, clock, ca_file=config.ca_file)
+        """Notices to partners that received somebody who has withdrawn."""
+        self._running = self._stage.bundles
 
     async def open(self) -> None:
-        """Begins, and closes the books on broadcasts that a crash ended."""
+        """Begins, and closes the books on broadcasts that a crash ended; what is planned stays planned."""
         await self._scope.open()
+        await self.takedowns.open()
         for row in await self._store.broadcasts.in_states(BroadcastState.STARTING, BroadcastState.RUNNING):
             await self._store.broadcasts.change(
                 row.id,
@@ -57,12 +99,17 @@ class RebroadcastService:
                 reason="the server ended while it ran",
                 stopped_at_ms=self._clock.wall_ms(),
             )
+        if self._replays is not None:
+            await self._replays.open()
 
     async def close(self) -> None:
-        """Stops every broadcast."""
+        """Stops every broadcast; what is planned begins after the next start."""
+        if self._replays is not None:
+            await self._replays.close()
         async with asyncio.TaskGroup() as group:
-            for broadcast in list(self._running.values()):
-                group.create_task(self._finish(broadcast, None))
+            for bundle in list(self._running.values()):
+                group.create_task(self._stage.finish(bundle, None))
+        await self.takedowns.close()
         await self._scope.close()
 
     async def start(
@@ -70,96 +117,150 @@ class RebroadcastService:
         room: str,
         destinations: Sequence[str],
         *,
-        layout: str = "grid",
+        look: LookChange | None = None,
         mode: str = "program",
         publisher: str | None = None,
         started_by: str | None = None,
     ) -> BroadcastInfo:
         """Begins a broadcast of an open room.
 
-        `publisher` is the identity to pass through in mode `passthrough`; `started_by` is a participant id,
+        `look` is what differs from the configured one; `publisher` is the identity to pass through in mode
+        `passthrough`; `started_by` is a participant id,
         None for the API. People are told first; each comes in as their grant and acknowledgement allow.
 
         Raises:
-            BroadcastNotFound, BroadcastInvalid, BroadcastConflict, PublisherUnsuitable; NameRefused;
-            Refused by the room.
+            BroadcastNotFound, BroadcastInvalid, BroadcastConflict, BroadcastTooDear, PublisherUnsuitable;
+            NameRefused; Refused by the room.
         """
-        if layout not in LAYOUTS:
-            raise BroadcastInvalid(f"no layout is called {layout[:40]!r}: use {', '.join(sorted(LAYOUTS))}")
         if mode not in get_args(Mode):
             raise BroadcastInvalid(f"no mode is called {mode[:40]!r}: use {' or '.join(get_args(Mode))}")
         if mode == "passthrough" and publisher is None:
             raise BroadcastInvalid("mode passthrough needs publisher: the identity whose H.264 goes out")
         if mode == "program" and publisher is not None:
             raise BroadcastInvalid("mode program shows the room: leave publisher out, or use passthrough")
+        dressed = ProgramLook(logo=self._config.logo).changed(look or LookChange())
         found = self._rooms.room(room)
         if found is None:
             raise BroadcastNotFound(f"no room {room[:64]!r} is open")
         only = None if publisher is None else normalize_identity(publisher)
         if only is not None:
             check_publisher(found, only)
-        running = [b for b in self._running.values() if b.activity.room == found.name]
-        if len(running) + self._starting[found.name] >= self._config.broadcasts_per_room:
-            raise BroadcastConflict(f"the room runs {len(running)} broadcasts already: stop one first")
-        self._starting[found.name] += 1
-        try:
-            broadcast = await self._open(found, destinations, layout, mode, only, started_by)
-        finally:
-            self._starting -= Counter([found.name])
-        await broadcast.start()
-        return _info(broadcast)
+        wish = Wish(dressed, "passthrough" if mode == "passthrough" else "program", only, started_by)
+        wanted = await self._opener.encodings(destinations, found.name, wish.mode)
+        with self._stage.starting(found.name, mode, wanted):
+            bundle = await self._opener.open(found, destinations, wish)
+        await self._stage.begin(bundle, wish)
+        return bundle.info()
 
-    async def _open(
+    async def replay(
         self,
-        room: Room,
+        recording: str,
         destinations: Sequence[str],
-        layout: str,
-        mode: str,
-        only: str | None,
-        started_by: str | None,
-    ) -> Broadcast:
-        """Opens the activity and notes the broadcast; when that fails nothing is left of it."""
-        chosen = await self._registry.chosen(destinations, room.name)
-        starter = room.members.get(started_by) if started_by is not None else None
-        broadcast_id = new_id("bc")
-        activity = await self._rooms.open_activity(
-            room.name,
-            LIVE,
-            _sites([partner for _, partner in chosen]),
-            started_by=started_by,
-            permissions=frozenset({Permission.BROADCAST}) if starter is None else starter.permissions,
-            activity_id=broadcast_id,
-            kill=lambda reason: self._kill(broadcast_id, reason),
-            only=only,
-        )
-        broadcast = Broadcast(
-            activity,
-            {row.id: Target(row, partner) for row, partner in chosen},
-            self._config,
-            layout=layout,
-            mode="passthrough" if mode == "passthrough" else "program",
-            spawner=self._spawner,
-            policy=self._policy,
-            clock=self._clock,
-            on_ended=self._room_ended,
-        )
-        row = BroadcastRow(
-            id=broadcast_id,
-            room=activity.room_id,
-            room_name=room.name,
-            state=BroadcastState.RUNNING,
-            started_at_ms=broadcast.started_ms,
-            destinations=tuple(row.id for row, _ in chosen),
-            started_by=starter.person if starter is not None else "",
-            details={"layout": layout, "mode": mode},
-        )
-        try:
-            await self._store.broadcasts.add(row)
-        except BaseException:
-            await activity.close("failed")
-            raise
-        self._running[broadcast_id] = broadcast
-        return broadcast
+        *,
+        look: LookChange | None = None,
+        at_ms: int | None = None,
+        is_looped: bool = False,
+    ) -> BroadcastInfo:
+        """Broadcasts a finished recording again, at once or at a set time (Unix time).
+
+        Who is in it is decided when it begins, and with each turn when it is looped.
+
+        Raises:
+            BroadcastNotFound, BroadcastInvalid, BroadcastConflict, BroadcastTooDear; NameRefused; Refused.
+        """
+        if self._replays is None:
+            raise BroadcastConflict("this server keeps no recordings: start it with a data folder")
+        wish = replay_wish(recording, self._config.logo, look, is_looped=is_looped, at_ms=at_ms)
+        if at_ms is None:
+            return (await self._replays.start(destinations, wish)).info()
+        return await self._told(await self._replays.schedule(destinations, wish))
+
+    async def add_to(self, broadcast: str, destination: str) -> BroadcastInfo:
+        """Sends a running broadcast to one more destination.
+
+        A site that people were not told of gets a notice of its own, and whoever does not agree to it stays
+        out of what goes there.
+
+        Raises:
+            BroadcastNotFound, BroadcastConflict; Refused by the room.
+        """
+        bundle = self._stage.bundle(broadcast)
+        if bundle.replay is not None and self._replays is not None:
+            await self._replays.add_to(bundle, destination)
+            await self._stage.note(bundle)
+            return bundle.info()
+        ((row, partner),) = await self._registry.chosen([destination], bundle.room)
+        target = self._opener.target(row, partner, bundle.mode)
+        program = bundle.program_for(target)
+        if bundle.mode == "program":
+            self._stage.admit_to(program, target)
+        if program is None:
+            room = self._rooms.room(bundle.room)
+            if room is None:
+                raise BroadcastNotFound(f"no room {bundle.room[:64]!r} is open")
+            wish = self._stage.wishes[broadcast]
+            if isinstance(wish, ReplayWish):
+                raise BroadcastConflict("this server keeps no recordings: start it with a data folder")
+            program = await self._opener.open_program(
+                room, new_id("bc"), broadcast, {row.id: target}, row.delay_ms, wish
+            )
+            bundle.programs.append(program)
+            await program.start()
+        else:
+            program.add(target)
+        await self._stage.note(bundle)
+        return bundle.info()
+
+    async def take_out(self, broadcast: str, destination: str) -> BroadcastInfo:
+        """Ends one destination of a running broadcast; the others are not disturbed.
+
+        Raises:
+            BroadcastNotFound; BroadcastConflict: it is the last one.
+        """
+        bundle = self._stage.bundle(broadcast)
+        await bundle.take_out(destination)
+        return bundle.info()
+
+    async def dump(self, broadcast: str) -> BroadcastInfo:
+        """Throws away what the delays of a running broadcast hold.
+
+        Raises:
+            BroadcastNotFound; BroadcastConflict: nothing is held back.
+        """
+        bundle = self._stage.bundle(broadcast)
+        bundle.dump()
+        return bundle.info()
+
+    def lack_of_cores(self, *, has_begun: bool) -> str | None:
+        """Why there is no CPU time for work that can wait, or for going on with it; None when there is."""
+        return self._stage.lack_of_cores(has_begun=has_begun)
+
+    def cores_left(self) -> float:
+        """CPU cores that one more program could have; below zero when there are too few for what runs."""
+        return self._stage.load().left
+
+    async def change(self, broadcast: str, change: LookChange) -> BroadcastInfo:
+        """Changes the look of a running program, without a break in what goes out.
+
+        Raises:
+            BroadcastNotFound; BroadcastConflict: it has ended, or it is a passthrough; BroadcastInvalid;
+            NameRefused.
+        """
+        running = self._running.get(broadcast)
+        if running is None:
+            row = await self._row(broadcast)
+            if row is None:
+                raise BroadcastNotFound(f"no broadcast {broadcast[:64]!r}")
+            if row.state is not BroadcastState.SCHEDULED or self._replays is None:
+                raise BroadcastConflict("the broadcast is over: start another one")
+            return await self._told(await self._replays.change(row, change))
+        if running.mode == "passthrough":
+            raise BroadcastConflict("a passthrough sends one picture as it is: it has no look to change")
+        wish = self._stage.wishes[broadcast]
+        wish = self._stage.wishes[broadcast] = replace(wish, look=wish.look.changed(change))
+        for program in running.open_programs:
+            program.change(wish.look)
+        return running.info()
 
     async def stop(self, broadcast: str) -> BroadcastInfo:
         """Stops one; returns when every destination is closed. Stopping a stopped one is fine.
@@ -169,22 +270,22 @@ class RebroadcastService:
         """
         running = self._running.get(broadcast)
         if running is not None:
-            await self._finish(running, None)
-            return _info(running)
-        found = await self.status(broadcast)
-        if found is None:
+            await self._stage.finish(running, None)
+            return running.info()
+        row = await self._row(broadcast)
+        if row is None:
             raise BroadcastNotFound(f"no broadcast {broadcast[:64]!r}")
-        return found
+        if row.state is BroadcastState.SCHEDULED and self._replays is not None:
+            row = await self._replays.cancel(row)
+        return await self._told(row)
 
     async def status(self, broadcast: str) -> BroadcastInfo | None:
-        """One broadcast, running or ended; None when there never was one."""
+        """One broadcast, running or not; None when there never was one."""
         running = self._running.get(broadcast)
         if running is not None:
-            return _info(running)
-        try:
-            return await self._past(await self._store.broadcasts.get(broadcast))
-        except NotFound:
-            return None
+            return running.info()
+        row = await self._row(broadcast)
+        return None if row is None else await self._told(row)
 
     async def broadcasts(
         self, *, room: str | None = None, after: str | None = None, limit: int = 50
@@ -201,15 +302,32 @@ class RebroadcastService:
         start = None if last is None else page_cursor(last.started_at_ms, last.id)
         rows, _ = await self._store.broadcasts.page(room=room, limit=limit, after=start)
         return [
-            _info(self._running[row.id]) if row.id in self._running else await self._past(row) for row in rows
+            self._running[row.id].info() if row.id in self._running else await self._told(row) for row in rows
         ]
 
     async def add_destination(
-        self, *, name: str, partner: str, kind: str, url: str | None, key: str | None, rooms: Sequence[str]
+        self,
+        *,
+        name: str,
+        partner: str,
+        kind: str,
+        url: str | None,
+        key: str | None,
+        rooms: Sequence[str],
+        delay_s: float = 0.0,
+        encodings: Sequence[EncodingWish] = (),
     ) -> DestinationInfo:
         """Registers a destination. Raises: as `Registry.add_destination`."""
+        checked(kind, encodings, self._config)
         return await self._registry.add_destination(
-            name=name, partner=partner, kind=kind, url=url, key=key, rooms=rooms
+            name=name,
+            partner=partner,
+            kind=kind,
+            url=url,
+            key=key,
+            rooms=rooms,
+            delay_s=delay_s,
+            encodings=encodings,
         )
 
     async def destinations(self, *, room: str | None = None) -> list[DestinationInfo]:
@@ -222,111 +340,88 @@ class RebroadcastService:
         Raises:
             BroadcastConflict: a running broadcast uses it; BroadcastNotFound.
         """
-        if any(destination == d.destination for b in self._running.values() for d in b.destinations):
+        if self._stage.uses(destination):
             raise BroadcastConflict("a running broadcast uses this destination: stop the broadcast first")
         await self._registry.remove_destination(destination)
 
     async def add_partner(
-        self, *, name: str, site: str, policy_url: str, uses: Sequence[str], terms_version: str
+        self,
+        *,
+        name: str,
+        site: str,
+        policy_url: str,
+        uses: Sequence[str],
+        terms_version: str,
+        origins: Sequence[str] = (),
+        takedown_url: str | None = None,
     ) -> PartnerInfo:
         """Registers a partner site. Raises: as `Registry.add_partner`."""
         info = await self._registry.add_partner(
-            name=name, site=site, policy_url=policy_url, uses=uses, terms_version=terms_version
+            name=name,
+            site=site,
+            policy_url=policy_url,
+            uses=uses,
+            terms_version=terms_version,
+            origins=origins,
+            takedown_url=takedown_url,
         )
         await self._rooms.consent.policy.reload_partners()
         return info
 
+    async def partner(self, partner: str) -> PartnerInfo | None:
+        """One partner site; None when there is none."""
+        return next((info for info in await self._registry.partners() if info.id == partner), None)
+
     async def partners(self) -> list[PartnerInfo]:
         """All partner sites."""
         return await self._registry.partners()
+
+    async def block_partner(self, partner: str, *, is_blocked: bool) -> PartnerInfo:
+        """Turns a partner's kill switch; blocked, everything that goes there has ended when this returns.
+
+        Raises:
+            BroadcastNotFound: there is none.
+        """
+        if is_blocked:
+            await self._stage.drop_partner(partner)
+        info = await self._registry.block(partner, is_blocked=is_blocked)
+        if is_blocked:
+            await self._stage.drop_partner(partner)  # what was starting meanwhile
+        await self._rooms.consent.policy.reload_partners()
+        return info
 
     async def remove_partner(self, partner: str) -> None:
         """Removes a partner without destinations. Raises: as `Registry.remove_partner`."""
         await self._registry.remove_partner(partner)
         await self._rooms.consent.policy.reload_partners()
 
-    def get(self, broadcast: str, name: str) -> bytes | Literal["gone"] | None:
+    def get(self, program: str, destination: str, name: str) -> bytes | Literal["gone"] | None:
         """What an HLS player asks for; 'gone' for what was withdrawn, slid out, or ended.
 
-        Only signed links come here, and one is signed for a broadcast that ran: what runs no more is gone.
+        Only signed links come here, and one is signed for a destination that was served: one that is served
+        no more is gone.
         """
-        running = self._running.get(broadcast)
-        if running is None or running.ended_ms is not None:
+        view = self._stage.view(program, destination)
+        if view is None:
             return "gone"
-        found = Missing.UNKNOWN if running.hls is None else running.hls.get(name)
-        if isinstance(found, bytes):
-            return found
-        return "gone" if found is Missing.GONE else None
+        data = view.get(name)
+        if isinstance(data, bytes):
+            return data
+        return "gone" if data is Missing.GONE else None
 
-    def _kill(self, broadcast: str, reason: str) -> None:
-        running = self._running.get(broadcast)
-        if running is not None:
-            running.kill(reason)
+    async def wait(
+        self, program: str, destination: str, name: str, segment: int | None, part: int | None
+    ) -> bool:
+        """Waits for what an HLS player asks for in advance; False when it cannot come soon."""
+        view = self._stage.view(program, destination)
+        # Without one nothing comes: `get` says why.
+        return view is None or await view.wait(name, segment, part)
 
-    def _room_ended(self, broadcast: Broadcast, reason: str) -> None:
-        ended_well = reason in {"closed", "room_closed", "shutting_down"}
-        self._scope.start(
-            self._finish(broadcast, None if ended_well else reason), f"end {broadcast.activity.id}"
-        )
-
-    async def _finish(self, broadcast: Broadcast, reason: str | None) -> None:
-        broadcast_id = broadcast.activity.id
-        await broadcast.stop(reason)
+    async def _row(self, broadcast: str) -> BroadcastRow | None:
         try:
-            await self._store.broadcasts.change(
-                broadcast_id,
-                state=BroadcastState(broadcast.state),
-                reason=broadcast.reason or "",
-                stopped_at_ms=broadcast.ended_ms,
-            )
-        finally:
-            self._running.pop(broadcast_id, None)
+            return await self._store.broadcasts.get(broadcast)
+        except NotFound:
+            return None
 
-    async def _past(self, row: BroadcastRow) -> BroadcastInfo:
-        known = {info.id: info for info in await self._registry.destinations()}
-        shown = [known[destination] for destination in row.destinations if destination in known]
-        return BroadcastInfo(
-            id=row.id,
-            room=row.room_name,
-            state=row.state.value,
-            reason=row.reason or None,
-            mode=str(row.details.get("mode", "program")),
-            started_ms=row.started_at_ms,
-            ended_ms=row.stopped_at_ms,
-            has_hls=any(info.kind == "hls" for info in shown),
-            destinations=tuple(
-                DestinationStatus(
-                    destination=info.id,
-                    name=info.name,
-                    site=info.site,
-                    kind=info.kind,
-                    state="stopped",
-                    reason=None,
-                    bytes_acknowledged=0,
-                )
-                for info in shown
-            ),
-        )
-
-
-def _info(broadcast: Broadcast) -> BroadcastInfo:
-    return BroadcastInfo(
-        id=broadcast.activity.id,
-        room=broadcast.activity.room,
-        state=broadcast.state,
-        reason=broadcast.reason,
-        mode=broadcast.mode,
-        started_ms=broadcast.started_ms,
-        ended_ms=broadcast.ended_ms,
-        has_hls=broadcast.hls is not None,
-        destinations=broadcast.destinations,
-    )
-
-
-def _sites(partners: Sequence[PartnerRow]) -> tuple[Site, ...]:
-    """The sites that people are told of, each once."""
-    sites = {
-        partner.id: Site(id=partner.id, name=partner.name, partner=partner.id, url=f"https://{partner.site}")
-        for partner in partners
-    }
-    return tuple(sites.values())
+    async def _told(self, row: BroadcastRow) -> BroadcastInfo:
+        return info_of(row, await self._registry.destinations())

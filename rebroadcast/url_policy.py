@@ -12,7 +12,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 RESOLVE_TIMEOUT_S: Final = 5.0
-ALLOWED_SCHEMES: Final = frozenset({"rtmp", "rtmps"})
+DEFAULT_PORTS: Final[dict[str, int | None]] = {"rtmp": 1935, "rtmps": 443, "srt": None, "https": 443}
+"""The schemes that are allowed, with the port of a URL that names none; SRT has no port of its own."""
 _REFUSED_PORTS: Final = frozenset(
     {22, 23, 25, 53, 110, 139, 143, 445, 465, 587, 993, 995, 2375, 3306, 5432, 6379, 11211}
 )
@@ -46,7 +47,9 @@ class UrlPolicy:
     """What an operator allows; the defaults refuse everything that is not a public address."""
 
     allow_private: bool = False
-    """Loopback, private and link-local targets too: for partners on the operator's own network, and tests."""
+    """Loopback, private and link-local targets too, and plain HTTP: for partners on the operator's own
+    network.
+    """
 
     def check_url(self, url: str) -> tuple[str, int]:
         """Judges what the URL itself says.
@@ -61,16 +64,18 @@ class UrlPolicy:
             port = parts.port
         except ValueError as error:
             raise DestinationRefused("the URL cannot be read: its host or port is malformed") from error
-        if parts.scheme not in ALLOWED_SCHEMES:
-            raise DestinationRefused(f"the scheme {parts.scheme!r} is not allowed: use rtmp or rtmps")
+        ports = DEFAULT_PORTS | ({"http": 80} if self.allow_private else {})
+        if parts.scheme not in ports:
+            raise DestinationRefused(f"the scheme {parts.scheme!r} is not allowed: use {', '.join(ports)}")
         if not parts.hostname:
             raise DestinationRefused("the URL names no host")
         if parts.username is not None or parts.password is not None:
             raise DestinationRefused("a user name in the URL is not allowed: put the key into the path")
         if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
             raise DestinationRefused("the URL holds spaces or control characters")
+        port = ports[parts.scheme] if port is None else port
         if port is None:
-            port = 443 if parts.scheme == "rtmps" else 1935
+            raise DestinationRefused(f"a URL of scheme {parts.scheme} needs a port")
         if port in _REFUSED_PORTS or port == 0:
             raise DestinationRefused(f"port {port} belongs to another service")
         return parts.hostname, port

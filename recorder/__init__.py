@@ -8,19 +8,53 @@ from typing import TYPE_CHECKING
 
 from media.facade import lazy
 from recorder.errors import (
+    KeysUnusable,
     ManifestInvalid,
+    NotArchived,
     RecorderError,
     RecorderUnavailable,
     RecordingConflict,
     RecordingNotFound,
 )
-from recorder.types import RecordedFile, RecorderConfig, RecordingInfo
+from recorder.types import (
+    ArchiveState,
+    ErasedCopy,
+    Erasure,
+    RecordedFile,
+    RecorderConfig,
+    RecordingInfo,
+    RenderWish,
+    RenditionInfo,
+)
 
 if TYPE_CHECKING:
+    from recorder.data_keys import DataKeys, KeyAccess
+    from recorder.installation import rotate_master_key, verify_recording
+    from recorder.keys import KeyStore, MasterKeys
+    from recorder.parts import open_part
+    from recorder.playback import Attendee, PlaybackInfo, Quote, Span
+    from recorder.reading import OpenFile
+    from recorder.rendering import RENDERER
     from recorder.service import RecorderService
+    from recorder.verification import Finding, Verification
 
 __all__ = [
+    "RENDERER",
+    "ArchiveState",
+    "Attendee",
+    "DataKeys",
+    "ErasedCopy",
+    "Erasure",
+    "Finding",
+    "KeyAccess",
+    "KeyStore",
+    "KeysUnusable",
     "ManifestInvalid",
+    "MasterKeys",
+    "NotArchived",
+    "OpenFile",
+    "PlaybackInfo",
+    "Quote",
     "RecordedFile",
     "RecorderConfig",
     "RecorderError",
@@ -29,6 +63,26 @@ __all__ = [
     "RecordingConflict",
     "RecordingInfo",
     "RecordingNotFound",
+    "RenderWish",
+    "RenditionInfo",
+    "Span",
+    "Verification",
+    "open_part",
+    "rotate_master_key",
+    "verify_recording",
 ]
 
-__getattr__ = lazy(__name__, {"recorder.service": ("RecorderService",)})
+__getattr__ = lazy(
+    __name__,
+    {
+        "recorder.data_keys": ("DataKeys", "KeyAccess"),
+        "recorder.installation": ("rotate_master_key", "verify_recording"),
+        "recorder.keys": ("KeyStore", "MasterKeys"),
+        "recorder.parts": ("open_part",),
+        "recorder.playback": ("Attendee", "PlaybackInfo", "Quote", "Span"),
+        "recorder.reading": ("OpenFile",),
+        "recorder.rendering": ("RENDERER",),
+        "recorder.service": ("RecorderService",),
+        "recorder.verification": ("Finding", "Verification"),
+    },
+)

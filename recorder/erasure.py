@@ -34,6 +34,11 @@ def people_in(manifest: Manifest) -> list[str]:
     )
 
 
+def withdrawn(folder: Path) -> frozenset[str]:
+    """People whose erasure from a recording is asked for and not done yet. Blocks. Raises: OSError."""
+    return frozenset(path.name.removeprefix(names.ERASE) for path in folder.glob(f"{names.ERASE}*"))
+
+
 def scrub(folder: Path, person: str) -> bool:
     """Take a person out of a folder that nobody could finish; whether anything was there. Raises: OSError."""
     is_changed = False

@@ -25,6 +25,18 @@ class RecorderUnavailable(RecorderError):
     code = "unavailable"
 
 
+class NotArchived(RecorderError):
+    """What is on the disk cannot go to the archive as it is."""
+
+    code = "conflict"
+
+
+class KeysUnusable(RecorderError):
+    """The master keys cannot be read or made."""
+
+    code = "keys_unusable"
+
+
 class ManifestInvalid(RecorderError):
     """A manifest is malformed, or its signature or a file's hash does not verify."""
 

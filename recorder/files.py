@@ -1,10 +1,15 @@
 """Files of a recording's folder: replaced whole or not at all, known by their hash. Blocks on the disk."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
+from typing import Final
 
 from recorder import names
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a disk that takes no more."""
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from media.control import ControlError, Spawner
 from recorder import names
+from recorder.data_keys import KeyAccess
 from recorder.errors import ManifestInvalid, RecorderError
 from recorder.files import replace_file
+from recorder.keys import KeyStore
 from recorder.manifest import Manifest, parse_draft, sign
 from recorder.worker.messages import (
     CutDone,
@@ -40,17 +42,25 @@ class FinishFailed(RecorderError):
 
     code = "finish_failed"
 
+    def __init__(self, reason: str, *, is_full: bool = False) -> None:
+        """`is_full`: for want of room on the disk; with some it can be done."""
+        super().__init__(reason)
+        self.is_full = is_full
+
 
 class Signer:
     """Runs finishing workers and signs manifests with this installation's key.
 
-    `disk` runs what blocks on the disk.
+    `keys`: of what is sealed. `disk` runs what blocks on the disk.
     """
 
-    def __init__(self, spawner: Spawner, key: Ed25519PrivateKey, disk: Executor) -> None:
+    def __init__(
+        self, spawner: Spawner, key: Ed25519PrivateKey, disk: Executor, keys: KeyStore | None
+    ) -> None:
         self._spawner = spawner
         self._key = key
         self._disk = disk
+        self._keys = keys
 
     @property
     def public_key(self) -> bytes:
@@ -59,17 +69,25 @@ class Signer:
 
     async def finish(self, folder: Path) -> Manifest:
         """Finish a folder that no worker writes. Raises: FinishFailed, OSError."""
-        return await self._run(folder, FinishConfig(folder=str(folder)))
+        return await self._run(folder, FinishConfig(folder=str(folder), keys=self._access(folder)))
 
-    async def erase(self, folder: Path, person: str) -> Manifest:
-        """Take a person out of a finished folder. Raises: FinishFailed, OSError."""
-        return await self._run(folder, EraseConfig(folder=str(folder), person=person))
+    async def erase(self, folder: Path, person: str, archived: dict[str, str]) -> Manifest:
+        """Take a person out of a finished folder; `archived`: digests of files that need not be on the disk.
+
+        Raises: FinishFailed, OSError.
+        """
+        access = self._access(folder)
+        config = EraseConfig(folder=str(folder), person=person, keys=access, archived=archived)
+        return await self._run(folder, config)
+
+    def _access(self, folder: Path) -> KeyAccess | None:
+        return self._keys.access(folder.name) if self._keys is not None else None
 
     async def _run(self, folder: Path, config: FinishConfig | EraseConfig) -> Manifest:
         worker = await self._spawner.spawn(WORKER, {}, msgspec.to_builtins(config))
         decoder = msgspec.msgpack.Decoder(FromWorker)
         failure = "the worker died"
-        is_finished = False
+        is_finished = is_full = False
         try:
             while True:
                 async with asyncio.timeout(_SILENCE_S):
@@ -81,6 +99,7 @@ class Signer:
                         is_finished = True
                     case Failed():
                         failure = f"{message.reason}: {message.detail}"
+                        is_full = message.reason == "disk_full"
                     case FinishProgress():
                         _log.debug("file_finished", count=message.done)
                     case Ready() | CutDone() | KeyframeWanted() | Progress() | Flushed():
@@ -94,7 +113,7 @@ class Signer:
             await worker.wait()
             await worker.control.close()
         if not is_finished:
-            raise FinishFailed(failure)
+            raise FinishFailed(failure, is_full=is_full)
         return await asyncio.get_running_loop().run_in_executor(self._disk, self._sign, folder)
 
     def _sign(self, folder: Path) -> Manifest:

@@ -29,6 +29,7 @@ class _Builder:
         self.tracks: dict[int, dict[str, Any]] = {}
         self.parts: dict[str, Line] = {}
         self.quarantined: list[str] = []
+        self.pauses: list[dict[str, int]] = []
 
     def read(self, line: Line) -> None:
         at_ms = line.get("at_ms")
@@ -49,6 +50,14 @@ class _Builder:
 
     def recording_ended(self, _: int, line: Line) -> None:
         self.ended = str(line.get("reason", ""))
+
+    def paused(self, at_ms: int, _: Line) -> None:
+        if (not self.pauses or "to_ms" in self.pauses[-1]) and len(self.pauses) < NOTES_MAX:
+            self.pauses.append({"from_ms": at_ms})
+
+    def resumed(self, at_ms: int, _: Line) -> None:
+        if self.pauses:
+            self.pauses[-1].setdefault("to_ms", at_ms)
 
     def person_joined(self, at_ms: int, line: Line) -> None:
         person = str(line.get("person", ""))
@@ -137,6 +146,8 @@ class _Builder:
 _HANDLERS: Final[Mapping[str, Callable[["_Builder", int, Line], None]]] = {
     "worker_started": _Builder.worker_started,
     "recording_ended": _Builder.recording_ended,
+    "paused": _Builder.paused,
+    "resumed": _Builder.resumed,
     "person_joined": _Builder.person_joined,
     "person_left": _Builder.person_left,
     "cut": _Builder.cut,
@@ -186,6 +197,7 @@ def build(
         files=[_file(part, builder.parts.get(part.name, {})) for part in parts],
         others=list(others),
         quarantined=builder.quarantined,
+        pauses=[{"to_ms": end_ms, **pause} for pause in builder.pauses],
     )
 
 

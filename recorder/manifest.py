@@ -14,6 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from recorder.errors import ManifestInvalid
 
 FORMAT: Final = "parley-recording/1"
+NAME_CONTEXT: Final = b"name"
+"""What a sealed name opens with, beside the person's key."""
+_DAMAGED: Final = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +36,11 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Last frame."""
     frames: int
     size_bytes: int
+    """Of the plain file, as it is downloaded."""
     sha256: str
+    """Of the plain file."""
+    stored_sha256: str = ""
+    """Of the file as it lies on the disk, when that is sealed."""
     is_plain: bool
     """False when the disk had no room to write it anew: fragments, without duration and index."""
 
@@ -44,6 +51,8 @@ class OtherEntry(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     size_bytes: int
     sha256: str
+    stored_sha256: str = ""
+    """Of the file as it lies on the disk, when lines of it are sealed."""
 
 
 class Join(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +72,9 @@ class PersonEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     person: str
     name: str
+    """Empty when it is sealed."""
+    sealed_name: str = ""
+    """Base64, sealed with the person's key."""
     grants: list[Join]
     chat_lines: int
 
@@ -108,6 +120,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     others: list[OtherEntry]
     quarantined: list[str]
     """Files that could not be read and were put aside."""
+    pauses: list[dict[str, int]] = []
+    """Spans (`from_ms`, `to_ms`) in which nothing was kept."""
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -146,8 +160,16 @@ def parse_draft(data: bytes) -> Manifest:
     """Read what a worker wrote to be signed. Raises: ManifestInvalid."""
     try:
         return msgspec.json.decode(data, type=Manifest)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except _DAMAGED as error:
         raise ManifestInvalid(f"the draft cannot be read: {error}") from error
+
+
+def parse_signed(data: bytes) -> Manifest:
+    """Read a `manifest.json` without a look at its signature. Raises: ManifestInvalid."""
+    try:
+        return msgspec.json.decode(data, type=SignedManifest).manifest
+    except _DAMAGED as error:
+        raise ManifestInvalid(f"the manifest cannot be read: {error}") from error
 
 
 def verify(data: bytes, public_key: bytes | None = None) -> Manifest:
@@ -168,7 +190,7 @@ def verify(data: bytes, public_key: bytes | None = None) -> Manifest:
         Ed25519PublicKey.from_public_bytes(named).verify(
             value, msgspec.json.encode(raw["manifest"], order="sorted")
         )
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, binascii.Error, ValueError) as error:
+    except (*_DAMAGED, binascii.Error, ValueError) as error:
         raise ManifestInvalid(f"the manifest cannot be read: {error}") from error
     except InvalidSignature as error:
         raise ManifestInvalid("the manifest's signature does not verify") from error
@@ -187,4 +209,5 @@ class PartFacts(msgspec.Struct, frozen=True, kw_only=True):
     end_ms: int
     size_bytes: int
     sha256: str
+    stored_sha256: str = ""
     is_plain: bool

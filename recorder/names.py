@@ -8,6 +8,9 @@ CHAT: Final = "chat.jsonl"
 EVENTS: Final = "events.jsonl"
 MANIFEST: Final = "manifest.json"
 DRAFT: Final = "manifest.draft.json"
+RENDITION: Final = "rendition.json"
+"""What a rendition's folder has instead of a manifest."""
+ARCHIVE: Final = "archive.json"
 RESERVE: Final = "reserve.tmp"
 QUARANTINE: Final = "quarantine"
 ERASE: Final = "erase."
@@ -45,6 +48,11 @@ class PartName:
     def kind(self) -> str:
         """`audio` or `video`."""
         return "audio" if self.source in {"mic", "screen_audio"} else "video"
+
+
+def is_moved(name: str) -> bool:
+    """Whether a file leaves the disk once it is archived; the others are small, and read or changed often."""
+    return name not in {MANIFEST, CHAT, EVENTS, RENDITION, ARCHIVE}
 
 
 def is_person(text: str) -> bool:

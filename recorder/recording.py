@@ -17,12 +17,14 @@ import structlog
 
 from media.control import ControlError, Spawner, WorkerProcess
 from media.tasks import TaskScope
+from recorder.data_keys import KeyAccess
 from recorder.types import RecorderConfig
 from recorder.worker.messages import (
     ChatLine,
     CloseTap,
     CutDone,
     CutPerson,
+    DeleteChat,
     Failed,
     Finished,
     FinishProgress,
@@ -31,6 +33,7 @@ from recorder.worker.messages import (
     KeyframeWanted,
     MuteTap,
     OpenTap,
+    Pause,
     Person,
     Progress,
     Ready,
@@ -42,6 +45,7 @@ from rooms import (
     Activity,
     ActivityEnded,
     ActivityEvent,
+    ChatLineDeleted,
     Cut,
     PersonChanged,
     Refused,
@@ -93,7 +97,9 @@ class Recording:
         spawner: Spawner,
         clock: Clock,
         on_ended: Callable[["Recording", str], None],
+        keys: KeyAccess | None,
     ) -> None:
+        """`keys`: what is written is sealed with these; None writes it plain."""
         self.activity = activity
         self.folder = folder
         self.started_ms = clock.wall_ms()
@@ -104,11 +110,12 @@ class Recording:
         self._spawner = spawner
         self._clock = clock
         self._on_ended = on_ended
+        self._keys = keys
         self._origin_mono_ns = time.monotonic_ns()
         self._worker: WorkerProcess | None = None
         self._people: dict[str, Person] = {}
         self._taps: dict[int, OpenTap] = {}
-        self._chat: deque[ChatLine] = deque(maxlen=_CHAT_MAX)
+        self._chat: deque[ChatLine | DeleteChat] = deque(maxlen=_CHAT_MAX)
         self._cuts: set[int] = set()
         self._is_ready = False
         self._restarts: deque[float] = deque()
@@ -135,6 +142,8 @@ class Recording:
         if self._is_stopping:
             await self._is_over.wait()
             return
+        while (event := self.activity.events.poll()) is not None:
+            self._take(event)  # a line that was deleted just now is not to stay
         self._is_stopping = True
         worker = self._worker
         try:
@@ -152,6 +161,15 @@ class Recording:
             await self._scope.close()
             if worker is not None:
                 await worker.control.close()
+
+    def pause(self, *, is_paused: bool) -> None:
+        """Keep nothing from now on, or go on; everyone in the room is told."""
+        self.activity.pause(is_paused=is_paused)
+        if is_paused:
+            self._chat = deque(
+                (line for line in self._chat if isinstance(line, DeleteChat)), maxlen=_CHAT_MAX
+            )
+        self._tell(Pause(is_paused))
 
     def kill(self, reason: str) -> None:
         """End the worker at once: it did not cut in time. Its death is noticed and a new one started."""
@@ -177,7 +195,7 @@ class Recording:
 
     async def _spawn(self, sink: Sink | None) -> None:
         if sink is None:
-            raise OSError("the activity has no sink")
+            raise OSError("the room is closed already")
         config = RecordConfig(
             folder=str(self.folder),
             recording=self.activity.id,
@@ -186,6 +204,7 @@ class Recording:
             origin_mono_ns=self._origin_mono_ns,
             origin_unix_ms=self.started_ms,
             queue_max_bytes=self._config.queue_max_bytes,
+            keys=self._keys,
         )
         gates = self.activity.gates_fd()
         try:
@@ -198,7 +217,12 @@ class Recording:
     def _take_ready(self) -> None:
         """Tell the worker who is there; until now it could write nothing of anybody."""
         self._is_ready = True
-        known: list[ToWorker] = [*self._people.values(), *self._taps.values(), *self._chat]
+        known: list[ToWorker] = [
+            Pause(self.activity.is_paused),
+            *self._people.values(),
+            *self._taps.values(),
+            *self._chat,
+        ]
         for message in known:
             self._tell(message)
         self._chat.clear()
@@ -273,6 +297,11 @@ class Recording:
             except OSError as error:
                 _log.warning("recorder_start_failed", activity=self.activity.id, reason=str(error))
                 continue
+            if self._is_stopping and self._worker is not None:
+                self._worker.kill()  # whoever stops has not seen this one
+                await self._wait_for_end(self._worker)
+                await self._worker.control.close()
+                return False
             _log.info("recorder_restarted", activity=self.activity.id, count=len(self._restarts))
             return True
         return False
@@ -323,6 +352,9 @@ class Recording:
                 self._tell(MuteTap(event.tap, event.is_muted))
             case RoomChatLine():
                 self._take_chat(event)
+            case ChatLineDeleted():
+                if not self._tell(DeleteChat(event.id)):
+                    self._chat.append(DeleteChat(event.id))
             case Cut():
                 self._cut(event)
             case SinkLost():
@@ -353,14 +385,17 @@ class Recording:
             slot=event.slot,
             version=event.version,
         )
-        if not self._tell(line):
+        if not self.activity.is_paused and not self._tell(line):
             self._chat.append(line)  # a worker is on its way
 
     def _cut(self, event: Cut) -> None:
         for tap, known in list(self._taps.items()):
             if any(known.slot == slot and known.version <= version for slot, version in event.slots):
                 del self._taps[tap]
-        self._chat = deque((line for line in self._chat if line.person != event.person), maxlen=_CHAT_MAX)
+        self._chat = deque(
+            (line for line in self._chat if isinstance(line, DeleteChat) or line.person != event.person),
+            maxlen=_CHAT_MAX,
+        )
         self._cuts.add(event.cut_id)
         if not self._tell(CutPerson(event.cut_id, event.person, event.slots, event.reason)):
             self._settle(event.cut_id)

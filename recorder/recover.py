@@ -10,18 +10,21 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 import structlog
 
 from recorder import names
-from recorder.erasure import concerns, people_in, scrub
-from recorder.errors import RecorderUnavailable
+from recorder.archivist import Archivist, shelf_of
+from recorder.erasure import concerns, people_in, scrub, withdrawn
+from recorder.errors import ManifestInvalid, RecorderError, RecorderUnavailable
+from recorder.files import NO_ROOM
 from recorder.finishing import FinishFailed, Signer
-from recorder.manifest import Manifest
+from recorder.keys import KeyStore
+from recorder.manifest import Manifest, verify
 from recorder.recording import Clock
 from rooms import Withdrawal
-from store import NotFound, RecordingRow, RecordingState, Store, StoreError, page_cursor
+from store import NotFound, RecordingRow, RecordingState, Store, StoreError
 
 JOBS_MAX: Final = 10_000
 CRASHED: Final = "the server ended while it ran"
@@ -29,6 +32,7 @@ _ATTEMPTS: Final = 2
 _PLAIN_ENDS: Final = frozenset({"stopped", "room_closed", "shutting_down", "closed"})
 _READABLE: Final = frozenset({RecordingState.FINISHED, RecordingState.INTERRUPTED})
 _PAGE: Final = 200
+_DAY_MS: Final = 86_400_000
 _log = structlog.get_logger("recorder")
 T = TypeVar("T")
 
@@ -40,10 +44,18 @@ class _Job:
     person: str = ""
 
 
+class TakesOut(Protocol):
+    """Takes a person out of copies of a recording; bytes that a legal hold binds stay, out of use."""
+
+    async def __call__(self, recording: str, person: str, *, is_held: bool) -> None:
+        """Raises: StoreError, OSError."""
+
+
 class Books:
     """Does the jobs of one node. Belongs to one event loop; `disk` runs what blocks on the disk.
 
-    `erased(recording, person)` is called when somebody is out of a recording.
+    `copies` takes somebody out of what was made of a recording, also while a legal hold keeps its parts;
+    `erased(recording, person)` is called when they are out of all.
     """
 
     def __init__(
@@ -53,14 +65,26 @@ class Books:
         disk: Executor,
         clock: Clock,
         erased: Callable[[RecordingRow, str], None],
+        keys: KeyStore | None,
+        copies: TakesOut,
+        archivist: Archivist,
     ) -> None:
         self._store = store
         self._signer = signer
         self._disk = disk
         self._clock = clock
         self._erased = erased
+        self._keys = keys
+        self._copies = copies
+        self._archivist = archivist
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(JOBS_MAX)
         self._waiting: dict[str, asyncio.Event] = {}
+        self._unfinished: set[str] = set()
+
+    @property
+    def unfinished(self) -> int:
+        """Stopped recordings that wait for room on the disk to be finished."""
+        return len(self._unfinished)
 
     async def recover(self) -> None:
         """Queue what a crash left, before anything new begins. Raises: StoreError, OSError."""
@@ -94,8 +118,10 @@ class Books:
                     await self._erase(job.recording, job.person)
             except NotFound:
                 _log.info("recording_gone", recording=job.recording)
-            except (StoreError, OSError, FinishFailed) as error:
+            except (StoreError, OSError, RecorderError) as error:
                 _log.error("recording_job_failed", recording=job.recording, reason=str(error))
+                if job.kind == "finish" and getattr(error, "errno", None) in NO_ROOM:
+                    self._unfinished.add(job.recording)
             finally:
                 self._jobs.task_done()
                 if job.kind == "finish":
@@ -147,9 +173,34 @@ class Books:
                 except OSError as error:
                     _log.error("erasure_not_noted", recording=row.id, reason=str(error))
 
-    async def concerned(self, withdrawal: Withdrawal) -> tuple[RecordingRow, ...]:
+    async def queue_delayed(self) -> None:
+        """Queue what waits: for room on the disk, and erasures in folders nobody holds any more.
+
+        Raises: StoreError, OSError.
+        """
+        for recording in sorted(self._unfinished - self._waiting.keys()):
+            self._queue(_Job("finish", recording))
+        waiting = await self._blocking(
+            lambda: [folder.name for folder in self._folders() if any(folder.glob(f"{names.ERASE}*"))]
+        )
+        held = await self._store.holds.held(waiting)
+        for recording in waiting:
+            if recording in held:
+                continue
+            try:
+                row = await self._store.recordings.get(recording)
+            except NotFound:
+                continue
+            if row.state in _READABLE:
+                await self._queue_erasures(row)
+
+    def withdrawn(self, recording: str) -> frozenset[str]:
+        """People whose erasure from a recording is asked for and not done yet. Blocks. Raises: OSError."""
+        return withdrawn(self._folder(recording))
+
+    async def concerned(self, *withdrawals: Withdrawal) -> tuple[RecordingRow, ...]:
         """The recordings that may hold what somebody withdraws, newest first. Raises: StoreError."""
-        return tuple([row async for row in self._rows() if concerns(row, withdrawal)])
+        return tuple([row async for row in self._rows() if any(concerns(row, item) for item in withdrawals)])
 
     def aside(self, recording: str) -> list[Path]:
         """Where a folder of the recording lies that nobody could finish. Blocks. Raises: OSError."""
@@ -159,12 +210,11 @@ class Books:
     async def _rows(self) -> AsyncIterator[RecordingRow]:
         after: str | None = None
         while True:
-            rows, _ = await self._store.recordings.page(limit=_PAGE, after=after)
+            rows, after = await self._store.recordings.page(limit=_PAGE, after=after)
             for row in rows:
                 yield row
-            if len(rows) < _PAGE:
+            if after is None:
                 return
-            after = page_cursor(rows[-1].started_at_ms, rows[-1].id)
 
     async def _note_erasure(self, row: RecordingRow, person: str) -> None:
         """Keep the request on disk until it is carried out, in a finished recording.
@@ -182,7 +232,12 @@ class Books:
         """Take a person out of what was put aside. Raises: OSError."""
         if not names.is_person(person):
             return
-        if await self._blocking(lambda: sum(scrub(folder, person) for folder in self.aside(row.id))):
+
+        def work() -> bool:
+            had_key = self._keys is not None and self._keys.of(row.id).destroy(person)
+            return sum(scrub(folder, person) for folder in self.aside(row.id)) > 0 or had_key
+
+        if await self._blocking(work):
             self._erased(row, person)
 
     async def _queue_erasures(self, row: RecordingRow) -> None:
@@ -206,10 +261,15 @@ class Books:
                 break
             except FinishFailed as error:
                 _log.warning("finish_failed", recording=recording, reason=str(error), count=attempt + 1)
+                if error.is_full:
+                    self._unfinished.add(recording)  # tried again when there is room
+                    return
                 failure = str(error)
         else:
+            self._unfinished.discard(recording)
             await self._fail(row, folder, failure)
             return
+        self._unfinished.discard(recording)
         reason = row.reason or manifest.reason
         is_whole = manifest.state == "finished" and reason in _PLAIN_ENDS
         row = await self._keep(
@@ -219,6 +279,7 @@ class Books:
             reason="" if reason == "stopped" else reason,
         )
         _log.info("recording_finished", recording=recording, count=len(manifest.files), reason=reason)
+        self._archivist.add(shelf_of(recording))
         await self._queue_erasures(row)
 
     async def _fail(self, row: RecordingRow, folder: Path, failure: str) -> None:
@@ -235,10 +296,28 @@ class Books:
         request = self._request(recording, person)
         if not await self._blocking(request.exists):
             return  # asked for twice, done once
-        manifest = await self._signer.erase(self._folder(recording), person)
+        is_held = bool(await self._store.holds.held([recording]))
+        await self._copies(recording, person, is_held=is_held)
+        if is_held:
+            _log.info("erasure_held", recording=recording)
+            return  # the request stays: nothing of them is given out until it is carried out
+        shelf = shelf_of(recording)
+        async with self._archivist.still(shelf):
+            manifest = await self._without(recording, person)
+        # What was archived of them goes before anybody is told that it is gone.
+        await self._archivist.settle(shelf)
         _log.info("recording_person_erased", recording=recording)
         self._erased(await self._keep(recording, manifest), person)
         await self._blocking(request.unlink)
+
+    async def _without(self, recording: str, person: str) -> Manifest:
+        """The signed manifest of a recording that somebody is out of. Raises: FinishFailed, OSError."""
+        folder = self._folder(recording)
+        manifest = await self._blocking(lambda: signed(folder, self._signer.public_key))
+        if manifest is not None and person not in people_in(manifest):
+            return manifest  # the archive did not answer when they were taken out
+        archived = await self._blocking(lambda: self._archivist.archived(shelf_of(recording)))
+        return await self._signer.erase(folder, person, archived)
 
     async def _keep(
         self,
@@ -248,13 +327,16 @@ class Books:
         state: RecordingState | None = None,
         reason: str | None = None,
     ) -> RecordingRow:
+        row = await self._store.recordings.get(recording)
+        days, ended_ms = row.details.get("retention_days"), row.stopped_at_ms
         sizes = [file.size_bytes for file in manifest.files] + [file.size_bytes for file in manifest.others]
         return await self._store.recordings.change(
             recording,
             state=state,
             reason=reason,
             size_bytes=sum(sizes),
-            details={"people": people_in(manifest)},
+            details={**row.details, "people": people_in(manifest)},
+            expires_at_ms=None if days is None or ended_ms is None else ended_ms + days * _DAY_MS,
         )
 
     async def _put_aside(self, folder: Path) -> None:
@@ -295,3 +377,11 @@ class Books:
 
     async def _blocking(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)
+
+
+def signed(folder: Path, public_key: bytes) -> Manifest | None:
+    """The manifest of a folder; None without one that verifies. Blocks."""
+    try:
+        return verify((folder / names.MANIFEST).read_bytes(), public_key)
+    except (OSError, ManifestInvalid):
+        return None

@@ -9,6 +9,7 @@ from rooms.activity_events import (
     ActivityEnded,
     ActivityEvent,
     ChatLine,
+    ChatLineDeleted,
     Cut,
     PersonChanged,
     SinkLost,
@@ -25,6 +26,7 @@ from rooms.errors import Code, Refused, RoomsError
 from rooms.events import (
     ActivitiesChanged,
     Chat,
+    ChatDeleted,
     CodecUnsupported,
     ConsentChanged,
     DataLost,
@@ -51,6 +53,7 @@ from rooms.joining import OWN_SITE
 from rooms.ledger_keeper import LedgerUnavailable
 from rooms.mailbox import Mailbox
 from rooms.participant import Participant
+from rooms.replay import Replay, ReplayOf, Shown
 from rooms.room import Room
 from rooms.service import RoomService
 from rooms.types import (
@@ -82,7 +85,9 @@ __all__ = [
     "ActivityEvent",
     "ActivityInfo",
     "Chat",
+    "ChatDeleted",
     "ChatLine",
+    "ChatLineDeleted",
     "ChatMessage",
     "Clock",
     "Code",
@@ -111,6 +116,8 @@ __all__ = [
     "Published",
     "Refused",
     "Removed",
+    "Replay",
+    "ReplayOf",
     "Revocation",
     "RevocationDone",
     "Room",
@@ -120,6 +127,7 @@ __all__ = [
     "RoomService",
     "RoomsConfig",
     "RoomsError",
+    "Shown",
     "SinkLost",
     "SitesChanged",
     "Source",

@@ -233,6 +233,12 @@ class Activities:
         room.tell_activities()
         self._consent.gates.settle(room, "partner_terms")
 
+    def activity_changed(self, activity: Activity) -> None:
+        """Tell everyone in the room how the activity stands."""
+        room = self._rooms.get(activity.id)
+        if room is not None and not room.is_closed:
+            room.tell_activities()
+
     async def close_activity(self, activity: Activity, reason: str) -> None:
         """End the activity; idempotent."""
         room = self._rooms.pop(activity.id, None)

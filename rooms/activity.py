@@ -44,6 +44,10 @@ class ActivityOwner(Protocol):
         """Take a site out of the activity."""
         ...
 
+    def activity_changed(self, activity: "Activity") -> None:
+        """Tell everyone in the room how it stands."""
+        ...
+
     async def close_activity(self, activity: "Activity", reason: str) -> None:
         """End the activity."""
         ...
@@ -101,6 +105,8 @@ class Activity:
         self.only = only
         """Identity that it is about alone: of nobody else anything goes in. None: it is about everyone."""
         self.is_running = True
+        self.is_paused = False
+        """Its owner keeps nothing for now, and everyone is told so; gates and notice stay as they are."""
         self.sink = sink
         """Where tap records come out; None after `SinkLost` until `new_sink`."""
         self.grants: dict[str, Grant] = {}
@@ -130,7 +136,12 @@ class Activity:
     def info(self) -> ActivityInfo:
         """What everyone in the room is told of it."""
         return ActivityInfo(
-            id=self.id, use=self.use, sites=self.sites, since_ms=self.since_ms, started_by=self.started_by
+            id=self.id,
+            use=self.use,
+            sites=self.sites,
+            since_ms=self.since_ms,
+            started_by=self.started_by,
+            is_paused=self.is_paused,
         )
 
     def acknowledge(self, cut_id: int) -> None:
@@ -156,6 +167,12 @@ class Activity:
         Going to more sites needs an activity with its own notice.
         """
         await self._owner.drop_site(self, site_id)
+
+    def pause(self, *, is_paused: bool) -> None:
+        """Tell everyone that nothing is kept just now, or that it goes on."""
+        if self.is_paused != is_paused and self.is_running:
+            self.is_paused = is_paused
+            self._owner.activity_changed(self)
 
     async def close(self, reason: str = "closed") -> None:
         """End it: gates close, everyone's indicator follows. Idempotent."""

@@ -72,6 +72,13 @@ class ChatLine:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class ChatLineDeleted:
+    """A line of before is no more: show and keep it no longer. No consumer need know of it."""
+
+    id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
     """Gates closed and the activity's epoch advanced already: discard what holds this person, and say so.
@@ -125,6 +132,7 @@ ActivityEvent = (
     | TapClosed
     | TapMuted
     | ChatLine
+    | ChatLineDeleted
     | Cut
     | Speakers
     | SitesChanged

@@ -50,6 +50,10 @@ class ChatLog:
             line for line in self._lines if line.to is None or participant in {line.to, line.participant}
         )
 
+    def delete(self, line: ChatMessage) -> None:
+        """Keep a line no longer."""
+        self._lines.remove(line)
+
     def forget(self, participant: str) -> None:
         """Drop every line of a participant."""
         kept = [line for line in self._lines if line.participant != participant]

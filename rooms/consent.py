@@ -11,6 +11,7 @@ from dataclasses import replace
 import structlog
 
 from policy import (
+    REPLAY,
     Acceptance,
     ConsentState,
     Hold,
@@ -21,14 +22,15 @@ from policy import (
     Use,
     has_accepted,
 )
-from rooms.activity_events import ChatLine
+from rooms.activity_events import ChatLine, ChatLineDeleted
 from rooms.errors import Code, Refused
-from rooms.events import ConsentChanged, TermsChanged
+from rooms.events import ConsentChanged, RevocationDone, TermsChanged
 from rooms.gatekeeper import Gatekeeper
 from rooms.house import House
 from rooms.member import Member
 from rooms.notary import Notary
 from rooms.policy_in_force import PolicyInForce
+from rooms.replays import Replays, both
 from rooms.room import Room
 from rooms.types import ChatMessage, Revocation
 from store import LedgerEntry, LedgerKind, LedgerReport, StoreError
@@ -48,8 +50,15 @@ class ConsentService:
         """Terms and partners' terms."""
         self.gates = Gatekeeper(house, self.notary, self._done)
         """Who is in which output."""
+        self.replays = Replays(house, self.notary, self.policy)
+        """Recordings that are shown again."""
         self.on_revocation: list[Callable[[Room, Revocation], None]] = []
         """Called after every cut, for metrics; must not raise."""
+        self.on_taken_back: list[Callable[[str, Collection[Use]], None]] = []
+        """Called with a person and uses as they are taken back, before anything waits, and again when the
+        ledger has it; must not raise."""
+        self.on_change: list[Callable[[], None]] = []
+        """Called when terms, partners, settings or the ledger's state changed; must not raise."""
         house.keeper.on_heal = self._ledger_healed
 
     # Rooms
@@ -66,6 +75,13 @@ class ConsentService:
     def refresh(self, room: Room) -> None:
         """Make the room's facts current."""
         room.facts = self.policy.facts(room.settings)
+
+    def welcome(self, room: Room, member: Member) -> None:
+        """The person has come in: what they agreed to at the door opens."""
+        if not self._house.keeper.is_failing:
+            # While they stood there the ledger may have taken what it had refused.
+            member.facts = member.facts.held(Hold.LEDGER, False)
+        self.gates.settle(room, "resumed", members=[member])
 
     # What people say
 
@@ -142,7 +158,11 @@ class ConsentService:
     ) -> "asyncio.Future[Revocation]":
         """Take uses back, at once; the future tells how the cut went."""
         named = tuple(sorted(uses))
-        is_used = any(activity.use in named for activity, _ in self.gates.open_grants(room, [member]))
+        self.tell_taken_back(member.person, named)
+        replayed = self.replays.refuse(member.person, named, reason, started=started)
+        is_used = replayed is not None or any(
+            activity.use in named for activity, _ in self.gates.open_grants(room, [member])
+        )
         was_agreed = any(member.facts.choices.get(use) for use in named)
         member.choice_generation += 1
         member.facts = member.facts.choosing(dict.fromkeys(named, False))
@@ -158,7 +178,10 @@ class ConsentService:
                     terms_version=member.facts.acceptance.terms_version,
                 )
             )
-        return self.gates.settle(room, reason, members=[member], entries=entries, started=started)
+        here = self.gates.settle(room, reason, members=[member], entries=entries, started=started)
+        # What was asked of the ledger meanwhile was answered as if nothing had been taken back.
+        here.add_done_callback(lambda _: self.tell_taken_back(member.person, named))
+        return here if replayed is None else self._together(member, here, replayed, reason)
 
     def uses_of(self, room: Room) -> tuple[Use, ...]:
         """Every use that can be agreed to in the room: of its settings, and of the terms in force."""
@@ -218,6 +241,13 @@ class ConsentService:
             )
         self.gates.desk(room).views.tell_outside(author, line)
 
+    def chat_deleted(self, room: Room, line: ChatMessage) -> None:
+        """Pass the end of a public line to all that may have got it."""
+        for activity in room.running():
+            if not activity.is_viewing:
+                activity.events.put(ChatLineDeleted(line.id))
+        self.gates.desk(room).views.take_back_outside(line)
+
     # Suspension
 
     def suspend(self, room: Room, member: Member, hold: Hold) -> "asyncio.Future[Revocation]":
@@ -253,18 +283,33 @@ class ConsentService:
         report = await self._house.store.ledger.verify()
         if not report.is_verified:
             _log.error("ledger_verification_failed", reason=report.problem)
+        reason = "ledger_failed" if not report.is_verified else "resumed"
+        self.replays.settle(reason)
+        self.tell_changed()
         for room in self.gates.rooms():
             self.refresh(room)
-            self.gates.settle(room, "ledger_failed" if not report.is_verified else "resumed")
+            self.gates.settle(room, reason)
         return report
 
     def states(self, room: Room, member: Member) -> Mapping[Use, ConsentState]:
         """How the person stands towards every use."""
         return member.consent(room.facts, self._house.now_ms())
 
+    def tell_taken_back(self, person: str, uses: Collection[Use]) -> None:
+        """Somebody takes uses back: whoever shows what was recorded hears of it."""
+        for callback in self.on_taken_back:
+            callback(person, uses)
+
+    def tell_changed(self) -> None:
+        """What counts for everyone changed: whoever shows what was recorded hears of it."""
+        for callback in self.on_change:
+            callback()
+
     # Inside
 
     def _policy_changed(self, is_new: bool) -> None:
+        self.tell_changed()
+        self.replays.settle("terms_changed" if is_new else "partner_terms")
         for room in self.gates.rooms():
             self.refresh(room)
             self.gates.settle(room, "terms_changed" if is_new else "partner_terms")
@@ -323,6 +368,25 @@ class ConsentService:
                 member.unrecorded = frozenset()
             if held:
                 self.gates.settle(room, "resumed", members=held)
+
+    def _together(
+        self,
+        member: Member,
+        here: "asyncio.Future[Revocation]",
+        replayed: "asyncio.Future[Revocation]",
+        reason: str,
+    ) -> "asyncio.Future[Revocation]":
+        """One future for both; the person is told of the replays that they are out of."""
+        done: asyncio.Future[Revocation] = asyncio.get_running_loop().create_future()
+
+        async def wait() -> None:
+            shown = await replayed
+            member.tell(RevocationDone((REPLAY,), shown.latency_ms, reason))
+            done.set_result(await both(here, replayed))
+
+        if self._house.scope.start(wait(), "replayed") is None:
+            return here
+        return done
 
     def _done(self, room: Room, revocation: Revocation) -> None:
         for callback in self.on_revocation:

@@ -69,6 +69,13 @@ class Chat:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatDeleted:
+    """A chat line is no more."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SpeakersChanged:
     """Who speaks now: (participant, level in dBov), loudest first. Only the newest of these waits."""
 
@@ -198,6 +205,7 @@ RoomEvent = (
     | TrackMuted
     | SubscribeOfferReady
     | Chat
+    | ChatDeleted
     | SpeakersChanged
     | NoticeRaised
     | ActivitiesChanged

@@ -1,7 +1,7 @@
 """Joining: who is let in, with what they said at the door, and who takes their place again."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
@@ -218,10 +218,10 @@ class Joining:
         self._desks.renewal.watch(room, member)
         if not member.is_external:
             others = [other for other in room.members.values() if other is not member]
-            # In the loop's next turn: the newcomer's answer does not wait until a large room has been told.
-            asyncio.get_running_loop().call_soon(_announce, room, member, others)
+            # Not at once: the newcomer's answer does not wait until a large room has been told.
+            room.announcement.begin(lambda: _arrival(room, member), others)
             self._desks.activities.greet(room, member)
-            self._consent.gates.settle(room, "resumed", members=[member])
+            self._consent.welcome(room, member)
             self._desks.subscribing.catch_up(room, member)
         if ending is not None:
             await asyncio.shield(ending)
@@ -241,12 +241,10 @@ class Joining:
         return participant
 
 
-def _announce(room: Room, member: Member, others: Sequence[Member]) -> None:
-    """Tell those who were there before of a newcomer, unless that one is gone already."""
-    if member.is_present and room.members.get(member.id) is member:
-        event = ParticipantJoined(room.info_of(member))
-        for other in others:
-            other.tell(event)
+def _arrival(room: Room, member: Member) -> ParticipantJoined | None:
+    """What the others are told of a newcomer; None when that one is gone already."""
+    is_here = member.is_present and room.members.get(member.id) is member
+    return ParticipantJoined(room.info_of(member)) if is_here else None
 
 
 def _normal(request: JoinRequest) -> JoinRequest:

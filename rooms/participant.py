@@ -20,6 +20,7 @@ from rooms.errors import Code, Refused
 from rooms.events import (
     ActivitiesChanged,
     Chat,
+    ChatDeleted,
     DataLost,
     DataRefused,
     NoticeRaised,
@@ -325,12 +326,30 @@ class Participant:
         )
         room.chat.add(line)
         if reader is not None:
-            for person in {reader, member}:
-                person.tell(Chat(line))
+            room.tell_some({reader, member}, Chat(line))
             return line
         room.tell(Chat(line))
         self._desks.consent.chat_written(room, member, line)
         return line
+
+    async def delete_chat(self, line_id: str) -> None:
+        """Take back a line of one's own, or as a moderator anybody's: everywhere, recordings included.
+
+        Raises: Refused (not_found, forbidden).
+        """
+        member, room = self._here(), self.room
+        line = next((line for line in room.chat.visible_to(member.id) if line.id == line_id), None)
+        if line is None:
+            raise Refused(Code.NOT_FOUND, "no such line, or one too old to be taken back")
+        if line.identity != member.identity and Permission.MODERATE not in member.permissions:
+            raise Refused(Code.FORBIDDEN, "only its author and moderators may delete a line")
+        room.chat.delete(line)
+        if line.to is not None:
+            both = {line.to, line.participant} & room.members.keys()
+            room.tell_some([room.members[person] for person in both], ChatDeleted(line.id))
+            return
+        room.tell(ChatDeleted(line.id))
+        self._desks.consent.chat_deleted(room, line)
 
     # Consent
 

@@ -43,16 +43,28 @@ class Publishing:
         self._check(room, member, seen)
         if member.is_negotiating:
             raise Refused(Code.CONFLICT, "the last offer is not answered yet: wait for its answer")
-        old = member.publish_peer
-        peer = old if seen.connection and seen.connection == member.publish_connection else None
         member.is_negotiating = True
         try:
-            with plane_errors():
-                answer = await room.router.publish(
-                    member.id, offer, peer=peer, e2ee=is_e2ee, data=member.transport == "ws"
-                )
+            return await self._negotiate(room, member, offer, seen, sources, is_e2ee=is_e2ee)
         finally:
             member.is_negotiating = False
+
+    async def _negotiate(
+        self,
+        room: Room,
+        member: Member,
+        offer: str,
+        seen: OfferPeek,
+        sources: Mapping[str, Source],
+        *,
+        is_e2ee: bool,
+    ) -> Published:
+        old = member.publish_peer
+        peer = old if seen.connection and seen.connection == member.publish_connection else None
+        with plane_errors():
+            answer = await room.router.publish(
+                member.id, offer, peer=peer, e2ee=is_e2ee, data=member.transport == "ws"
+            )
         if not member.is_present or room.is_closed:
             await room.router.remove_peer(answer.peer)
             raise Refused(Code.CONFLICT, "the session has ended")
@@ -69,8 +81,7 @@ class Publishing:
         member.publish_peer, member.publish_connection = answer.peer, seen.connection
         if peer is None and old is not None:
             await self.drop_peer(room, member, old, "replaced")
-        if member.publish_peer != answer.peer:
-            raise Refused(Code.CONFLICT, "the connection ended while the old one was closed: make a new one")
+        _check_connected(member, answer.peer)
         await self._apply(room, member, answer, sources)
         infos = tuple(
             member.tracks[track.track].info() for track in answer.tracks if track.track in member.tracks
@@ -192,6 +203,7 @@ class Publishing:
                 known = self.track_added(room, member, published, sources.get(published.mid))
                 if not known.is_enabled:
                     await self._enable(room, member, known)
+                    _check_connected(member, answer.peer)
             elif published.mid in sources:
                 known.source = fitting_source(known.kind, sources[published.mid])
 
@@ -239,6 +251,15 @@ class Publishing:
         if track is None:
             raise Refused(Code.NOT_FOUND, "no such track of yours")
         return track
+
+
+def _check_connected(member: Member, peer: PeerId) -> None:
+    """Nothing is published on a connection that ended while something was waited for.
+
+    Raises: Refused (conflict).
+    """
+    if member.publish_peer != peer:
+        raise Refused(Code.CONFLICT, "the connection ended before its tracks were taken: make a new one")
 
 
 def refused(room: Room, member: Member, decision: Deny, terms_version: str) -> Refused:

@@ -75,6 +75,7 @@ class Register:
             raise Refused(Code.NOT_FOUND, "no room of that name is open")
         try:
             row = await self._house.store.rooms.put(name, settings, is_kept=room.is_kept)
+            await self._house.store.recordings.offer(row.id, settings.uses)
         except StoreError as error:
             raise Refused(Code.UNAVAILABLE, str(error), retry_after_s=5.0) from error
         if room.is_kept:
@@ -117,6 +118,8 @@ class Register:
             raise Refused(Code.NOT_FOUND, "no room of that name is open")
         if name in self._kept:
             try:
+                # What was recorded in it stays under what it offered, when nothing else is known of it.
+                await self._house.store.recordings.offer(self._kept[name].id, self._kept[name].settings.uses)
                 await self._house.store.rooms.unkeep(name)
             except StoreError as error:
                 raise Refused(Code.UNAVAILABLE, str(error), retry_after_s=5.0) from error

@@ -1,10 +1,11 @@
 """One open room: who is in it, what runs in it, and how everyone is told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from policy import LIVE, Ban, RoomFacts, RoomSettings, Site
 from rooms.activity import Activity
 from rooms.allowance import Allowance
+from rooms.announcement import Announcement
 from rooms.chat import ChatLog
 from rooms.clock import Timer
 from rooms.events import ActivitiesChanged, NoticeRaised, ParticipantUpdated, RoomEvent
@@ -45,6 +46,8 @@ class Room:
         self.activities_by_id: dict[str, Activity] = {}
         self.resumes: dict[bytes, Member] = {}
         self.chat = ChatLog(house.limits)
+        self.announcement = Announcement(house.clock)
+        """Of whoever came last."""
         self.created_ms = house.now_ms()
         self.is_closed = False
         self.empty: Timer | None = None
@@ -118,9 +121,13 @@ class Room:
 
     def tell(self, event: RoomEvent, *, but: Member | None = None) -> None:
         """Tell everyone inside, except one."""
-        for member in list(self.members.values()):
-            if member is not but:
-                member.tell(event)
+        self.tell_some([member for member in self.members.values() if member is not but], event)
+
+    def tell_some(self, members: Iterable[Member], event: RoomEvent) -> None:
+        """Tell these; they know of everybody in the room before."""
+        self.announcement.finish()
+        for member in members:
+            member.tell(event)
 
     def tell_updated(self, member: Member) -> None:
         """Tell the others that something about a member changed."""

@@ -1,7 +1,7 @@
 """The room service: the way in to rooms for everything above, and what holds the parts together."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Self
 
@@ -26,6 +26,7 @@ from rooms.plane_events import PlaneEvents
 from rooms.publishing import Publishing
 from rooms.register import Register
 from rooms.renewal import Renewal
+from rooms.replay import Replay, ReplayOf, within
 from rooms.room import Room
 from rooms.subscribing import Subscribing
 from rooms.types import Action, JoinRequest, RoomInfo
@@ -122,6 +123,7 @@ class RoomService:
             return
         self._is_closed = self._joining.is_draining = True
         await self._register.close(reason)
+        await self.consent.replays.close_all(reason)
         self.consent.policy.close()
         if self._heartbeat is not None:
             self._heartbeat.cancel()
@@ -150,14 +152,19 @@ class RoomService:
 
         Raises: Refused (not_found, unavailable).
         """
-        return await self._register.update(name, settings)
+        room = await self._register.update(name, settings)
+        self._settings_changed(name, settings)
+        return room
 
     async def close_room(self, name: str, reason: str = "closed") -> None:
         """Close a room for everyone, and forget that it was made.
 
         Raises: Refused (not_found, unavailable).
         """
+        last = self.settings_of(name)
         await self._register.remove(name, reason)
+        # What is shown of it goes on by what it offered, and no longer when nobody else's settings allow it.
+        self._settings_changed(name, within(self.settings_of(name), last.uses))
 
     def room(self, name: str) -> Room | None:
         """The open room of that name."""
@@ -240,7 +247,42 @@ class RoomService:
             only=only,
         )
 
+    async def open_replay(
+        self,
+        of: ReplayOf,
+        sites: tuple[Site, ...],
+        *,
+        permissions: frozenset[Permission],
+        activity_id: str,
+        kill: Kill,
+    ) -> Replay:
+        """Begin to show a recording of a room, open or not; who may be in it is decided now.
+
+        Raises: Refused (forbidden, conflict, unavailable); StoreUnavailable.
+        """
+        return await self.consent.replays.open(
+            of,
+            sites,
+            self.settings_of(of.room),
+            permissions=permissions,
+            activity_id=activity_id,
+            kill=kill,
+        )
+
+    async def showable(
+        self, people: Iterable[str], room: str, site: Site, uses: frozenset[Use] | None
+    ) -> list[str]:
+        """Those recorded in a room of whom all may be shown at a site now.
+
+        `uses`: what the room allows of the recording; None: nobody knows. Raises: StoreUnavailable.
+        """
+        return await self.consent.replays.showable(people, within(self.settings_of(room), uses), site)
+
     # Inside
+
+    def _settings_changed(self, name: str, settings: RoomSettings) -> None:
+        self.consent.replays.settings_changed(name, settings)
+        self.consent.tell_changed()
 
     async def _beat(self) -> None:
         """Tell the cluster that this node lives, now and then."""

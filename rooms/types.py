@@ -112,6 +112,8 @@ class ActivityInfo:
     since_ms: int
     started_by: str | None
     """Participant id, or None when an API key started it."""
+    is_paused: bool = False
+    """Nothing is kept just now; it may go on at any moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

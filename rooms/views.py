@@ -7,7 +7,7 @@ import structlog
 from policy import Media
 from rooms.activity import Activity, Grant
 from rooms.errors import Code, Refused
-from rooms.events import Chat
+from rooms.events import Chat, ChatDeleted
 from rooms.member import Member, Viewing
 from rooms.offer import peek
 from rooms.plane_errors import plane_errors
@@ -87,6 +87,12 @@ class Views:
                     id=line.id, at_ms=line.at_ms, participant="", identity="", name=line.name, text=line.text
                 )
                 viewer.session.events.put(Chat(outside))
+
+    def take_back_outside(self, line: ChatMessage) -> None:
+        """Tell every external viewer that a line is no more."""
+        for viewer in list(self._room.viewers.values()):
+            if viewer.session is not None:
+                viewer.session.events.put(ChatDeleted(line.id))
 
     def _wanted(
         self, viewer: Member, target: str | None, activity: Activity | None

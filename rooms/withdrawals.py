@@ -5,7 +5,7 @@ message is, or when nobody listens just then.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,6 +45,9 @@ class Withdrawals:
     def __init__(self, house: House, consent: ConsentService) -> None:
         self._house = house
         self._consent = consent
+        self.on_withdrawn: list[Callable[[str, str], None]] = []
+        """Called with a person and the id of a recording (empty = all) as they withdraw, before anything
+        waits, and again when the ledger has it; must not raise."""
 
     async def withdraw(self, person: str, *, room: str = "", recording: str = "") -> Withdrawal:
         """Note that a person withdraws; recordings that run lose them first, by a cut.
@@ -53,6 +56,7 @@ class Withdrawals:
 
         Raises: LedgerUnavailable when the ledger cannot note it: what was cut stays so, nothing is removed.
         """
+        self._tell(person, recording)
         cuts = self._take_back(person, room, recording)
         if cuts:
             await asyncio.wait(cuts)
@@ -68,6 +72,7 @@ class Withdrawals:
                 reason="withdrawn",
             )
         )
+        self._tell(person, recording)
         try:
             await self._house.cluster.publish(TOPIC, b"")
         except ClusterError as error:
@@ -111,9 +116,33 @@ class Withdrawals:
             )
         )
 
+    def kept(self, kind: LedgerKind, *, room: str, recording: str) -> None:
+        """A recording is held, released, or at the end of its time: the ledger notes it, now or later."""
+        self._house.keeper.queue(
+            LedgerEntry(at_ms=self._house.now_ms(), kind=kind, room=room, activity=recording)
+        )
+
+    async def of(self, person: str) -> tuple[tuple[Withdrawal, ...], dict[str, int]]:
+        """What a person has withdrawn, and when (Unix ms) each recording was rid of them.
+
+        Raises: StoreUnavailable.
+        """
+        ledger = self._house.store.ledger
+        asked = [
+            Withdrawal(person=person, at_ms=row.at_ms, room=row.room, recording=row.activity)
+            async for row in ledger.each(person=person, kind=LedgerKind.WITHDRAWN)
+        ]
+        erased = ledger.each(person=person, kind=LedgerKind.ERASED)
+        return tuple(asked), {row.activity: row.at_ms async for row in erased}
+
+    def _tell(self, person: str, recording: str) -> None:
+        for callback in self.on_withdrawn:
+            callback(person, recording)
+
     def _take_back(self, person: str, room_id: str, recording: str) -> list["asyncio.Future[Revocation]"]:
-        """Cut the person out of recordings that the withdrawal concerns and that still run."""
-        cuts: list[asyncio.Future[Revocation]] = []
+        """Cut the person out of what the withdrawal concerns: recordings and replays that run."""
+        replayed = self._consent.replays.withdraw(person, room_id=room_id, recording=recording)
+        cuts: list[asyncio.Future[Revocation]] = [] if replayed is None else [replayed]
         for room in self._consent.gates.rooms():
             if room_id not in {"", room.id} or (recording and recording not in room.activities_by_id):
                 continue

@@ -13,6 +13,7 @@ from typing import Any, Final, get_type_hints
 from policy import PolicyError
 from server.options import Text, convert, nearest, shown
 from server.sections import (
+    ArchiveSection,
     BroadcastSection,
     ClusterSection,
     DataSection,
@@ -54,6 +55,7 @@ class Config:
     data: DataSection = field(default_factory=DataSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     recorder: RecorderSection = field(default_factory=RecorderSection)
+    archive: ArchiveSection = field(default_factory=ArchiveSection)
     broadcast: BroadcastSection = field(default_factory=BroadcastSection)
     cluster: ClusterSection = field(default_factory=ClusterSection)
     log: LogSection = field(default_factory=LogSection)
@@ -138,10 +140,24 @@ def check(config: Config) -> list[str]:
         problems.append("media.announce has one address for each of media.bind, in the same order")
     if config.broadcast.width % 2 or config.broadcast.height % 2:
         problems.append("broadcast.width and broadcast.height are even")
+    problems.extend(_archive_problems(config.archive))
     try:
         config.rooms.settings()
     except (PolicyError, ValueError) as error:
         problems.append(f"rooms: {error}")
+    return problems
+
+
+def _archive_problems(archive: ArchiveSection) -> list[str]:
+    problems = []
+    if archive.bucket and bool(archive.access_key_id) is not bool(archive.secret_access_key):
+        problems.append(
+            "archive.access_key_id and archive.secret_access_key come together: give both, or neither"
+        )
+    if archive.endpoint.startswith("http://") and not archive.allow_http:
+        problems.append("archive.endpoint is not encrypted: use https://, or set archive.allow_http")
+    if archive.ca_file is not None and not archive.ca_file.is_file():
+        problems.append(f"archive.ca_file: {archive.ca_file} cannot be read")
     return problems
 
 

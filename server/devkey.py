@@ -40,7 +40,7 @@ def _read(path: Path) -> ApiKey:
     try:
         found = json.loads(text)
         return ApiKey(str(found["id"]), str(found["secret"]), str(found["alg"]))
-    except (ValueError, KeyError, TypeError, KeyRefused) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, KeyRefused) as error:
         raise DevKeyError(f"{path} is not a key file: remove it to have a new one made") from error
 
 

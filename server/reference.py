@@ -17,7 +17,7 @@ _HEAD: Final = """\
 One TOML file (`--config`, or `PARLEY_CONFIG`), then `PARLEY_*` variables, then flags; the later wins. Lists
 in variables are separated by commas. An unknown name is refused, with the nearest one that exists; every
 problem is told at once. `parley config check` looks without serving, `parley config show` prints what is in
-force.
+force. All of it is read once, at the start; of a running server only the certificate files are read again.
 """
 
 _KEYS: Final = """\

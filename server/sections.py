@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from media.png import PngError, check_png
 from policy import RoomMode, RoomSettings, Use
+from recorder import RecorderConfig
 from server.options import option
+from store import ArchiveConfig, Secret
 
 
 def _hosts(values: tuple[str, ...]) -> str | None:
@@ -44,9 +47,43 @@ def _redis(value: str) -> str | None:
     return None
 
 
+def _png(value: str) -> str | None:
+    if not value:
+        return None
+    try:
+        check_png(Path(value).read_bytes())
+    except (OSError, PngError) as error:
+        return f"names a PNG file that can be used: {error}"
+    return None
+
+
 def _node(value: str) -> str | None:
     if value and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value) is None:
         return "a node's name has 1 to 64 letters, digits, dots, dashes and underscores"
+    return None
+
+
+def _bucket(value: str) -> str | None:
+    if value and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", value) is None:
+        return "a bucket's name has letters, digits, dots, dashes and underscores, and no address before it"
+    return None
+
+
+def _prefix(value: str) -> str | None:
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,7}", value) is None:
+        return "a prefix has words of letters, digits, dashes and underscores, with a slash between"
+    return None
+
+
+def _endpoint(value: str) -> str | None:
+    if value and re.fullmatch(r"https?://[^/@?#]+/?", value) is None:
+        return "is not an address like https://s3.example, without user, path and query"
+    return None
+
+
+def _master_keys(values: tuple[str, ...]) -> str | None:
+    if any(re.fullmatch(r"[0-9a-fA-F]{64}", value) is None for value in values):
+        return "a master key has 64 hexadecimal digits (`openssl rand -hex 32` makes one)"
     return None
 
 
@@ -149,6 +186,9 @@ class RoomsSection:
     max_viewers: int = option(500, "Viewers from outside at once", low=0, high=100_000)
     grace_s: float = option(30.0, "Seconds that a lost participant keeps the place", low=0, high=600)
     empty_s: float = option(60.0, "Seconds that an empty room stays", low=0, high=86_400)
+    retention_days: int = option(
+        0, "Days that recordings are kept after their end; 0: until somebody deletes them", low=0, high=3650
+    )
     create_on_join: bool = option(True, "Whether the first join makes a room")
 
     def settings(self) -> RoomSettings:
@@ -167,6 +207,7 @@ class RoomsSection:
             max_viewers=self.max_viewers,
             grace_s=self.grace_s,
             empty_s=self.empty_s,
+            retention_days=self.retention_days or None,
         )
 
 
@@ -206,6 +247,12 @@ class LimitsSection:
         50.0, "HTTP requests of one address a second, for long", low=1, high=100_000
     )
     requests_burst: float = option(400.0, "HTTP requests of one address at once", low=1, high=100_000)
+    refusals_per_s: float = option(
+        1.0, "Refused tokens and secrets of one address a second, for long", low=0.1, high=10_000
+    )
+    refusals_burst: float = option(
+        60.0, "Refused tokens and secrets of one address at once", low=1, high=100_000
+    )
     connections: int = option(1_000, "TCP connections of one address at once", low=1, high=100_000)
     websockets: int = option(5_000, "WebSocket connections in all", low=1, high=100_000)
 
@@ -214,9 +261,81 @@ class LimitsSection:
 class RecorderSection:
     """How recordings are written."""
 
+    encrypt: bool = option(
+        True, "Whether recordings are sealed on the disk, with a key for each person in each"
+    )
+    key_file: Path | None = option(
+        None,
+        "File of the master keys that wrap those; made when missing; empty: `recordings.key` in `data_dir`",
+    )
+    master_keys: tuple[str, ...] = option(
+        (),
+        "Master keys instead of a file, as 64 hexadecimal digits each: the first wraps, all unwrap",
+        check=_master_keys,
+        is_secret=True,
+    )
     min_free_mib: int = option(256, "A recording does not start with less free space", low=1, high=1_048_576)
     queue_mib: int = option(32, "What may wait for a slow disk, per recording", low=1, high=4_096)
     restarts: int = option(5, "Restarts of a worker within a minute before it is given up", low=0, high=100)
+
+    def settings(self, archive: "ArchiveSection") -> RecorderConfig:
+        """The section as `recorder` takes it, with where what it finishes goes."""
+        return RecorderConfig(
+            encrypts=self.encrypt,
+            key_file=self.key_file,
+            master_keys=self.master_keys,
+            min_free_bytes=self.min_free_mib << 20,
+            queue_max_bytes=self.queue_mib << 20,
+            restarts_max=self.restarts,
+            archive=archive.settings(),
+            archive_uploads=archive.uploads,
+            keeps_local=archive.keep_local,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveSection:
+    """An S3 bucket that finished recordings and renditions go to. Without a bucket they stay on the disk."""
+
+    bucket: str = option("", "Name of the bucket; empty: none", check=_bucket)
+    prefix: str = option("parley", "What the names of all objects begin with", check=_prefix)
+    endpoint: str = option(
+        "", "`https://` address of another provider than AWS, without the bucket", check=_endpoint
+    )
+    region: str = option("", "Region of the bucket; empty: `AWS_REGION`, else `us-east-1`")
+    access_key_id: str = option(
+        "", "Who signs; empty: the AWS variables, a web identity, or the machine's role", is_secret=True
+    )
+    secret_access_key: str = option("", "What they sign with", is_secret=True)
+    session_token: str = option("", "Of temporary credentials", is_secret=True)
+    ca_file: Path | None = option(
+        None, "PEM certificate that the endpoint's may be signed by, besides the system's"
+    )
+    allow_http: bool = option(
+        False, "Whether the endpoint may be `http://`; for tests, and for a proxy beside"
+    )
+    keep_local: bool = option(True, "Whether what is archived stays on the disk too")
+    piece_mib: int = option(
+        16, "Size of an object; an upload holds `uploads` of them in memory", low=1, high=128
+    )
+    uploads: int = option(2, "Objects that are sent at once", low=1, high=16)
+
+    def settings(self) -> ArchiveConfig | None:
+        """The section as `store` takes it; None without a bucket."""
+        if not self.bucket:
+            return None
+        return ArchiveConfig(
+            bucket=self.bucket,
+            prefix=self.prefix,
+            endpoint=self.endpoint,
+            region=self.region,
+            access_key_id=self.access_key_id,
+            secret_access_key=Secret(self.secret_access_key) if self.secret_access_key else None,
+            session_token=Secret(self.session_token) if self.session_token else None,
+            ca_file=self.ca_file,
+            allows_http=self.allow_http,
+            piece_bytes=self.piece_mib << 20,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +351,22 @@ class BroadcastSection:
     video_kbps: int = option(2_500, "Kilobits a second of a program's picture", low=100, high=50_000)
     audio_kbps: int = option(128, "Kilobits a second of a program's sound", low=32, high=512)
     segment_s: float = option(2.0, "Seconds of an HLS segment", low=1, high=10)
+    part_ms: int = option(333, "Milliseconds of a part of an HLS segment, at most", low=100, high=1_000)
+    dvr_s: float = option(12.0, "Seconds that an HLS player can seek back", low=4, high=14_400)
+    dvr_mib: int = option(64, "Memory of one program's HLS window, whatever `dvr_s` says", low=8, high=16_384)
+    ca_file: Path | None = option(
+        None, "PEM certificates that RTMPS and HTTPS destinations may be signed by, besides the system's"
+    )
+    cores: float = option(
+        0.0,
+        "CPU cores that all programs may take together; 0: what live rooms, as measured, and `reserve` leave",
+        low=0,
+        high=1024,
+    )
+    reserve: float = option(
+        0.25, "Share of the machine's CPU cores that programs and renditions leave free", low=0, high=0.9
+    )
+    logo: str = option("", "PNG file that every program shows in a corner; empty: none", check=_png)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -117,7 +118,14 @@ class Supervisor:
             theirs.close()
             for copy in copies:
                 os.close(copy)
-        control = await ControlChannel.open(mine)
+        try:
+            control = await ControlChannel.open(mine)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                process.kill()
+            mine.close()
+            await process.wait()
+            raise
         worker = Worker(module, process, control)
         self._workers.add(worker)
         try:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-CHECK_S: Final = 30.0
+CHECK_S: Final = 1.0
 _DAYS: Final = 365
 _RENEW_DAYS: Final = 30
 _log = structlog.get_logger("server.tls")
@@ -29,16 +29,20 @@ class TlsError(Exception):
 
 
 class Certificate:
-    """A certificate chain and key on disk, and the context that serves them."""
+    """A certificate chain and key on disk, and the context that serves them.
+
+    Raises (at construction):
+        TlsError: a file cannot be read, or the two do not fit.
+    """
 
     def __init__(self, cert: Path, key: Path) -> None:
         self._cert = cert
         self._key = key
-        self._stamp = self._stamps()
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.context.set_alpn_protocols(["http/1.1"])
-        self._load(self.context)
+        self._stamps = self._look()
+        self._serving = self._load()
+        self.context = self._load()
+        """What a port listens with; each handshake is served by the pair that was loaded last."""
+        self.context.sni_callback = self._hand_on
 
     async def watch(self, every_s: float = CHECK_S) -> None:
         """Load the files again whenever they changed, for ever; a pair that does not fit is only logged."""
@@ -47,32 +51,54 @@ class Certificate:
             self.reload_if_changed()
 
     def reload_if_changed(self) -> bool:
-        """Load the files again if they changed; whether new ones serve now. New connections get them."""
+        """Load the files again if they changed; whether new ones serve now. New connections get them.
+
+        A pair that cannot be used is told once, and looked at again when it changes.
+        """
+        stamps = self._look()
+        if stamps == self._stamps:
+            return False
+        self._stamps = stamps
         try:
-            stamp = self._stamps()
-            if stamp == self._stamp:
-                return False
-            # Tried on a context of its own first: a half-written pair must not break the one that serves.
-            self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
-            self._load(self.context)
+            self._serving = self._load()
         except TlsError as error:
             _log.warning("certificate_not_reloaded", reason=str(error))
             return False
-        self._stamp = stamp
         _log.info("certificate_reloaded")
         return True
 
-    def _stamps(self) -> tuple[int, int]:
+    def _hand_on(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Serve this handshake by the newest pair: a context keeps what it had for another kind of key."""
+        connection.context = self._serving
+
+    def _look(self) -> tuple[tuple[int, int] | None, ...]:
+        return tuple(_stamp(path) for path in (self._cert, self._key))
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
         try:
-            return self._cert.stat().st_mtime_ns, self._key.stat().st_mtime_ns
+            for path in (self._cert, self._key):
+                path.read_bytes()  # OpenSSL does not say which file it could not open
+            # With a password given, OpenSSL does not ask the terminal for one.
+            context.load_cert_chain(self._cert, self._key, password="")
+        except ssl.SSLError as error:
+            raise TlsError(
+                f"{self._cert} and {self._key} are not a PEM certificate and its key without a password"
+            ) from error
         except OSError as error:
             raise TlsError(f"{error.filename}: {error.strerror}") from error
+        return context
 
-    def _load(self, context: ssl.SSLContext) -> None:
-        try:
-            context.load_cert_chain(self._cert, self._key)
-        except (OSError, ssl.SSLError) as error:
-            raise TlsError(f"{self._cert} and {self._key} are not a certificate and its key") from error
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes with a file, whoever writes, moves or permits it; None: it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns
 
 
 def self_signed(folder: Path, names: Iterable[str]) -> Certificate:

@@ -15,10 +15,11 @@ from cluster import Cluster
 from media.tasks import TaskScope
 from policy import Limits, Permission
 from rebroadcast import RebroadcastConfig, RebroadcastService
-from recorder import RecorderConfig, RecorderService
+from recorder import RENDERER, RecorderService
 from rooms import RoomsConfig, RoomService, SystemClock
 from server.addresses import machine_addresses, media_addresses
 from server.config import Config
+from server.cpu_meter import CpuMeter
 from server.devkey import load_or_create
 from server.listen import Doorkeeper, Listener
 from server.supervise import Supervisor
@@ -89,6 +90,8 @@ class Server:
             _log.error("ledger_verification_failed", reason=store.ledger.report.problem)
         supervisor = Supervisor()
         stack.push_async_callback(supervisor.close)
+        meter = CpuMeter(supervisor, giving_way={RENDERER})
+        self._tasks.start(meter.run(), "cpu")
         plane = await MediaPlane.start(self.media_config())
         stack.push_async_callback(plane.close)
         clock = ServerClock()
@@ -97,11 +100,15 @@ class Server:
             stack.push_async_callback(cluster.close)
         rooms = await RoomService.start(plane, store, self._rooms_config(), clock=clock, cluster=cluster)
         stack.push_async_callback(rooms.close)
-        recorder = RecorderService(rooms, store, supervisor, self._recorder_config(), clock)
+        recording = config.recorder.settings(config.archive)
+        recorder = RecorderService(rooms, store, supervisor, recording, clock)
         await recorder.open()
         stack.push_async_callback(recorder.close)
-        broadcasts = RebroadcastService(rooms, store, supervisor, self._rebroadcast_config(), clock)
+        broadcasts = RebroadcastService(
+            rooms, store, supervisor, self._rebroadcast_config(), clock, recorder.reels, meter.machine
+        )
         await broadcasts.open()
+        recorder.renditions.yield_to(broadcasts.lack_of_cores)
         stack.push_async_callback(broadcasts.close)
 
         async def media_counters() -> dict[str, dict[str, int]]:
@@ -116,12 +123,17 @@ class Server:
             recorder=recorder,
             broadcasts=broadcasts,
             hls=broadcasts,
+            takedowns=broadcasts.takedowns,
             media_counters=media_counters,
-            missing=lambda: (
-                []
-                if store.ledger.is_verified
-                else ["the consent ledger does not verify: nothing is recorded or broadcast"]
-            ),
+            cpu_cores=lambda: {**meter.by_module(), "left": broadcasts.cores_left()},
+            missing=lambda: [
+                *(
+                    []
+                    if store.ledger.is_verified
+                    else ["the consent ledger does not verify: nothing is recorded or broadcast"]
+                ),
+                *recorder.condition.complaints,
+            ],
         )
         self._app = create_app(services, self._signaling_config(store))
         self._listener = await Listener.open(
@@ -269,14 +281,6 @@ class Server:
 
         return await RedisCluster.open(section.redis, ttl_s=section.ttl_s)
 
-    def _recorder_config(self) -> RecorderConfig:
-        section = self.config.recorder
-        return RecorderConfig(
-            min_free_bytes=section.min_free_mib << 20,
-            queue_max_bytes=section.queue_mib << 20,
-            restarts_max=section.restarts,
-        )
-
     def _rebroadcast_config(self) -> RebroadcastConfig:
         section = self.config.broadcast
         return RebroadcastConfig(
@@ -286,6 +290,13 @@ class Server:
             video_bps=section.video_kbps * 1000,
             audio_bps=section.audio_kbps * 1000,
             segment_s=section.segment_s,
+            part_s=max(section.part_ms * section.fps // 990, 1) / section.fps,
+            dvr_s=section.dvr_s,
+            dvr_bytes=section.dvr_mib << 20,
+            ca_file="" if section.ca_file is None else str(section.ca_file.resolve()),
+            cores=section.cores,
+            reserve=section.reserve,
+            logo=Path(section.logo).read_bytes() if section.logo else b"",
             allow_private_destinations=section.allow_private,
         )
 
@@ -314,6 +325,7 @@ class Server:
             hls_ttl_s=web_section.hls_link_s,
             joins=Rate(limits.joins_per_s, limits.joins_burst),
             requests=Rate(limits.requests_per_s, limits.requests_burst),
+            failures=Rate(limits.refusals_per_s, limits.refusals_burst),
             sockets=limits.websockets,
         )
 

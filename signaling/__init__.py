@@ -11,37 +11,17 @@ from signaling.errors import Problem, SignalingError
 from signaling.ice_servers import IceServers
 from signaling.limits import Rate, address_key
 from signaling.rest.access import join_url
-from signaling.services import (
-    BroadcastApi,
-    BroadcastInfo,
-    DestinationInfo,
-    DestinationState,
-    HlsStore,
-    PartnerInfo,
-    RecordedFile,
-    RecorderApi,
-    RecordingInfo,
-)
 from signaling.tokens import ALGORITHMS, ApiKey, Claims, KeyRefused, KeyRing, TokenError, VouchedTerms, mint
 
 __all__ = [
     "ALGORITHMS",
     "ApiKey",
-    "BroadcastApi",
-    "BroadcastInfo",
     "Claims",
-    "DestinationInfo",
-    "DestinationState",
-    "HlsStore",
     "IceServers",
     "KeyRefused",
     "KeyRing",
-    "PartnerInfo",
     "Problem",
     "Rate",
-    "RecordedFile",
-    "RecorderApi",
-    "RecordingInfo",
     "Services",
     "SignalingConfig",
     "SignalingError",

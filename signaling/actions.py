@@ -6,6 +6,8 @@ from typing import assert_never
 from msgspec import Struct
 
 from policy import Permission, Use
+from rebroadcast import BroadcastInfo, DestinationStatus, LookChange, RebroadcastService
+from recorder import RecorderService
 from rooms import Action, Participant, Source
 from sfu import TrackId
 from signaling.context import Context
@@ -15,21 +17,24 @@ from signaling.messages import (
     AcceptTerms,
     Acknowledge,
     Act,
+    BroadcastChange,
     BroadcastStart,
     BroadcastStop,
     Chat,
+    ChatDelete,
     Consent,
     Destinations,
     Moderate,
     Mute,
     Publish,
+    RecordPause,
+    RecordResume,
     RecordStart,
     RecordStop,
     SubscribeAnswer,
     SubscribeRestart,
     Subscription,
 )
-from signaling.services import BroadcastApi, BroadcastInfo, RecorderApi
 from signaling.views import consent_view
 
 
@@ -121,6 +126,8 @@ async def act(context: Context, participant: Participant, request: Act) -> Struc
         case Chat():
             message = await participant.chat(request.text)
             return ChatResult(message.id, message.at_ms)
+        case ChatDelete():
+            await participant.delete_chat(request.id)
         case AcceptTerms():
             states = await participant.accept_terms(request.terms_version, request.age_18)
             return ConsentResult(consent_view(states))
@@ -134,17 +141,28 @@ async def act(context: Context, participant: Participant, request: Act) -> Struc
             recorder = _recorder(context, participant)
             recording = await recorder.start(participant.room.name, started_by=participant.id)
             return RecordingStarted(recording.id)
+        case RecordPause() | RecordResume():
+            recorder = _recorder(context, participant)
+            await _own_recording(recorder, participant, request.recording)
+            await recorder.pause(request.recording, is_paused=isinstance(request, RecordPause))
         case RecordStop():
             recorder = _recorder(context, participant)
             await _own_recording(recorder, participant, request.recording)
             await recorder.stop(request.recording)
         case BroadcastStart():
             return await _broadcast(context, participant, request)
+        case BroadcastChange():
+            broadcasts = await _own_broadcast(context, participant, request.broadcast)
+            change = LookChange(
+                layout=request.layout,
+                person=request.person,
+                names=request.names,
+                chat=request.chat,
+                gains=request.gains,
+            )
+            await broadcasts.change(request.broadcast, change)
         case BroadcastStop():
-            broadcasts = _broadcasts(context, participant)
-            found = await broadcasts.status(request.broadcast)
-            if found is None or found.room != participant.room.name:
-                raise Problem("not_found", "There is no such broadcast in this room")
+            broadcasts = await _own_broadcast(context, participant, request.broadcast)
             await broadcasts.stop(request.broadcast)
         case Destinations():
             return await _destinations(context, participant)
@@ -171,24 +189,32 @@ def _needs(participant: Participant, permission: Permission) -> None:
         raise Problem("forbidden", f"The token does not allow it: ask for one with the {permission} grant")
 
 
-def _recorder(context: Context, participant: Participant) -> RecorderApi:
+def _recorder(context: Context, participant: Participant) -> RecorderService:
     _needs(participant, Permission.RECORD)
     if context.services.recorder is None:
         raise Problem("unavailable", "The recorder is not running on this server")
     return context.services.recorder
 
 
-async def _own_recording(recorder: RecorderApi, participant: Participant, recording: str) -> None:
+async def _own_recording(recorder: RecorderService, participant: Participant, recording: str) -> None:
     found = await recorder.status(recording)
     if found is None or found.room != participant.room.name:
         raise Problem("not_found", "There is no such recording in this room")
 
 
-def _broadcasts(context: Context, participant: Participant) -> BroadcastApi:
+def _broadcasts(context: Context, participant: Participant) -> RebroadcastService:
     _needs(participant, Permission.BROADCAST)
     if context.services.broadcasts is None:
         raise Problem("unavailable", "Broadcasting is not running on this server")
     return context.services.broadcasts
+
+
+async def _own_broadcast(context: Context, participant: Participant, broadcast: str) -> RebroadcastService:
+    broadcasts = _broadcasts(context, participant)
+    found = await broadcasts.status(broadcast)
+    if found is None or found.room != participant.room.name:
+        raise Problem("not_found", "There is no such broadcast in this room")
+    return broadcasts
 
 
 async def _broadcast(context: Context, participant: Participant, request: BroadcastStart) -> BroadcastStarted:
@@ -196,7 +222,7 @@ async def _broadcast(context: Context, participant: Participant, request: Broadc
     started = await broadcasts.start(
         participant.room.name,
         request.destinations,
-        layout=request.layout,
+        look=LookChange(layout=request.layout, person=request.person, names=request.names, chat=request.chat),
         mode=request.mode,
         publisher=request.publisher,
         started_by=participant.id,
@@ -205,12 +231,17 @@ async def _broadcast(context: Context, participant: Participant, request: Broadc
 
 
 def hls_url(context: Context, broadcast: BroadcastInfo) -> str | None:
-    """A fresh signed link to a broadcast's playlist; None when it has no HLS output."""
-    if not broadcast.has_hls or not context.config.hls_secret:
+    """A fresh signed link to the playlist of a broadcast's first HLS destination; None without one."""
+    links = (hls_link(context, status) for status in broadcast.destinations)
+    return next((link for link in links if link is not None), None)
+
+
+def hls_link(context: Context, status: DestinationStatus) -> str | None:
+    """A fresh signed link to the playlist of an HLS destination; None when it is none, or has ended."""
+    if status.kind != "hls" or status.state == "stopped" or not context.config.hls_secret:
         return None
-    return signed_url(
-        context.config.hls_secret, broadcast.id, now=time.time(), ttl_s=context.config.hls_ttl_s
-    )
+    now, ttl_s = time.time(), context.config.hls_ttl_s
+    return signed_url(context.config.hls_secret, status.program, status.destination, now=now, ttl_s=ttl_s)
 
 
 async def _destinations(context: Context, participant: Participant) -> DestinationsResult:

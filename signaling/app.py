@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from media.tasks import TaskScope
-from signaling import health, hls, pages, whep, whip, ws
+from signaling import embed, health, hls, pages, recording_media, whep, whip, ws
 from signaling.config import Services, SignalingConfig
 from signaling.context import CONTEXT, Context, json_response
 from signaling.lag import watch_lag
@@ -91,13 +91,18 @@ def _add_routes(app: web.Application, openapi: dict[str, Any]) -> None:
     for item in ENDPOINTS:
         router.add_route(item.method, BASE + item.path, item.handle)
     router.add_get(f"{BASE}/openapi.json", describe)
-    router.add_get("/live/{broadcast}/{name}", hls.serve)
+    router.add_get("/live/{program}/{name}", hls.serve)
     router.add_get("/healthz", health.healthz)
     router.add_get("/readyz", health.readyz)
     router.add_get("/metrics", health.metrics)
     router.add_get("/", pages.home)
     router.add_get("/r/{room}", pages.room)
-    router.add_get("/embed/{room}", pages.embed)
+    router.add_get("/embed/{room}", embed.page)
+    router.add_post("/embed/{room}/token", embed.token)
+    router.add_get("/oembed", embed.oembed)
+    router.add_get("/recordings", pages.recordings)
+    router.add_get("/recordings/{recording}", pages.recording)
+    router.add_get("/recordings/{recording}/media/{rendition}/{name}", recording_media.serve)
     router.add_get("/terms", pages.terms)
     router.add_get("/terms/{version}", pages.terms)
     router.add_get("/static/{path:.+}", pages.static)

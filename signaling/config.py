@@ -3,16 +3,17 @@
 PURE: no I/O.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final
 
+from rebroadcast import RebroadcastService, Takedowns
+from recorder import RecorderService
 from rooms import RoomService
 from signaling.ice_servers import IceServers
 from signaling.limits import Rate
-from signaling.services import BroadcastApi, HlsStore, RecorderApi
 from signaling.session import SessionLimits
 from signaling.tokens import KeyRing
 from store import Store
@@ -80,16 +81,22 @@ def _nothing_missing() -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the application stands on. A service that is None answers `unavailable`."""
+    """What the application stands on. A service that is None answers `unavailable`.
+
+    What a service refuses is raised as an error whose class has a `code` of `signaling.errors.CODES`.
+    """
 
     rooms: RoomService
     keys: KeyRing
     store: Store
-    recorder: RecorderApi | None = None
-    broadcasts: BroadcastApi | None = None
-    hls: HlsStore | None = None
+    recorder: RecorderService | None = None
+    broadcasts: RebroadcastService | None = None
+    hls: RebroadcastService | None = None
+    takedowns: Takedowns | None = None
     media_counters: Callable[[], Awaitable[dict[str, dict[str, int]]]] | None = None
     """Counters of the media plane by part, for `/metrics`."""
+    cpu_cores: Callable[[], Mapping[str, float]] | None = None
+    """CPU cores by what runs, for `/metrics`."""
     missing: Callable[[], Sequence[str]] = _nothing_missing
     """What the server does without, in words; empty when everything is there."""
 

@@ -5,6 +5,7 @@ import base64
 import ipaddress
 import math
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from policy import Permission
 from signaling.config import Services, SignalingConfig
-from signaling.errors import Problem
+from signaling.errors import Problem, misfit
 from signaling.limits import Limiter, address_key
 from signaling.metrics import Metrics
 from signaling.notify import Wording
@@ -36,6 +37,8 @@ class Context:
     joins: Limiter = field(init=False)
     requests: Limiter = field(init=False)
     failures: Limiter = field(init=False)
+    downloads: Counter[str] = field(default_factory=Counter)
+    """Files that are being sent, by the key of the address."""
     is_draining: bool = False
 
     def __post_init__(self) -> None:
@@ -208,7 +211,7 @@ async def read_json(request: web.Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise Problem("unprocessable", str(error)[:300]) from error
+        raise Problem("unprocessable", misfit(str(error))) from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Problem("invalid_request", "The body is not JSON") from error
 

@@ -38,6 +38,7 @@ CODES: Mapping[str, Code] = MappingProxyType({
     "method_not_allowed": Code(405, "Method not allowed"),
     "not_acceptable": Code(406, "Nothing acceptable to send"),
     "gone": Code(410, "No longer available"),
+    "range_not_satisfiable": Code(416, "Nothing of the file is in that range"),
     "precondition_failed": Code(412, "Another version than the one named"),
     "precondition_required": Code(428, "If-Match is needed"),
     "unsupported_media_type": Code(415, "Unsupported media type"),
@@ -57,6 +58,12 @@ ALIASES: Mapping[str, str] = MappingProxyType({
     "invalid_url": "unprocessable",
 })  # fmt: skip
 """Codes of lower floors that are told under a name of the protocol."""
+
+
+def misfit(text: str) -> str:
+    """A decoder's sentence about a field, bounded: what was sent is cut, the field's name stays."""
+    what, at, field = text.rpartition(" - at ")
+    return f"{what[:100]}{at}{field[:100]}"
 
 
 class SignalingError(Exception):

@@ -47,6 +47,15 @@ async def metrics(request: web.Request) -> web.Response:
     context.metrics.tasks.set(len(asyncio.all_tasks()))
     context.metrics.rooms.set(len(rooms))
     context.metrics.participants.set(sum(room.participants for room in rooms))
+    if context.services.recorder is not None:
+        condition = context.services.recorder.condition
+        context.metrics.archive_waiting.set(condition.archive_waiting)
+        context.metrics.archive_failed.set(condition.archive_failed)
+        context.metrics.disk_free_bytes.set(condition.free_bytes or 0)
+    if context.services.cpu_cores is not None:
+        context.metrics.cpu_cores.clear()
+        for what, cores in context.services.cpu_cores().items():
+            context.metrics.cpu_cores.labels(what).set(cores)
     body = context.metrics.text()
     if context.services.media_counters is not None:
         body += media_text(await context.services.media_counters())

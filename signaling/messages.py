@@ -105,6 +105,12 @@ class Chat(Struct, frozen=True):
     text: Annotated[str, Meta(min_length=1, max_length=6_000)]
 
 
+class ChatDelete(Struct, frozen=True):
+    """Take a line back."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
 class AcceptTerms(Struct, frozen=True):
     """Accept the terms in force."""
 
@@ -136,19 +142,48 @@ class RecordStart(Struct, frozen=True):
     """Record this room."""
 
 
+class RecordPause(Struct, frozen=True):
+    """Keep nothing of a running recording of this room from now on."""
+
+    recording: ShortText
+
+
+class RecordResume(Struct, frozen=True):
+    """Go on with a paused recording of this room."""
+
+    recording: ShortText
+
+
 class RecordStop(Struct, frozen=True):
     """Stop a recording of this room."""
 
     recording: ShortText
 
 
+LayoutName = Literal["grid", "speaker", "single", "screen"]
+
+
 class BroadcastStart(Struct, frozen=True):
     """Send this room to destinations."""
 
     destinations: Annotated[list[ShortText], Meta(min_length=1, max_length=32)]
-    layout: Literal["grid"] = "grid"
+    layout: LayoutName = "grid"
+    person: Annotated[str, Meta(max_length=256)] | None = None
+    names: bool | None = None
+    chat: bool | None = None
     mode: Literal["program", "passthrough"] = "program"
     publisher: ShortText | None = None
+
+
+class BroadcastChange(Struct, frozen=True):
+    """Change how a program of this room looks and sounds; what is left out stays as it is."""
+
+    broadcast: ShortText
+    layout: LayoutName | None = None
+    person: Annotated[str, Meta(max_length=256)] | None = None
+    names: bool | None = None
+    chat: bool | None = None
+    gains: Annotated[dict[str, Annotated[float, Meta(ge=0, le=4)]], Meta(max_length=100)] | None = None
 
 
 class BroadcastStop(Struct, frozen=True):
@@ -182,13 +217,17 @@ Act = (
     | Subscription
     | Mute
     | Chat
+    | ChatDelete
     | AcceptTerms
     | Consent
     | Acknowledge
     | Moderate
     | RecordStart
+    | RecordPause
+    | RecordResume
     | RecordStop
     | BroadcastStart
+    | BroadcastChange
     | BroadcastStop
     | Destinations
 )
@@ -204,13 +243,17 @@ METHODS: Final[Mapping[str, tuple[type[Request], Lane]]] = MappingProxyType({
     "subscription": (Subscription, Lane.MEDIA),
     "mute": (Mute, Lane.MEDIA),
     "chat": (Chat, Lane.CONTROL),
+    "chat_delete": (ChatDelete, Lane.CONTROL),
     "accept_terms": (AcceptTerms, Lane.CONTROL),
     "consent": (Consent, Lane.CONTROL),
     "acknowledge": (Acknowledge, Lane.CONTROL),
     "moderate": (Moderate, Lane.CONTROL),
     "record_start": (RecordStart, Lane.CONTROL),
+    "record_pause": (RecordPause, Lane.CONTROL),
+    "record_resume": (RecordResume, Lane.CONTROL),
     "record_stop": (RecordStop, Lane.CONTROL),
     "broadcast_start": (BroadcastStart, Lane.CONTROL),
+    "broadcast_change": (BroadcastChange, Lane.CONTROL),
     "broadcast_stop": (BroadcastStop, Lane.CONTROL),
     "destinations": (Destinations, Lane.CONTROL),
     "renew": (Renew, Lane.CONTROL),

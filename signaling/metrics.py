@@ -57,6 +57,25 @@ class Metrics:
         self.tasks = Gauge("parley_tasks", "Tasks of the event loop", registry=self.registry)
         self.rooms = Gauge("parley_rooms", "Rooms open", registry=self.registry)
         self.participants = Gauge("parley_participants", "Participants in all rooms", registry=self.registry)
+        self.disk_free_bytes = Gauge(
+            "parley_disk_free_bytes", "Room on the disk for recordings", registry=self.registry
+        )
+        self.archive_waiting = Gauge(
+            "parley_archive_waiting",
+            "Finished recordings and renditions that are not in the archive yet",
+            registry=self.registry,
+        )
+        self.archive_failed = Gauge(
+            "parley_archive_failed",
+            "How many of them cannot go there as they are",
+            registry=self.registry,
+        )
+        self.cpu_cores = Gauge(
+            "parley_cpu_cores",
+            "CPU cores of late, by what runs; `left` is what one more program could have",
+            ["what"],
+            registry=self.registry,
+        )
         self.revocation_seconds = Histogram(
             "parley_revocation_seconds",
             "Time from a revocation until nothing of the person can leave any more",

@@ -9,6 +9,7 @@ from typing import Final, assert_never
 from rooms import (
     ActivitiesChanged,
     Chat,
+    ChatDeleted,
     CodecUnsupported,
     ConsentChanged,
     DataLost,
@@ -124,6 +125,8 @@ def notification(event: RoomEvent) -> tuple[str, object] | Handled:  # noqa: C90
             }
         case Chat():
             return "chat", chat_view(event.message)
+        case ChatDeleted():
+            return "chat_deleted", {"id": event.id}
         case SpeakersChanged():
             speakers = [{"participant": who, "level_dbov": level} for who, level in event.speakers]
             return "speakers", {"speakers": speakers}

@@ -3,13 +3,13 @@
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
-from signaling.config import SignalingConfig
 from signaling.context import context_of
 from signaling.errors import Problem
 
@@ -157,15 +157,21 @@ async def room(request: web.Request) -> web.Response:
     return _page(request, "room/index.html", "'none'", _PERMISSIONS, connects=origins)
 
 
+async def recordings(request: web.Request) -> web.Response:
+    """`GET /recordings`: the recordings of a room; what there is, is told only to a token."""
+    return _page(request, "recordings/index.html", "'none'", _EMBED_PERMISSIONS)
+
+
+async def recording(request: web.Request) -> web.Response:
+    """`GET /recordings/{recording}`: the player of one."""
+    return _page(request, "recordings/player.html", "'none'", _EMBED_PERMISSIONS)
+
+
 async def terms(request: web.Request) -> web.Response:
     """`GET /terms` and `GET /terms/{version}`."""
     return _page(request, "terms/index.html", "'none'", _PERMISSIONS)
 
 
-async def embed(request: web.Request) -> web.Response:
-    """`GET /embed/{room}`: the player that other sites frame."""
-    return _page(request, "embed/index.html", _ancestors(context_of(request).config), _EMBED_PERMISSIONS)
-
-
-def _ancestors(config: SignalingConfig) -> str:
-    return " ".join(config.frame_ancestors) if config.frame_ancestors else "*"
+def embed_page(request: web.Request, ancestors: Sequence[str]) -> web.Response:
+    """The player that other sites frame; `ancestors`: whose pages may."""
+    return _page(request, "embed/index.html", " ".join(ancestors), _EMBED_PERMISSIONS)

@@ -15,7 +15,7 @@ from typing import Final, TypeGuard
 
 import msgspec
 
-from signaling.errors import CODES, Problem
+from signaling.errors import CODES, Problem, misfit
 from signaling.limits import Bucket, Rate
 from signaling.messages import (
     METHODS,
@@ -293,7 +293,7 @@ class Session:
         try:
             params = msgspec.convert(value.get("params", {}), kind, strict=True)
         except (msgspec.ValidationError, RecursionError) as error:
-            self._bad(request, INVALID_PARAMS, str(error)[:200])
+            self._bad(request, INVALID_PARAMS, misfit(str(error)))
             return
         self._admit(request, lane, params, now)
 

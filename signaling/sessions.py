@@ -14,7 +14,7 @@ from aiohttp import web
 
 from media.tasks import TaskScope
 from policy import Permission
-from rooms import Chat, Participant, PeerClosed, Removed, RoomClosed
+from rooms import Chat, ChatDeleted, Participant, PeerClosed, Removed, RoomClosed
 from signaling.context import MAX_SDP_BYTES, Context, context_of, read_body
 from signaling.errors import Problem
 from signaling.tokens import Claims
@@ -40,8 +40,10 @@ class HttpSession:
     identity: str
     participant: Participant
     ufrag: str
+    partner: str | None = None
+    """On whose site it is watched."""
     etag: str = field(default_factory=lambda: f'"{secrets.token_hex(8)}"')
-    chat: asyncio.Queue[Chat | None] = field(default_factory=lambda: asyncio.Queue(200))
+    chat: asyncio.Queue[Chat | ChatDeleted | None] = field(default_factory=lambda: asyncio.Queue(200))
     """Lines for the chat feed, None at the end; the oldest goes when one does not fit (the feed is slow)."""
     has_feed: bool = False
 
@@ -50,8 +52,8 @@ class HttpSession:
         """The resource's own path."""
         return f"/{self.kind}/{quote(self.room, safe='')}/sessions/{self.id}"
 
-    def tell(self, line: Chat | None) -> None:
-        """Hand a line to the chat feed."""
+    def tell(self, line: Chat | ChatDeleted | None) -> None:
+        """Hand a line, or the end of one, to the chat feed."""
         if self.chat.full():
             self.chat.get_nowait()
         self.chat.put_nowait(line)
@@ -78,7 +80,15 @@ class HttpSessions:
             self._context.metrics.limited.labels("http_sessions").inc()
             raise Problem("room_full", "Too many WHIP and WHEP sessions on this server", retry_after_s=10)
 
-    def add(self, kind: Kind, participant: Participant, identity: str, offer: str) -> HttpSession:
+    def add(
+        self,
+        kind: Kind,
+        participant: Participant,
+        identity: str,
+        offer: str,
+        *,
+        partner: str | None = None,
+    ) -> HttpSession:
         """Make the resource of a participant that came in."""
         found = _UFRAG.search(offer.replace("\r\n", "\n"))
         session = HttpSession(
@@ -88,6 +98,7 @@ class HttpSessions:
             identity=identity,
             participant=participant,
             ufrag=found.group(1) if found else "",
+            partner=partner,
         )
         self._sessions[session.id] = session
         self._context.metrics.http_sessions.labels(kind).inc()
@@ -105,6 +116,11 @@ class HttpSessions:
             raise Problem("not_found", "There is no such session (any more)")
         return found
 
+    async def end_of(self, partner: str) -> None:
+        """End every viewer on a partner's site."""
+        for session in [session for session in self._sessions.values() if session.partner == partner]:
+            await self.end(session, "removed")
+
     async def end(self, session: HttpSession, reason: str) -> None:
         """The client is done: grants end before this returns."""
         self._forget(session)
@@ -120,7 +136,7 @@ class HttpSessions:
         reason = "left"
         try:
             async for event in session.participant.events:
-                if isinstance(event, Chat):
+                if isinstance(event, (Chat, ChatDeleted)):
                     session.tell(event)
                 elif isinstance(event, (Removed, RoomClosed)):
                     break

@@ -42,8 +42,8 @@ MAX_USES: Final = 32
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+\Z")
 _HEADER_FIELDS = frozenset({"alg", "kid", "typ"})
 _CLAIMS = frozenset({
-    *("sub", "name", "room", "nbf", "exp", "grants", "terms", "external", "guests"),
-    *("jti", "iat", "iss"),
+    *("sub", "name", "room", "nbf", "exp", "grants", "terms", "external", "guests", "partner"),
+    *("recording", "jti", "iat", "iss"),
 })  # fmt: skip
 _MAX_INSTANT = 1 << 40
 _PUBLIC_KEYS: Final[Mapping[str, type]] = {
@@ -137,6 +137,10 @@ class Claims:
     permissions: frozenset[Permission]
     terms: VouchedTerms | None = None
     is_external: bool = False
+    partner: str | None = None
+    """Id of the partner on whose site an external viewer watches; None: the operator's own."""
+    recording: str | None = None
+    """The only recording that a viewer's token opens; None: all of its room."""
     guest_permissions: frozenset[Permission] | None = None
     """What each guest of an invitation may; None: no invitation. An invitation itself permits nothing."""
 
@@ -229,6 +233,8 @@ def mint(
     terms: VouchedTerms | None = None,
     is_external: bool = False,
     is_invitation: bool = False,
+    partner: str | None = None,
+    recording: str | None = None,
 ) -> str:
     """Make a token that `KeyRing.verify` accepts.
 
@@ -254,6 +260,10 @@ def mint(
         payload["external"] = True
     if is_invitation:
         payload["guests"] = True
+    if partner is not None:
+        payload["partner"] = partner
+    if recording is not None:
+        payload["recording"] = recording
     _claims(key.id, payload, now)
     token = jwt.encode(payload, key.secret, algorithm=key.alg, headers={"kid": key.id})
     if len(token) > MAX_TOKEN_BYTES:
@@ -312,6 +322,14 @@ def _claims(key_id: str, payload: Mapping[str, object], now: float) -> Claims:
         raise TokenError(
             "An invitation (guests) has no admin, is not external and vouches for nobody's terms"
         )
+    partner = payload.get("partner")
+    if partner is not None and not (is_external and isinstance(partner, str) and 1 <= len(partner) <= 64):
+        raise TokenError("The claim partner is the id of a partner, in an external token")
+    recording = payload.get("recording")
+    if recording is not None and not (
+        permissions == {Permission.WATCH} and isinstance(recording, str) and 1 <= len(recording) <= 64
+    ):
+        raise TokenError("The claim recording is the id of a recording, in a token with watch alone")
     return Claims(
         key=key_id,
         identity=identity,
@@ -322,6 +340,8 @@ def _claims(key_id: str, payload: Mapping[str, object], now: float) -> Claims:
         permissions=frozenset() if is_invitation else permissions,
         terms=terms,
         is_external=is_external,
+        partner=partner if isinstance(partner, str) else None,
+        recording=recording if isinstance(recording, str) else None,
         guest_permissions=permissions if is_invitation else None,
     )
 

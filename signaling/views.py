@@ -64,6 +64,8 @@ class ActivityView(Struct, frozen=True):
     sites: list[SiteView]
     since_ms: int
     started_by: str | None
+    is_paused: bool = False
+    """Nothing is kept just now; it may go on at any moment."""
 
 
 class NoticeView(Struct, frozen=True):
@@ -216,6 +218,7 @@ def activity_view(activity: ActivityInfo) -> ActivityView:
         sites=[site_view(site) for site in activity.sites],
         since_ms=activity.since_ms,
         started_by=activity.started_by,
+        is_paused=activity.is_paused,
     )
 
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import secrets
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
-from policy import NameRefused, Permission, normalize_identity
+from policy import NameRefused, Permission, Site, normalize_identity
+from rooms import Chat, ChatDeleted
 from signaling.context import context_of
+from signaling.embed import partner_of
 from signaling.errors import Problem
 from signaling.sessions import (
     SESSIONS,
@@ -28,9 +31,16 @@ _KEEPALIVE_S: Final = 15.0
 class FeedLine(msgspec.Struct, frozen=True):
     """One chat line as outsiders see it: the screen name is the only identifier."""
 
+    id: str
     name: str
     text: str
     at_ms: int
+
+
+class FeedDeletion(msgspec.Struct, frozen=True):
+    """A line of before that is no more."""
+
+    deleted: str
 
 
 async def post(request: web.Request) -> web.Response:
@@ -47,13 +57,17 @@ async def post(request: web.Request) -> web.Response:
     # One token may serve many viewers of an embed; none of them is listed, none replaces another.
     identity = f"{claims.identity[:100]} {secrets.token_hex(6)}"
     joining = join_request(context, request, claims, room, transport="whep", identity=identity)
+    if claims.partner is not None:
+        found = await partner_of(context, claims.partner)
+        site = Site(id=found.id, name=found.name, partner=found.id, url=f"https://{found.site}")
+        joining = replace(joining, site=site)
     participant = await context.services.rooms.join(joining)
     try:
         viewed = await participant.view(offer, wanted)
     except BaseException:
         await participant.leave("left")
         raise
-    session = sessions.add("whep", participant, claims.identity, offer)
+    session = sessions.add("whep", participant, claims.identity, offer, partner=claims.partner)
     context.metrics.joins.labels("ok").inc()
     return created(context, session, viewed.sdp)
 
@@ -120,5 +134,10 @@ async def _feed(session: HttpSession, response: web.StreamResponse) -> None:
             continue
         if line is None:
             return
-        feed = FeedLine(line.message.name, line.message.text, line.message.at_ms)
-        await response.write(b"data: " + msgspec.json.encode(feed) + b"\n\n")
+        await response.write(b"data: " + msgspec.json.encode(_told(line)) + b"\n\n")
+
+
+def _told(line: Chat | ChatDeleted) -> FeedLine | FeedDeletion:
+    if isinstance(line, ChatDeleted):
+        return FeedDeletion(line.id)
+    return FeedLine(line.message.id, line.message.name, line.message.text, line.message.at_ms)

@@ -17,6 +17,7 @@ from signaling.limits import address_key
 from signaling.messages import Join, Lane, Leave, Ping, Renew
 from signaling.notify import Said
 from signaling.outbox import Outbox
+from signaling.patience import Patience
 from signaling.session import Call, Close, CloseCode, Send, Session, State, internal
 from signaling.tokens import Claims
 from signaling.views import offer_view, refusal
@@ -168,20 +169,19 @@ class Connection:
             self._over.set()
 
     async def _write(self) -> None:
-        send_text = self._session.encoding is Encoding.JSON
+        kind = WSMsgType.TEXT if self._session.encoding is Encoding.JSON else WSMsgType.BINARY
+        # A reader that takes nothing for so long is as slow as one whose queue is full.
+        patience = Patience(self._context.config.call_timeout_s, self._slow_reader)
         try:
             while (message := await self._outbox.get()) is not None:
-                # A reader that takes nothing for so long is as slow as one whose queue is full.
-                async with asyncio.timeout(self._context.config.call_timeout_s):
-                    if send_text:
-                        await self._socket.send_str(message.decode())
-                    else:
-                        await self._socket.send_bytes(message)
-        except TimeoutError:
-            self._slow_reader()
+                patience.begin()
+                await self._socket.send_frame(message, kind)
+                patience.end()
         except (ConnectionError, RuntimeError):
             # The socket closed between two messages; the reader notices too.
             self._over.set()
+        finally:
+            patience.close()
 
     async def _keep_time(self) -> None:
         while True:

@@ -4,6 +4,7 @@ Floor 1. Every method is async and runs off the event loop; each raises `StoreEr
 to do. Calls in rooms go on while the store is unavailable; what needs it is refused until it is back.
 """
 
+from store.archive import Archive, ArchiveConfig, Piece, Stored
 from store.blobs import Blobs
 from store.chain import (
     GENESIS,
@@ -18,6 +19,7 @@ from store.chain import (
     digest,
 )
 from store.errors import (
+    ArchiveUnavailable,
     BlobError,
     Conflict,
     KeyFileError,
@@ -34,6 +36,7 @@ from store.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from store.holds import Hold, Holds
 from store.ids import is_id, new_id
 from store.ledger import Ledger, Standing, standing_of
 from store.media import (
@@ -50,10 +53,14 @@ from store.rooms import Bans, RoomRow, Rooms
 from store.secret import Secret
 from store.sites import DestinationRow, Destinations, PartnerRow, Partners
 from store.store import Store, StoreConfig
+from store.takedowns import TakedownRow, Takedowns, TakedownState
 from store.terms import Terms
 
 __all__ = [
     "GENESIS",
+    "Archive",
+    "ArchiveConfig",
+    "ArchiveUnavailable",
     "Bans",
     "BlobError",
     "Blobs",
@@ -64,6 +71,8 @@ __all__ = [
     "DestinationRow",
     "Destinations",
     "Head",
+    "Hold",
+    "Holds",
     "InvalidEntry",
     "KeyFileError",
     "Ledger",
@@ -77,6 +86,7 @@ __all__ = [
     "PartnerRow",
     "Partners",
     "Persons",
+    "Piece",
     "RecordingRow",
     "RecordingState",
     "Recordings",
@@ -95,6 +105,10 @@ __all__ = [
     "StoreLocked",
     "StoreReadOnly",
     "StoreUnavailable",
+    "Stored",
+    "TakedownRow",
+    "TakedownState",
+    "Takedowns",
     "Terms",
     "Verifier",
     "chained",

@@ -38,10 +38,10 @@ class Anchor:
         try:
             plain = json.loads(text)
             head = Head(int(plain["seq"]), str(plain["hash"]))
-            tag = str(plain["tag"])
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            tag, expected = str(plain["tag"]).encode(), self._tag(head).encode()
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise LedgerBroken(f"the ledger's anchor {self._path} is damaged") from error
-        if not hmac.compare_digest(tag.encode(), self._tag(head).encode()):
+        if not hmac.compare_digest(tag, expected):
             raise LedgerBroken(f"the ledger's anchor {self._path} was not written with this key")
         return head
 

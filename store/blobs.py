@@ -9,7 +9,7 @@ from typing import Final
 from store.errors import BlobError
 from store.ids import is_id
 
-_KINDS: Final = frozenset({"recordings", "broadcasts", "exports"})
+_KINDS: Final = frozenset({"recordings", "renditions", "broadcasts", "exports"})
 _FILE: Final = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,99}")
 
 

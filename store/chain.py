@@ -44,6 +44,9 @@ class LedgerKind(StrEnum):
     REVOKED = "revoked"
     WITHDRAWN = "withdrawn"
     ERASED = "erased"
+    RECORDING_HELD = "recording_held"
+    RECORDING_RELEASED = "recording_released"
+    RECORDING_EXPIRED = "recording_expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

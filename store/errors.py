@@ -85,6 +85,12 @@ class LedgerBroken(StoreError):
     code = "ledger_broken"
 
 
+class ArchiveUnavailable(StoreUnavailable, OSError):
+    """The bucket of finished recordings cannot be used now, or not as it is configured."""
+
+    code = "unavailable"
+
+
 class BlobError(StoreError):
     """A blob's name or folder is outside the rules."""
 

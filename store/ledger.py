@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select
+from sqlalchemy import Connection, Row, exists, func, insert, or_, select
 
 from store.anchor import Anchor
 from store.chain import (
@@ -18,10 +18,10 @@ from store.chain import (
     chained,
 )
 from store.errors import LedgerBroken, StoreUnavailable
+from store.paging import ROWS_MAX, bounded
 from store.schema import ledger
 from store.threads import DatabaseThread
 
-_PAGE = 500
 _TAKEN_BACK = frozenset({"revoked", "withdrawn"})
 """Reasons of a revocation that the person meant; the others (leaving, say) leave the agreement as it is."""
 _log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ class Ledger:
         self,
         *,
         after: int = 0,
-        limit: int = _PAGE,
+        limit: int = ROWS_MAX,
         room: str | None = None,
         person: str | None = None,
         kind: LedgerKind | None = None,
@@ -148,9 +148,7 @@ class Ledger:
 
         Raises: StoreUnavailable.
         """
-        query = (
-            select(ledger).where(ledger.c.seq > after).order_by(ledger.c.seq).limit(max(1, min(limit, _PAGE)))
-        )
+        query = select(ledger).where(ledger.c.seq > after).order_by(ledger.c.seq).limit(bounded(limit))
         if room is not None:
             query = query.where(ledger.c.room == room)
         if person is not None:
@@ -160,16 +158,26 @@ class Ledger:
         found = await self._reader.run(lambda connection: connection.execute(query).all())
         return tuple(_row(row) for row in found)
 
+    async def each(
+        self, *, person: str | None = None, kind: LedgerKind | None = None
+    ) -> AsyncIterator[LedgerRow]:
+        """Every row, oldest first, of one person or kind when given: however many there are.
+
+        Raises: StoreUnavailable.
+        """
+        last = 0
+        while rows := await self.rows(after=last, person=person, kind=kind):
+            for row in rows:
+                yield row
+            last = rows[-1].seq
+
     async def export(self) -> AsyncIterator[str]:
         """Every row as one line of JSON, oldest first: together they verify without the database.
 
         Raises: StoreUnavailable.
         """
-        last = 0
-        while rows := await self.rows(after=last):
-            for row in rows:
-                yield row.to_json()
-            last = rows[-1].seq
+        async for row in self.each():
+            yield row.to_json()
 
     async def choices_of(self, person: str) -> "Standing":
         """What the person has accepted and agreed to, as the ledger has it.
@@ -190,6 +198,25 @@ class Ledger:
         )
         found = await self._reader.run(lambda connection: connection.execute(query).all())
         return standing_of([_row(row) for row in found])
+
+    async def has_withdrawn(self, person: str, *, room: str, recording: str, since_ms: int) -> bool:
+        """Whether the person has withdrawn since a time what a recording holds of them.
+
+        `room`: random id of the recorded room; a withdrawal may be of it, of the recording, or of everything.
+
+        Raises: StoreUnavailable.
+        """
+        columns = ledger.c
+        query = select(
+            exists().where(
+                columns.person == person,
+                columns.kind == str(LedgerKind.WITHDRAWN),
+                columns.at_ms >= since_ms,
+                columns.room.in_(("", room)),
+                columns.activity.in_(("", recording)),
+            )
+        )
+        return await self._reader.run(lambda connection: bool(connection.execute(query).scalar_one()))
 
     async def size(self) -> int:
         """Number of rows.
@@ -271,7 +298,7 @@ def _takes_back(row: LedgerRow) -> bool:
 def _check_all(connection: Connection, verifier: Verifier) -> None:
     last = 0
     while True:
-        query = select(ledger).where(ledger.c.seq > last).order_by(ledger.c.seq).limit(_PAGE)
+        query = select(ledger).where(ledger.c.seq > last).order_by(ledger.c.seq).limit(ROWS_MAX)
         page = connection.execute(query).all()
         if not page:
             return

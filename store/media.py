@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import Connection, Row, Select, Table, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, Table, case, delete, insert, select, update
 
+from policy import Use
 from store.errors import Conflict, NotFound
-from store.paging import cursor, paged
+from store.paging import bounded, cursor, paged
 from store.schema import broadcasts, recordings
 from store.threads import DatabaseThread
 
@@ -28,6 +29,8 @@ class RecordingState(StrEnum):
 class BroadcastState(StrEnum):
     """Where a broadcast stands."""
 
+    SCHEDULED = "scheduled"
+    """It is to begin at a set time."""
     STARTING = "starting"
     RUNNING = "running"
     STOPPED = "stopped"
@@ -54,6 +57,17 @@ class RecordingRow:
     size_bytes: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
     """JSON that the recorder keeps for itself."""
+    uses: frozenset[Use] | None = None
+    """What the room offered when the recording ended; None: nobody knows."""
+    uses_since: frozenset[Use] | None = None
+    """What it offers since its settings were changed or it was removed; None: neither was."""
+
+    @property
+    def allowed(self) -> frozenset[Use] | None:
+        """What the room that was recorded lets be done with it, open or not; None: nobody knows."""
+        if self.uses is None or self.uses_since is None:
+            return self.uses_since if self.uses is None else self.uses
+        return self.uses & self.uses_since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +134,7 @@ class _Kept(Generic[RowT]):
         columns = self._table.c
         chosen = paged(query, columns.started_at_ms, columns.id, limit=limit, after=after)
         rows = await self._read(chosen)
-        is_full = len(rows) == max(1, min(limit, 200))
+        is_full = len(rows) == bounded(limit)
         return rows, cursor(rows[-1].started_at_ms, rows[-1].id) if is_full else None
 
     async def _in_states(self, states: Iterable[StrEnum]) -> tuple[RowT, ...]:
@@ -135,8 +149,8 @@ class _Kept(Generic[RowT]):
         given = {name: value for name, value in values.items() if value is not None}
         if "state" in given:
             given["state"] = str(given["state"])
-        if "details" in given:
-            given["details"] = json.dumps(given["details"])
+        for name in given.keys() & {"details", "destinations"}:
+            given[name] = json.dumps(given[name])
         mine = self._table.c.id == row_id
 
         def work(connection: Connection) -> "Row[Any] | None":
@@ -201,6 +215,20 @@ class Recordings(_Kept[RecordingRow]):
             },
         )
 
+    async def offer(self, room: str, uses: frozenset[Use]) -> None:
+        """The room (by id) offers these uses from now on, also of what was recorded in it.
+
+        Raises: StoreUnavailable.
+        """
+        columns, text = recordings.c, _words(uses)
+        runs = columns.state == str(RecordingState.RECORDING)
+        query = (
+            update(recordings)
+            .where(columns.room == room)
+            .values(uses=case((runs, text), else_=columns.uses), uses_since=text)
+        )
+        await self._writer.run(lambda connection: connection.execute(query))
+
     async def in_states(self, *states: RecordingState) -> tuple[RecordingRow, ...]:
         """All recordings in these states, oldest first: what a start has to finish.
 
@@ -236,7 +264,12 @@ class Recordings(_Kept[RecordingRow]):
 
     def _values(self, row: RecordingRow) -> dict[str, object]:
         plain = {name: getattr(row, name) for name in RecordingRow.__dataclass_fields__}
-        return plain | {"state": str(row.state), "details": json.dumps(dict(row.details))}
+        return plain | {
+            "state": str(row.state),
+            "details": json.dumps(dict(row.details)),
+            "uses": _words(row.uses),
+            "uses_since": _words(row.uses_since),
+        }
 
     def _row(self, found: "Row[Any]") -> RecordingRow:
         return RecordingRow(
@@ -252,7 +285,17 @@ class Recordings(_Kept[RecordingRow]):
             expires_at_ms=found.expires_at_ms,
             size_bytes=found.size_bytes,
             details=json.loads(found.details),
+            uses=_uses(found.uses),
+            uses_since=_uses(found.uses_since),
         )
+
+
+def _words(uses: frozenset[Use] | None) -> str | None:
+    return None if uses is None else " ".join(sorted(uses))
+
+
+def _uses(words: str | None) -> frozenset[Use] | None:
+    return None if words is None else frozenset(Use(word) for word in words.split())
 
 
 class Broadcasts(_Kept[BroadcastRow]):
@@ -267,8 +310,10 @@ class Broadcasts(_Kept[BroadcastRow]):
         *,
         state: BroadcastState | None = None,
         reason: str | None = None,
+        started_at_ms: int | None = None,
         stopped_at_ms: int | None = None,
         details: Mapping[str, Any] | None = None,
+        destinations: tuple[str, ...] | None = None,
     ) -> BroadcastRow:
         """Change what is given, keep the rest; the row as it is then.
 
@@ -276,7 +321,14 @@ class Broadcasts(_Kept[BroadcastRow]):
         """
         return await self._change(
             broadcast_id,
-            {"state": state, "reason": reason, "stopped_at_ms": stopped_at_ms, "details": details},
+            {
+                "state": state,
+                "reason": reason,
+                "started_at_ms": started_at_ms,
+                "stopped_at_ms": stopped_at_ms,
+                "details": details,
+                "destinations": destinations,
+            },
         )
 
     async def in_states(self, *states: BroadcastState) -> tuple[BroadcastRow, ...]:

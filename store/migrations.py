@@ -88,7 +88,74 @@ def _first(connection: Connection) -> None:
             connection.execute(text(statement.format(table=table)))
 
 
-MIGRATIONS: Final = (Migration(1, "first tables", _first),)
+_HOLDS: Final = (
+    """CREATE TABLE holds (
+        id TEXT NOT NULL PRIMARY KEY, recording TEXT NOT NULL, reason TEXT NOT NULL, placed_by TEXT NOT NULL,
+        placed_at_ms BIGINT NOT NULL, until_ms BIGINT, released_by TEXT NOT NULL, released_at_ms BIGINT)""",
+    "CREATE INDEX ix_holds_recording ON holds (recording)",
+)
+
+
+def _holds(connection: Connection) -> None:
+    for statement in _HOLDS:
+        connection.execute(text(statement))
+
+
+_SITES: Final = (
+    "ALTER TABLE partners ADD COLUMN origins TEXT NOT NULL DEFAULT '[]'",
+    # Pages of a site that was known before may go on to embed rooms.
+    """UPDATE partners SET origins = '["https://' || site || '"]'""",
+    "ALTER TABLE partners ADD COLUMN takedown_url TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE partners ADD COLUMN is_blocked INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE destinations ADD COLUMN delay_ms BIGINT NOT NULL DEFAULT 0",
+)
+
+
+def _sites(connection: Connection) -> None:
+    for statement in _SITES:
+        connection.exec_driver_sql(statement)
+
+
+_TAKEDOWNS: Final = (
+    """CREATE TABLE takedowns (
+        id TEXT NOT NULL PRIMARY KEY, partner TEXT NOT NULL, person TEXT NOT NULL,
+        withdrawn_at_ms BIGINT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+        next_at_ms BIGINT NOT NULL, created_at_ms BIGINT NOT NULL, answered_at_ms BIGINT,
+        reason TEXT NOT NULL,
+        UNIQUE (partner, person, withdrawn_at_ms))""",
+    "CREATE INDEX ix_takedowns_person ON takedowns (person)",
+)
+
+
+def _takedowns(connection: Connection) -> None:
+    for statement in _TAKEDOWNS:
+        connection.execute(text(statement))
+
+
+def _encodings(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE destinations ADD COLUMN encodings TEXT NOT NULL DEFAULT '[]'")
+
+
+_ROOM_USES: Final = (
+    # What the recorded room offered; of recordings that were there before nobody knows it.
+    "ALTER TABLE recordings ADD COLUMN uses TEXT",
+    "ALTER TABLE recordings ADD COLUMN uses_since TEXT",
+)
+
+
+def _room_uses(connection: Connection) -> None:
+    for statement in _ROOM_USES:
+        connection.exec_driver_sql(statement)
+
+
+MIGRATIONS: Final = (
+    Migration(1, "first tables", _first),
+    Migration(2, "legal holds", _holds),
+    Migration(3, "terms of sites", _sites),
+    Migration(4, "takedown notices", _takedowns),
+    Migration(5, "encodings of destinations", _encodings),
+    Migration(6, "uses of recorded rooms", _room_uses),
+)
 
 
 def current_number(connection: Connection) -> int:

@@ -1,8 +1,18 @@
 """Lists in pages: newest first, with a cursor that stays right while rows come and go. PURE."""
 
+from typing import Final
+
 from sqlalchemy import Column, Select, and_, or_
 
 from store.errors import NotFound
+
+ROWS_MAX: Final = 500
+"""More than any page that is shown: whoever asks for one row more learns that there is another page."""
+
+
+def bounded(limit: int) -> int:
+    """How many rows are read when so many are asked for."""
+    return max(1, min(limit, ROWS_MAX))
 
 
 def paged(
@@ -17,7 +27,7 @@ def paged(
 
     Raises: NotFound when the cursor is none that `cursor` gave.
     """
-    query = query.order_by(at_ms.desc(), row_id.desc()).limit(max(1, min(limit, 200)))
+    query = query.order_by(at_ms.desc(), row_id.desc()).limit(bounded(limit))
     if after is None:
         return query
     text, _, last_id = after.partition(".")

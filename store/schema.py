@@ -80,6 +80,8 @@ recordings: Final = Table(
     Column("expires_at_ms", BigInteger),
     Column("size_bytes", BigInteger, nullable=False),
     Column("details", Text, nullable=False),
+    Column("uses", Text),
+    Column("uses_since", Text),
 )
 
 partners: Final = Table(
@@ -94,6 +96,9 @@ partners: Final = Table(
     Column("from_ms", BigInteger, nullable=False),
     Column("until_ms", BigInteger),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("origins", Text, nullable=False),
+    Column("takedown_url", Text, nullable=False),
+    Column("is_blocked", Integer, nullable=False),
 )
 
 destinations: Final = Table(
@@ -107,6 +112,8 @@ destinations: Final = Table(
     Column("key_sealed", LargeBinary),
     Column("rooms", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("delay_ms", BigInteger, nullable=False),
+    Column("encodings", Text, nullable=False),
 )
 
 broadcasts: Final = Table(
@@ -123,6 +130,35 @@ broadcasts: Final = Table(
     Column("details", Text, nullable=False),
     Column("started_at_ms", BigInteger, nullable=False),
     Column("stopped_at_ms", BigInteger),
+)
+
+holds: Final = Table(
+    "holds",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("recording", Text, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("placed_by", Text, nullable=False),
+    Column("placed_at_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger),
+    Column("released_by", Text, nullable=False),
+    Column("released_at_ms", BigInteger),
+)
+
+takedowns: Final = Table(
+    "takedowns",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("partner", Text, nullable=False),
+    Column("person", Text, nullable=False, index=True),
+    Column("withdrawn_at_ms", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at_ms", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("answered_at_ms", BigInteger),
+    Column("reason", Text, nullable=False),
 )
 
 schema_version: Final = Table(

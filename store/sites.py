@@ -1,11 +1,11 @@
 """Partner sites with their terms, and the destinations on them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from policy import LIVE, REPLAY, PartnerTerms, Use
 from store.errors import Conflict, NotFound
@@ -33,10 +33,16 @@ class PartnerRow:
     from_ms: int
     until_ms: int | None
     created_at_ms: int
+    origins: tuple[str, ...] = ()
+    """Origins whose pages may embed a room for this partner."""
+    takedown_url: str = ""
+    """Where takedown notices are posted; empty = the partner takes none by HTTP."""
+    is_blocked: bool = False
+    """The kill switch: nothing goes there, whatever the terms say."""
 
     def terms(self) -> PartnerTerms:
         """What `policy.decide` needs of it."""
-        uses = self.uses if self.terms_version else frozenset[Use]()
+        uses = self.uses if self.terms_version and not self.is_blocked else frozenset[Use]()
         return PartnerTerms(partner=self.id, uses=uses, from_ms=self.from_ms, until_ms=self.until_ms)
 
 
@@ -48,13 +54,17 @@ class DestinationRow:
     name: str
     partner: str
     kind: str
-    """`rtmp` or `hls` (later `srt`, `whip`)."""
+    """`rtmp`, `srt`, `whip` or `hls`."""
     url: str
     """Without the stream key."""
     key: Secret | None
     rooms: tuple[str, ...]
     """Rooms that may use it; empty = all."""
     created_at_ms: int
+    delay_ms: int = 0
+    """How long everything is held back before it goes there."""
+    encodings: tuple[Mapping[str, Any], ...] = ()
+    """How it wants the picture; none: as configured."""
 
 
 class Partners:
@@ -75,6 +85,8 @@ class Partners:
         uses: frozenset[Use] = frozenset({LIVE, REPLAY}),
         from_ms: int = 0,
         until_ms: int | None = None,
+        origins: tuple[str, ...] = (),
+        takedown_url: str = "",
     ) -> PartnerRow:
         """Register a site.
 
@@ -90,6 +102,8 @@ class Partners:
             from_ms=from_ms,
             until_ms=until_ms,
             created_at_ms=self._wall_ms(),
+            origins=origins,
+            takedown_url=takedown_url,
         )
         query = insert(partners).values(
             id=row.id,
@@ -101,6 +115,9 @@ class Partners:
             from_ms=from_ms,
             until_ms=until_ms,
             created_at_ms=row.created_at_ms,
+            origins=json.dumps(origins),
+            takedown_url=takedown_url,
+            is_blocked=0,
         )
         await self._writer.run(lambda connection: connection.execute(query))
         return row
@@ -124,6 +141,16 @@ class Partners:
         query = select(partners).order_by(partners.c.created_at_ms, partners.c.id)
         found = await self._reader.run(lambda connection: connection.execute(query).all())
         return tuple(_partner(row) for row in found)
+
+    async def block(self, partner_id: str, *, is_blocked: bool) -> PartnerRow:
+        """Turn the kill switch of a partner; the partner as it is then.
+
+        Raises: NotFound; StoreUnavailable.
+        """
+        query = update(partners).where(partners.c.id == partner_id).values(is_blocked=int(is_blocked))
+        if await self._writer.run(lambda connection: connection.execute(query).rowcount) == 0:
+            raise NotFound(f"no partner {partner_id[:64]!r}")
+        return await self.get(partner_id)
 
     async def remove(self, partner_id: str) -> None:
         """Forget a partner.
@@ -163,6 +190,8 @@ class Destinations:
         url: str = "",
         key: Secret | None = None,
         rooms: tuple[str, ...] = (),
+        delay_ms: int = 0,
+        encodings: tuple[Mapping[str, Any], ...] = (),
     ) -> DestinationRow:
         """Register a destination of a partner.
 
@@ -186,6 +215,8 @@ class Destinations:
                     key_sealed=sealed,
                     rooms=json.dumps(rooms),
                     created_at_ms=now_ms,
+                    delay_ms=delay_ms,
+                    encodings=json.dumps(encodings),
                 )
             )
 
@@ -199,6 +230,8 @@ class Destinations:
             key=key,
             rooms=rooms,
             created_at_ms=now_ms,
+            delay_ms=delay_ms,
+            encodings=encodings,
         )
 
     async def get(self, destination_id: str) -> DestinationRow:
@@ -244,6 +277,8 @@ class Destinations:
             key=key,
             rooms=tuple(json.loads(row.rooms)),
             created_at_ms=row.created_at_ms,
+            delay_ms=row.delay_ms,
+            encodings=tuple(json.loads(row.encodings)),
         )
 
 
@@ -258,4 +293,7 @@ def _partner(row: "Row[Any]") -> PartnerRow:
         from_ms=row.from_ms,
         until_ms=row.until_ms,
         created_at_ms=row.created_at_ms,
+        origins=tuple(json.loads(row.origins)),
+        takedown_url=row.takedown_url,
+        is_blocked=bool(row.is_blocked),
     )

@@ -15,6 +15,7 @@ from store.anchor import Anchor
 from store.blobs import Blobs
 from store.database import SqliteFile
 from store.errors import StoreCorrupt, StoreInUse, StoreReadOnly
+from store.holds import Holds
 from store.keys import Keys, load, load_or_create
 from store.ledger import Ledger
 from store.media import Broadcasts, Recordings
@@ -22,6 +23,7 @@ from store.migrations import migrate
 from store.people import Persons
 from store.rooms import Bans, Rooms
 from store.sites import Destinations, Partners
+from store.takedowns import Takedowns
 from store.terms import Terms
 from store.threads import DatabaseThread
 
@@ -81,10 +83,14 @@ class Store:
         """Published terms documents."""
         self.recordings = Recordings(writer, reader, wall_ms)
         """Recordings and their states."""
+        self.holds = Holds(writer, reader, wall_ms)
+        """Recordings that must not be deleted."""
         self.partners = Partners(writer, reader, wall_ms)
         """Partner sites and their terms."""
         self.destinations = Destinations(writer, reader, keys, wall_ms)
         """Where broadcasts can be sent."""
+        self.takedowns = Takedowns(writer, reader, wall_ms)
+        """Notices to partners that received somebody who has withdrawn."""
         self.broadcasts = Broadcasts(writer, reader)
         """Broadcasts and their states."""
         self.blobs = Blobs(folder / "blobs") if folder is not None else None

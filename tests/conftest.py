@@ -1,4 +1,4 @@
-"""What every test obeys: no task, socket or thread outlives it.
+"""What every test obeys: no task, socket, thread or priority outlives it. What tests measured is shown last.
 
 A test that needs something shared for longer (a browser, a server of its module) says so with
 `@pytest.mark.shares("what")`; everything of that test that stays open is then its fixture's affair.
@@ -7,19 +7,48 @@ A test that needs something shared for longer (a browser, a server of its module
 import asyncio
 import gc
 import inspect
+import itertools
+import os
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support import figures
 
 _PATIENCE_S = 2.0
 """How long threads and sockets may take to go after the test: closing is asynchronous in places."""
 
 
+ALONE = (
+    "attacks/test_data.py",
+    "attacks/test_handshakes.py",
+    "attacks/test_insiders.py",
+    "attacks/test_sites.py",
+    "attacks/test_slow_and_noisy.py",
+    "attacks/test_strangers.py",
+    "bench/test_command.py",
+    "bench/test_forward.py",
+    "bench/test_offsets.py",
+    "bench/test_program.py",
+    "bench/test_revocation.py",
+    "bench/test_served.py",
+    "main_job",
+    "net/test_bandwidth.py",
+    "net/test_bottleneck.py",
+    "net/test_link.py",
+    "net/test_ten_viewers.py",
+    "rebroadcast/test_admission_measured.py",
+    "sfu/native/test_voices.py",
+)
+"""Where `slow` tests measure time, load or loss: nothing else may run beside them."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "shares(what): leaves sockets or threads to a fixture of wider scope")
+    config.addinivalue_line("markers", "alone: given to the slow tests of ALONE")
 
 
 def _open_channels() -> dict[int, str]:
@@ -65,6 +94,7 @@ def _nothing_stays(request: pytest.FixtureRequest) -> Iterator[None]:
     threads = set(threading.enumerate())
     channels = _open_channels()
     yield
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER, "real-time priority stays, and children inherit it"
     deadline = time.monotonic() + _PATIENCE_S
     gc_done = False
     while (new := _new_channels(channels)) or _new_threads(threads):
@@ -79,11 +109,44 @@ def _nothing_stays(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every coroutine test the task check: outermost in its loop, which the other check encloses."""
+    """Mark what runs alone; give coroutine tests the task check: outermost in the loop, inside the other."""
+    folder = Path(__file__).parent
+    places = tuple(str(folder / place) for place in ALONE)
     for item in items:
+        is_slow = item.get_closest_marker("slow") or item.get_closest_marker("browser")
+        if is_slow and str(item.path).startswith(places):
+            item.add_marker("alone")
         function = getattr(item, "function", None)
         if function is None or not inspect.iscoroutinefunction(inspect.unwrap(function)):
             continue
         names: list[str] = item.fixturenames  # type: ignore[attr-defined]
         names.remove("_nothing_stays")
         names[:0] = ["_nothing_stays", "_no_task_stays"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Hang what was told on the report: reports are what xdist's workers send."""
+    report = yield
+    report.user_properties = [*report.user_properties, *((figures.PROPERTY, one) for one in figures.taken())]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show each test's figures."""
+    reports = itertools.chain.from_iterable(terminalreporter.stats.values())
+    told = sorted(
+        (
+            (report.nodeid, [text for name, text in report.user_properties if name == figures.PROPERTY])
+            for report in reports
+            if isinstance(report, pytest.TestReport)
+        ),
+        key=lambda one: one[0],
+    )
+    told = [one for one in told if one[1]]
+    if told:
+        terminalreporter.section("figures")
+    for test, texts in told:
+        terminalreporter.line(test)
+        for text in texts:
+            terminalreporter.line(f"    {text}")

@@ -3,6 +3,7 @@
 import ast
 import functools
 import importlib
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ MODULES_ARE_THE_FACADE = "media"
 """A shelf of building blocks: each module is one, so that nobody loads PyAV who does not need it."""
 MEASURED = {
     # The bench drives single parts of the server, where there is no room, or no server, around them.
+    "rebroadcast.worker.messages",
     "recorder.worker.messages",
     "server.addresses",
     "server.supervise",
@@ -26,7 +28,6 @@ MEASURED = {
 COMMANDS = "server/cli/bench/"
 """`parley bench`, which is the bench's own front."""
 MOST_LINES = 450
-LONGER = {"sfu/native/src/fanout.cpp"}
 
 
 def modules(package: str) -> list[Path]:
@@ -69,7 +70,7 @@ def test_every_package_stands_on_a_floor_or_beside_the_house() -> None:
     folders = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
     assert set(PACKAGES) == folders
     floors = SETTINGS["tool"]["importlinter"]["contracts"][0]
-    placed = {name.strip() for floor in floors["layers"] for name in floor.split(":")}
+    placed = {name.strip() for floor in floors["layers"] for name in re.split("[:|]", floor)}
     assert floors["type"] == "layers"
     # The bench measures the house from outside, and the pages are no Python.
     assert folders - placed == {"bench", "web"}
@@ -110,6 +111,4 @@ def test_a_module_is_small_enough_to_be_read_at_once() -> None:
     sources += [
         path for part in ("src", "bindings") for path in (ROOT / "sfu/native" / part).rglob("*.[ch]*")
     ]
-    long = {str(path.relative_to(ROOT)) for path in sources if path.read_text().count("\n") > MOST_LINES}
-    # As many exceptions as there are, and no more.
-    assert long == LONGER
+    assert [str(path) for path in sources if path.read_text().count("\n") > MOST_LINES] == []

@@ -36,3 +36,11 @@ def test_every_attack_and_fault_of_the_threat_model_names_its_test() -> None:
     rows = dict(re.findall(r"(?m)^\| (F?\d+) \|(.*)$", text))
     wanted = [*map(str, ROWS), *(f"F{number}" for number in range(1, 13))]
     assert [row for row in wanted if not NAMED_TEST.search(rows.get(row, ""))] == []
+
+
+def test_every_clause_about_broadcasting_names_its_test() -> None:
+    text = (ROOT / "docs" / "policy-coverage.md").read_text()
+    rows = dict(re.findall(r"(?m)^\| (\d+\.\d+) \|(.*)$", text))
+    assert [
+        row for row in (f"7.{number}" for number in range(1, 8)) if not NAMED_TEST.search(rows.get(row, ""))
+    ] == []

@@ -12,6 +12,7 @@ from typing import Final
 RETRY_FIRST_S: Final = 0.5
 RETRY_MOST_S: Final = 30.0
 STALL_DEGRADED_S: Final = 1.5
+"""Unless the connection says that it needs longer."""
 STALL_BROKEN_S: Final = 10.0
 
 
@@ -67,6 +68,7 @@ class Destination:
         self._acknowledged = 0
         self._progress_at = 0.0
         self._is_waiting_for_bytes = False
+        self._patience_s = STALL_DEGRADED_S
 
     @property
     def state(self) -> DestinationState:
@@ -89,7 +91,7 @@ class Destination:
             return self._retry_at
         if self._is_open() and self._is_waiting_for_bytes:
             is_live = self._state is DestinationState.LIVE
-            return self._progress_at + (STALL_DEGRADED_S if is_live else STALL_BROKEN_S)
+            return self._progress_at + (self._patience_s if is_live else STALL_BROKEN_S)
         return None
 
     def start(self, now: float) -> None:
@@ -103,11 +105,15 @@ class Destination:
         self._progress_at = now
         self._is_waiting_for_bytes = True
 
-    def acknowledged(self, total_bytes: int, *, is_waiting: bool, now: float) -> None:
-        """The other host's TCP has acknowledged `total_bytes` of this connection's media.
+    def acknowledged(
+        self, total_bytes: int, *, is_waiting: bool, now: float, patience_s: float = STALL_DEGRADED_S
+    ) -> None:
+        """The other host has acknowledged `total_bytes` of this connection's media.
 
-        `is_waiting`: whether sent bytes are still unacknowledged.
+        `is_waiting`: whether sent bytes are still unacknowledged; `patience_s`: how long nothing need be
+        acknowledged while all is well.
         """
+        self._patience_s = patience_s
         if not self._is_open():
             return
         if total_bytes > self._acknowledged or not is_waiting:
@@ -130,7 +136,7 @@ class Destination:
         if stalled_s >= STALL_BROKEN_S:
             self._effects.append(Disconnect())
             self.closed("the site stopped taking bytes", now)
-        elif stalled_s >= STALL_DEGRADED_S and self._state is DestinationState.LIVE:
+        elif stalled_s >= self._patience_s and self._state is DestinationState.LIVE:
             self._enter(DestinationState.DEGRADED, "the site takes no bytes at the moment")
 
     def closed(self, reason: str, now: float) -> None:

@@ -4,13 +4,12 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final
+from typing import Final, Literal
 
 import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.packet import Packet
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
@@ -20,7 +19,19 @@ VIDEO_CLOCK: Final = 90_000
 AAC_FRAME_SAMPLES: Final = 1024
 _AAC_MEMORY_FRAMES: Final = 3
 """AAC windows overlap: so many frames after a sample may still hold some of it."""
+_X264: Final = {
+    "preset": "veryfast",
+    "tune": "zerolatency",
+    "forced-idr": "1",
+    "bf": "0",
+    "sc_threshold": "0",
+}
+"""Keyframes come where they are asked for."""
+_VPX: Final = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
 _FRAGMENT_FLAGS: Final = "empty_moov+default_base_moof+frag_keyframe+skip_trailer"
+
+
+VideoCodec = Literal["h264", "vp8"]
 
 
 class EncodeError(Exception):
@@ -84,27 +95,32 @@ class EncodedAudio:
 
 
 class VideoEncoder:
-    """H.264 without lookahead or B-frames. Used by one thread; encoding releases the GIL."""
+    """H.264 or VP8 without lookahead or B-frames. Used by one thread; encoding releases the GIL."""
 
-    def __init__(self, *, width: int, height: int, fps: int, bps: int, profile: str = "main") -> None:
-        self._fps = fps
+    def __init__(
+        self,
+        *,
+        width: int,
+        height: int,
+        fps: int,
+        bps: int,
+        profile: str = "main",
+        codec: VideoCodec = "h264",
+        clock_fps: int | None = None,
+    ) -> None:
+        """`clock_fps`: how many picture numbers a second has, `fps` if not given; `profile` is of H.264."""
+        self._duration = VIDEO_CLOCK // fps
+        self._clock_fps = clock_fps or fps
         # The encoder belongs to a container that writes nowhere: a stream is what other containers copy.
-        self._nowhere = _nowhere()
-        self._stream: VideoStream = self._nowhere.add_stream(
-            "libx264",
-            rate=fps,
-            options={
-                "preset": "veryfast",
-                "tune": "zerolatency",
-                "profile": profile,
-                "forced-idr": "1",
-                "bf": "0",
-                "sc_threshold": "0",
-                "g": str(fps * 60),  # keyframes come where they are asked for
-                "maxrate": str(bps),
-                "bufsize": str(bps),
-            },
-        )
+        rates = {"g": str(fps * 60), "maxrate": str(bps), "bufsize": str(bps)}
+        self._stream: VideoStream
+        if codec == "h264":
+            self._nowhere = _nowhere("mp4")
+            options = _X264 | rates | {"profile": profile}
+            self._stream = self._nowhere.add_stream("libx264", rate=fps, options=options)
+        else:
+            self._nowhere = _nowhere("webm")
+            self._stream = self._nowhere.add_stream("libvpx", rate=fps, options=_VPX | rates)
         context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
         context.time_base = Fraction(1, VIDEO_CLOCK)
@@ -112,17 +128,18 @@ class VideoEncoder:
         context.bit_rate = bps
         context.thread_count = 1
         self._nowhere.start_encoding()
-        self.format = VideoFormat(bytes(context.extradata or b""), self._stream, self._nowhere)
+        parameters = bytes(context.extradata or b"") if codec == "h264" else b""
+        self.format = VideoFormat(parameters, self._stream, self._nowhere)
         """The one format of everything that this encoder makes."""
 
     def encode(self, frame: av.VideoFrame, index: int, *, is_keyframe: bool) -> Iterator[EncodedVideo]:
         """Encodes the picture with number `index` since the program began, as an IDR when asked."""
-        duration = VIDEO_CLOCK // self._fps
-        frame.pts = index * VIDEO_CLOCK // self._fps
+        frame.pts = index * VIDEO_CLOCK // self._clock_fps
         frame.time_base = Fraction(1, VIDEO_CLOCK)
         frame.pict_type = PictureType.I if is_keyframe else PictureType.NONE
         for packet in self._stream.encode(frame):
-            yield EncodedVideo(bytes(packet), packet.pts or 0, duration, packet.is_keyframe, self.format)
+            pts = packet.pts or 0
+            yield EncodedVideo(bytes(packet), pts, self._duration, packet.is_keyframe, self.format)
 
     def close(self) -> None:
         """Frees the encoder."""
@@ -181,64 +198,9 @@ class AudioEncoder:
         self._nowhere.close()
 
 
-class Fmp4Part:
-    """Fragmented MP4 from encoded frames of one format: an initialisation segment, a fragment per keyframe.
-
-    A fragment is complete, and handed out, soon after the next keyframe. A part that is cut is thrown away,
-    and a new one started; times go on.
-    """
-
-    def __init__(self, video: VideoFormat, audio: AudioEncoder) -> None:
-        self.format = video
-        self._sink = _BoxSink()
-        self._container: OutputContainer = av.open(
-            self._sink,
-            "w",
-            format="mp4",
-            options={
-                # With frag_discont a later part begins at its own time, not at 0.
-                "movflags": f"{_FRAGMENT_FLAGS}+frag_discont",
-                "use_editlist": "0",
-                "avoid_negative_ts": "disabled",
-                "video_track_timescale": str(VIDEO_CLOCK),
-            },
-        )
-        self._video = self._container.add_stream_from_template(video.stream)
-        self._audio = self._container.add_stream_from_template(audio.stream, opaque=True)
-        self._container.start_encoding()
-        self.init: bytes = self._sink.take()
-        """The initialisation segment: `ftyp` and `moov`."""
-
-    def add_video(self, frame: EncodedVideo) -> bytes:
-        """Takes a video frame; returns the fragments that it completed, or nothing."""
-        packet = Packet(frame.data)
-        packet.pts = packet.dts = frame.pts
-        packet.duration = frame.duration
-        packet.time_base = Fraction(1, VIDEO_CLOCK)
-        packet.is_keyframe = frame.is_keyframe
-        packet.stream = self._video
-        self._container.mux(packet)
-        return self._sink.take()
-
-    def add_audio(self, frame: EncodedAudio) -> bytes:
-        """Takes an audio frame; returns the fragments that it completed, or nothing."""
-        packet = Packet(frame.data)
-        packet.pts = packet.dts = frame.pts
-        packet.duration = AAC_FRAME_SAMPLES
-        packet.time_base = Fraction(1, SAMPLE_RATE)
-        packet.is_keyframe = True
-        packet.stream = self._audio
-        self._container.mux(packet)
-        return self._sink.take()
-
-    def finish(self) -> bytes:
-        """Closes the part; returns its last fragment."""
-        self._container.close()
-        return self._sink.take()
-
-
-def _nowhere() -> OutputContainer:
-    return av.open(_Discard(), "w", format="mp4", options={"movflags": _FRAGMENT_FLAGS})
+def _nowhere(format_name: Literal["mp4", "webm"] = "mp4") -> OutputContainer:
+    options = {"movflags": _FRAGMENT_FLAGS} if format_name == "mp4" else {"live": "1"}
+    return av.open(_Discard(), "w", format=format_name, options=options)
 
 
 class _Discard:
@@ -246,19 +208,3 @@ class _Discard:
 
     def write(self, data: bytes) -> int:
         return len(data)
-
-
-class _BoxSink:
-    """A file that gathers what the muxer writes until it is taken."""
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-
-    def write(self, data: bytes) -> int:
-        self._data += data
-        return len(data)
-
-    def take(self) -> bytes:
-        taken = bytes(self._data)
-        self._data.clear()
-        return taken

@@ -6,13 +6,45 @@ from typing import Final, Protocol
 from media.clock_map import SECOND_NS
 from media.gates import GatePage
 from rebroadcast.worker.encode import EncodedAudio, EncodedVideo
-from rebroadcast.worker.messages import ChatShown, CloseTap, MuteTap, OpenTap, Person, Speaking
+from rebroadcast.worker.handover import OpenPart
+from rebroadcast.worker.messages import (
+    ChatDeleted,
+    ChatShown,
+    CloseTap,
+    Dump,
+    Encoding,
+    Look,
+    MuteTap,
+    OpenTap,
+    Person,
+    Speaking,
+)
 
 SOUND_LINGERS_NS: Final = 3 * SECOND_NS
 """How long somebody's sound may lie in the mixer before it goes out: so long they count as in it."""
 
-RoomNews = Person | OpenTap | CloseTap | MuteTap | ChatShown | Speaking
-"""What a maker is told of the room; a cut is not news but an order."""
+
+@dataclass(frozen=True, slots=True)
+class EncodingsWanted:
+    """From now on the program is encoded in these ways, each once."""
+
+    encodings: frozenset[Encoding]
+
+
+RoomNews = (
+    Person
+    | OpenTap
+    | CloseTap
+    | MuteTap
+    | ChatShown
+    | ChatDeleted
+    | Speaking
+    | Dump
+    | Look
+    | OpenPart
+    | EncodingsWanted
+)
+"""What a maker is told; a cut is not news but an order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +54,8 @@ class FeedItem:
     frame: EncodedVideo | EncodedAudio
     epoch: int
     persons: frozenset[str]
+    encoding: Encoding | None = None
+    """Which of the program's encodings a picture is of."""
 
 
 class Epoch:

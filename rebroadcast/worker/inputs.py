@@ -1,22 +1,19 @@
 """What a program knows of one tap: its frames decoded, behind its gate. Belongs to the program's thread."""
 
-from collections import deque
 from typing import Final
 
 import av
 
-from media.canvas import Tile, scale
 from media.clock_map import SECOND_NS, ParticipantClock
-from media.decode import DecodeError, OpusDecoder, VideoDecoder
+from media.decode import OpusDecoder
 from media.gates import GatePage
-from media.layout import Rect
 from media.mixer import SAMPLE_RATE, Mixer
 from media.tap_record import TapRecord
 from media.tap_stream import MediaFrame, MediaGap, TapStream
+from rebroadcast.worker.decoding import DecodedTrack, Picture
 from rebroadcast.worker.feed import SOUND_LINGERS_NS
 from rebroadcast.worker.messages import OpenTap
 
-PICTURES_WAITING: Final = 16
 STALE_NS: Final = 3 * SECOND_NS
 """A picture that has not changed for so long is no longer shown: the camera is gone."""
 
@@ -24,14 +21,20 @@ STALE_NS: Final = 3 * SECOND_NS
 class VideoInput:
     """Pictures of one video tap, shown at their time."""
 
-    def __init__(self, tap: OpenTap, clock: ParticipantClock, page: GatePage, *, wait_ns: int) -> None:
+    def __init__(
+        self,
+        tap: OpenTap,
+        clock: ParticipantClock,
+        page: GatePage,
+        track: DecodedTrack,
+        *,
+        wait_ns: int,
+    ) -> None:
         self.tap = tap
         self._page = page
         self._stream = TapStream("video", clock, wait_ns=wait_ns)
-        self._decoder: VideoDecoder | None = None
-        self._pictures: deque[tuple[int, av.VideoFrame]] = deque(maxlen=PICTURES_WAITING)
-        self._shown: tuple[int, av.VideoFrame] | None = None
-        self._tile: Tile | None = None
+        self._track = track
+        self._shown: Picture | None = None
         self.is_muted = False
 
     def is_open(self) -> bool:
@@ -40,44 +43,26 @@ class VideoInput:
 
     def receive(self, record: TapRecord, now_ns: int) -> bool:
         """Takes one record; returns whether a keyframe is wanted."""
-        is_wanted = False
         if self.is_open() and record.header.gate_version == self.tap.version:
-            items = [*self._stream.receive(record), *self._stream.tick(now_ns)]
-            for item in items:
-                if isinstance(item, MediaGap) and self._decoder is not None:
-                    self._decoder.reset()
-                    is_wanted = True
+            for item in (*self._stream.receive(record), *self._stream.tick(now_ns)):
+                if isinstance(item, MediaGap):
+                    self._track.gap()
                 elif isinstance(item, MediaFrame):
-                    is_wanted |= self._decode(item)
-        return is_wanted | self._stream.take_keyframe_wish()
+                    self._track.push(item)
+        return self._track.take_keyframe_wish() | self._stream.take_keyframe_wish()
 
-    def tile(self, into: Rect, at_ns: int) -> Tile | None:
-        """The picture for that time, scaled to its place; None when there is none to show."""
-        while self._pictures and self._pictures[0][0] <= at_ns:
-            self._shown = self._pictures.popleft()
-            self._tile = None
+    def picture(self, at_ns: int) -> av.VideoFrame | None:
+        """The picture for that time; None when there is none to show."""
+        self._shown = self._track.take(at_ns) or self._shown
         if self._shown is None or self.is_muted or at_ns - self._shown[0] > STALE_NS:
             return None
-        if self._tile is None or not _is_inside(self._tile.rect, into):
-            self._tile = scale(self._shown[1], into)
-        return self._tile
+        return self._shown[1]
 
     def discard(self) -> None:
         """Forgets every picture and every byte."""
         self._stream.discard()
-        self._pictures.clear()
-        self._shown = self._tile = self._decoder = None
-
-    def _decode(self, item: MediaFrame) -> bool:
-        if self._decoder is None or self._decoder.codec != item.codec:
-            try:
-                self._decoder = VideoDecoder(item.codec)
-            except DecodeError:
-                return False
-        picture = self._decoder.decode(item.frame)
-        if picture is not None:
-            self._pictures.append((item.time_ns, picture))
-        return self._decoder.needs_keyframe
+        self._track.discard()
+        self._shown = None
 
 
 class AudioInput:
@@ -112,11 +97,3 @@ class AudioInput:
         """Forgets every byte."""
         self._stream.discard()
         self._decoder = OpusDecoder()
-
-
-def _is_inside(inner: Rect, outer: Rect) -> bool:
-    """Whether a scaled picture still fits its place: it touches two opposite edges, as `fit` leaves it."""
-    fits_width = inner.width == outer.width and inner.x == outer.x
-    fits_height = inner.height == outer.height and inner.y == outer.y
-    within = outer.x <= inner.x and inner.x + inner.width <= outer.x + outer.width
-    return within and (fits_width or fits_height)

@@ -4,39 +4,85 @@ from typing import Literal
 
 import msgspec
 
+REPAIR_MS = 250
+"""How far a program is behind the room: time for repairs to arrive."""
 HLS_PIECE_BYTES = 512 * 1024
-"""A segment travels in pieces of at most this size, well below the channel's frame limit."""
+"""A part travels in pieces of at most this size, well below the channel's frame limit."""
 HLS_SEGMENT_MAX_BYTES = 16 << 20
 """More than this is no segment: it is dropped, and the next keyframe begins anew."""
+
+
+class Encoding(msgspec.Struct, frozen=True):
+    """One way in which a program's picture is encoded; all destinations that want the same share it."""
+
+    width: int
+    """Pixels, even."""
+    height: int
+    """Pixels, even."""
+    fps: int
+    bps: int
+    codec: Literal["h264", "vp8"] = "h264"
+
+    @property
+    def name(self) -> str:
+        """A short name, the same for the same encoding and no other of its program."""
+        return f"{self.height}p{self.fps}-{self.bps}-{self.codec}"
 
 
 class OutputConfig(msgspec.Struct, frozen=True, tag="output"):
     """One destination of the program."""
 
     id: str
-    kind: Literal["rtmp", "hls"]
+    kind: Literal["rtmp", "srt", "whip", "hls"]
     url: str = ""
     """RTMP: the whole URL with its key; never logged."""
     addresses: tuple[tuple[str, int], ...] = ()
-    """RTMP: the judged addresses, the only ones that are connected to."""
+    """The judged addresses, the only ones that are connected to; none for HLS."""
+    secret: str = ""
+    """SRT: stream id and passphrase; WHIP: the bearer token; never logged."""
+    encoding: Encoding | None = None
+    """How the picture goes there; None: as the program is configured, or passed through."""
+
+
+class Look(msgspec.Struct, frozen=True, tag="look"):
+    """How the picture is arranged from now on."""
+
+    layout: Literal["grid", "speaker", "single", "screen"] = "grid"
+    is_bound: bool = False
+    """The large place belongs to the people marked `is_main`: while none is there, nobody else takes it."""
+    has_names: bool = True
+    has_chat: bool = True
+    logo: bytes = b""
+    """A PNG; empty for none."""
+    corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"
 
 
 class ProgramConfig(msgspec.Struct, frozen=True):
     """How a program looks and sounds, and where its parts come from."""
 
     epoch_slot: int
-    layout: str = "grid"
+    look: Look = Look()
     mode: Literal["program", "passthrough"] = "program"
     """With `passthrough` every tap is of the one publisher."""
     width: int = 1280
     height: int = 720
+    """Of outputs that ask for no other encoding; it is composed at the largest that is asked for."""
     fps: int = 30
     video_bps: int = 2_500_000
     audio_bps: int = 128_000
     segment_s: float = 2.0
-    delay_ms: int = 250
+    part_s: float = 1 / 3
+    delay_ms: int = REPAIR_MS
     """How far the program is behind the room: time for repairs to arrive."""
+    hold_ms: int = 0
+    """How much further it is held back, so that it can be dumped."""
     chat_shown_s: float = 15.0
+    allow_private: bool = False
+    """WHIP: whether the site's answer may name addresses that are not public."""
+    ca_file: str = ""
+    """PEM certificates that TLS destinations may be signed by, besides the system's."""
+    is_replay: bool = False
+    """Whether the sink hands over parts of a recording (`handover`) instead of tap records."""
 
 
 class Person(msgspec.Struct, frozen=True, tag="person"):
@@ -46,6 +92,14 @@ class Person(msgspec.Struct, frozen=True, tag="person"):
     participant: str
     name: str | None
     is_present: bool
+    is_main: bool = False
+    """Whether the large place is theirs."""
+    gain: float = 1.0
+    """By what their sound is multiplied."""
+    from_ns: int = 0
+    """When they come, CLOCK_MONOTONIC; 0: they are there."""
+    until_ns: int = 0
+    """When they go, CLOCK_MONOTONIC; 0: they stay until it is told."""
 
 
 class OpenTap(msgspec.Struct, frozen=True, tag="open_tap"):
@@ -84,6 +138,12 @@ class ChatShown(msgspec.Struct, frozen=True, tag="chat"):
     version: int
 
 
+class ChatDeleted(msgspec.Struct, frozen=True, tag="chat_deleted"):
+    """A line of before is not to be shown any more."""
+
+    id: str
+
+
 class CutPerson(msgspec.Struct, frozen=True, tag="cut"):
     """Take this person out of everything that has not left yet; answer `CutDone`."""
 
@@ -96,6 +156,10 @@ class Speaking(msgspec.Struct, frozen=True, tag="speaking"):
     """Who speaks, loudest first: participant ids of granted people."""
 
     participants: tuple[str, ...]
+
+
+class Dump(msgspec.Struct, frozen=True, tag="dump"):
+    """Throw away what the delay holds."""
 
 
 class RemoveOutput(msgspec.Struct, frozen=True, tag="remove_output"):
@@ -114,8 +178,11 @@ ToWorker = (
     | CloseTap
     | MuteTap
     | ChatShown
+    | ChatDeleted
     | CutPerson
     | Speaking
+    | Dump
+    | Look
     | OutputConfig
     | RemoveOutput
     | Stop
@@ -144,22 +211,32 @@ class Slate(msgspec.Struct, frozen=True, tag="slate"):
 
 
 class HlsStart(msgspec.Struct, frozen=True, tag="hls_start"):
-    """A new part begins: its initialisation segment."""
+    """A new format begins: its initialisation segment."""
 
     id: str
     init: bytes
     epoch: int
+    codecs: str = ""
+    width: int = 0
+    height: int = 0
+    origin_ms: int = 0
+    """Unix time of the program's beginning, where the times of all parts count from."""
 
 
 class HlsPiece(msgspec.Struct, frozen=True, tag="hls_piece"):
-    """A piece of a segment; the last one says what the segment is."""
+    """A piece of a part; all of them say what the part is."""
 
     id: str
     data: bytes
     epoch: int
     is_last: bool
+    at_s: float = 0.0
     duration_s: float = 0.0
     persons: tuple[str, ...] = ()
+    is_independent: bool = True
+    """Whether the part begins with a keyframe."""
+    ends_segment: bool = True
+    """Whether the part after it begins another segment."""
 
 
 class KeyframeWanted(msgspec.Struct, frozen=True, tag="keyframe_wanted"):
@@ -176,6 +253,10 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """Pictures that were not made because the machine was late."""
     lost_records: int
     cpu_s: float
+    fps: float = 0.0
+    """Pictures a second that go out now."""
+    lowered: str = ""
+    """What was lowered, and why."""
 
 
 FromWorker = CutDone | OutputState | Slate | HlsStart | HlsPiece | KeyframeWanted | Progress

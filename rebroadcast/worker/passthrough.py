@@ -38,6 +38,7 @@ from rebroadcast.worker.encode import (
 from rebroadcast.worker.feed import SOUND_LINGERS_NS, Epoch, FeedItem, RoomNews
 from rebroadcast.worker.flv import FlvError, avc_configuration
 from rebroadcast.worker.messages import CloseTap, MuteTap, OpenTap, Person, ProgramConfig
+from rebroadcast.worker.pacing import Work
 
 log = structlog.get_logger()
 
@@ -93,6 +94,11 @@ class Passthrough:
         self.slate: str | None = None
         """Why the placeholder stands in; None while there is a picture."""
 
+    @property
+    def work(self) -> Work:
+        """Nothing is done beside its thread."""
+        return Work()
+
     def apply(self, news: RoomNews, now_ns: int) -> None:
         """Takes one piece of news about the room."""
         del now_ns
@@ -145,6 +151,10 @@ class Passthrough:
             wanted = True
             self._next_wish_ns = self._wish_after(now_ns)
         return tap.tap if stream.take_keyframe_wish() or wanted else None
+
+    def has_room(self) -> bool:
+        """Nothing is encoded that could take too long."""
+        return True
 
     def make(self, index: int, due_ns: int, *, is_skipped: bool) -> list[FeedItem]:
         """Everything that is due by now."""

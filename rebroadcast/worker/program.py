@@ -11,25 +11,31 @@ from typing import Final, Protocol
 
 import structlog
 
-from media.clock_map import SECOND_NS
 from media.tap_record import DATAGRAM_MAX_BYTES, LostRecord, TapRecord, TapRecordError, read_records
 from rebroadcast.worker.feed import FeedItem, RoomNews
 from rebroadcast.worker.messages import CutPerson, ProgramConfig, Progress
+from rebroadcast.worker.pacing import Pacer, Work
 
 log = structlog.get_logger()
 
-_LATE_PICTURES: Final = 3
 _DATAGRAMS_AT_ONCE: Final = 64
 
 
 class Maker(Protocol):
     """What turns taps into encoded frames; lives on the program's thread."""
 
-    slate: str | None
-    """Why a placeholder stands in for the whole picture; None while there is one."""
+    @property
+    def slate(self) -> str | None:
+        """Why a placeholder stands in for the whole picture; None while there is one."""
+        ...
+
+    @property
+    def work(self) -> Work:
+        """What its other threads have done."""
+        ...
 
     def apply(self, news: RoomNews, now_ns: int) -> None:
-        """Takes one piece of news about the room."""
+        """Takes one piece of news."""
         ...
 
     def cut(self, person: str) -> None:
@@ -40,8 +46,12 @@ class Maker(Protocol):
         """Takes one tap record; returns the tap when it wants a keyframe."""
         ...
 
+    def has_room(self) -> bool:
+        """Whether another picture can be taken by what encodes it."""
+        ...
+
     def make(self, index: int, due_ns: int, *, is_skipped: bool) -> list[FeedItem]:
-        """What belongs to the picture time `index`, which is due at `due_ns`."""
+        """What belongs to the picture time `index`, which is due at `due_ns`, as far as it is made here."""
         ...
 
     def close(self) -> None:
@@ -56,7 +66,7 @@ class Program:
         self,
         config: ProgramConfig,
         maker: Maker,
-        sink: socket.socket,
+        sink: socket.socket | None,
         *,
         start_ns: int,
         deliver: Callable[[Sequence[FeedItem]], None],
@@ -65,7 +75,7 @@ class Program:
         slate_changed: Callable[[str | None], None],
         progress: Callable[[Progress], None],
     ) -> None:
-        """`start_ns`: CLOCK_MONOTONIC of picture 0."""
+        """`sink`: where tap records come; None without taps. `start_ns`: CLOCK_MONOTONIC of picture 0."""
         self._config = config
         self._maker = maker
         self._sink = sink
@@ -79,7 +89,7 @@ class Program:
         self._news: deque[RoomNews | CutPerson] = deque()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._is_stopping = False
-        self._pictures = self._skipped = self._lost = 0
+        self._lost = 0
         self._thread = threading.Thread(target=self._run, name="program", daemon=True)
 
     def start(self) -> None:
@@ -101,45 +111,60 @@ class Program:
 
     def _run(self) -> None:
         poller = select.poll()
-        poller.register(self._sink, select.POLLIN)
+        if self._sink is not None:
+            poller.register(self._sink, select.POLLIN)
         poller.register(self._wake_fd, select.POLLIN)
-        picture_ns = SECOND_NS // self._config.fps
-        index = 0
+        pacer = Pacer(self._start_ns, self._config.fps)
         while not self._is_stopping:
-            due_ns = self._start_ns + index * SECOND_NS // self._config.fps
-            self._listen(poller, due_ns)
+            due_ns = pacer.due_ns
+            waited_ns = self._listen(poller, due_ns)
             if self._is_stopping:
                 return
-            late = (time.monotonic_ns() - due_ns) // picture_ns
-            is_skipped = late > _LATE_PICTURES
-            self._skipped += is_skipped
-            self._pictures += not is_skipped
-            if items := self._maker.make(index, due_ns, is_skipped=is_skipped):
+            began_ns = time.monotonic_ns()
+            is_due = pacer.is_due(began_ns, has_room=self._maker.has_room())
+            if items := self._maker.make(pacer.index, due_ns, is_skipped=not is_due):
                 self._deliver(items)
             if self._maker.slate != self._slate:
                 self._slate = self._maker.slate
                 self._slate_changed(self._slate)
-            index += 1
-            if index % self._config.fps == 0:
-                cpu_s = time.process_time()
-                self._progress(Progress(self._pictures, self._skipped, self._lost, cpu_s))
+            now_ns = time.monotonic_ns()
+            pacer.done(now_ns, waited_ns=waited_ns, drew_ns=now_ns - began_ns, work=self._maker.work)
+            if pacer.index % self._config.fps == 0:
+                self._progress(self._report(pacer))
 
-    def _listen(self, poller: select.poll, due_ns: int) -> None:
-        """Takes records and news until the next picture is due; at least one round of each."""
+    def _report(self, pacer: Pacer) -> Progress:
+        return Progress(
+            pictures=pacer.drawn,
+            skipped=pacer.left_out,
+            lost_records=self._lost,
+            cpu_s=time.process_time(),
+            fps=pacer.fps,
+            lowered=pacer.lowered,
+        )
+
+    def _listen(self, poller: select.poll, due_ns: int) -> int:
+        """Takes records and news until the next picture is due; at least one round of each.
+
+        Returns how many nanoseconds there was nothing to do.
+        """
+        waited_ns = 0
         while not self._is_stopping:
-            wait_ms = max((due_ns - time.monotonic_ns()) // 1_000_000, 0)
-            ready = dict(poller.poll(wait_ms))
+            asked_ns = time.monotonic_ns()
+            ready = dict(poller.poll(max((due_ns - asked_ns) // 1_000_000, 0)))
+            waited_ns += time.monotonic_ns() - asked_ns
             if self._wake_fd in ready:
                 os.eventfd_read(self._wake_fd)
             while self._news:
                 self._take_news(self._news.popleft())
-            events = ready.get(self._sink.fileno(), 0)
-            if events & select.POLLIN:
-                self._read_sink()
-            elif events & (select.POLLHUP | select.POLLERR):
-                poller.unregister(self._sink)  # the core closed its end; the owner will say what comes next
+            if self._sink is not None:
+                events = ready.get(self._sink.fileno(), 0)
+                if events & select.POLLIN:
+                    self._read_sink(self._sink)
+                elif events & (select.POLLHUP | select.POLLERR):
+                    poller.unregister(self._sink)  # the core closed its end; the owner says what comes next
             if time.monotonic_ns() >= due_ns:
-                return
+                break
+        return waited_ns
 
     def _take_news(self, news: RoomNews | CutPerson) -> None:
         if isinstance(news, CutPerson):
@@ -148,10 +173,10 @@ class Program:
         else:
             self._maker.apply(news, time.monotonic_ns())
 
-    def _read_sink(self) -> None:
+    def _read_sink(self, sink: socket.socket) -> None:
         for _ in range(_DATAGRAMS_AT_ONCE):
             try:
-                datagram = self._sink.recv(DATAGRAM_MAX_BYTES, socket.MSG_DONTWAIT)
+                datagram = sink.recv(DATAGRAM_MAX_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
             if not datagram:

@@ -14,6 +14,8 @@ import msgspec
 
 from media.control import BlockingControl, ControlError, WorkerStart, convert_config
 from media.gates import GatePage
+from recorder.data_keys import DataKeys
+from recorder.files import NO_ROOM
 from recorder.worker.messages import EraseConfig, Failed, FinishConfig, RecordConfig, WorkerConfig
 from recorder.worker.session import Session
 
@@ -35,8 +37,9 @@ def main() -> int:
     except ControlError:
         return 1
     except OSError as error:
+        reason = "disk_full" if error.errno in NO_ROOM else "io_error"
         with suppress(ControlError):
-            control.send(Failed("io_error", error.strerror or type(error).__name__))
+            control.send(Failed(reason, error.strerror or type(error).__name__))
         return 1
     finally:
         control.close()
@@ -51,13 +54,18 @@ def _run(config: WorkerConfig, control: BlockingControl, fds: dict[str, int]) ->
         case FinishConfig():
             from recorder.worker.finish import finish_folder  # noqa: PLC0415 - loads PyAV, recording does not need it
 
-            return finish_folder(Path(config.folder), control.send)
+            return finish_folder(Path(config.folder), _keys(config), control.send)
         case EraseConfig():
             from recorder.worker.erase import erase_person  # noqa: PLC0415 - as above
 
-            return erase_person(Path(config.folder), config.person, control.send)
+            folder = Path(config.folder)
+            return erase_person(folder, config.person, _keys(config), control.send, config.archived)
         case _:
             assert_never(config)
+
+
+def _keys(config: FinishConfig | EraseConfig) -> DataKeys | None:
+    return DataKeys(config.keys) if config.keys is not None else None
 
 
 @contextmanager

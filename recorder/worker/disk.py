@@ -6,7 +6,6 @@ first byte.
 """
 
 import contextlib
-import errno
 import os
 import threading
 from collections import deque
@@ -16,16 +15,16 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from media.gates import Gate, GatePage
+from recorder.files import NO_ROOM
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MODE: Final = 0o600
 
 
 class Appender(Protocol):
-    """A file that only grows. Encryption at rest would be another one of these."""
+    """A file that only grows; a sealed one (`recorder.worker.sealing`) is another of these."""
 
-    def write(self, data: bytes) -> None:
-        """Append all of `data`, or nothing of it. Raises: OSError."""
+    def write(self, data: bytes, person: str = "") -> None:
+        """Append all of `data`, or nothing of it; `person`: whom it is about. Raises: OSError."""
         ...
 
     def sync(self) -> None:
@@ -46,7 +45,7 @@ class PlainFile:
         self._fd = os.open(name, flags, _MODE, dir_fd=folder_fd)
         self._size = os.fstat(self._fd).st_size
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, person: str = "") -> None:  # noqa: ARG002 - plain for everybody
         """Append; a write that the disk took only in part is taken back. Raises: OSError."""
         view = memoryview(data)
         try:
@@ -81,6 +80,7 @@ class _Piece:
     name: str
     data: bytes
     gate: Gate | None
+    person: str
     is_essential: bool
     is_last: bool
 
@@ -148,19 +148,20 @@ class Disk:
         data: bytes,
         gate: Gate | None,
         *,
+        person: str = "",
         is_essential: bool = False,
         is_last: bool = False,
     ) -> bool:
         """Queue a piece of a file; False when the disk is too slow (or failed): then all of it was dropped.
 
-        `gate` None: nobody's media or words are in it. `is_essential`: small, and tried even on a failed
-        disk. `is_last`: the file is closed behind it.
+        `gate` None: nobody's media or words are in it. `person`: whom it is about.
+        `is_essential`: small, and tried even on a failed disk. `is_last`: the file is closed behind it.
         """
         with self._lock:
             is_refused = self._failure is not None or self._queue_bytes + len(data) > self._queue_max_bytes
             if is_refused and not is_essential:
                 return False
-            self._queue.append(_Piece(name, data, gate, is_essential, is_last))
+            self._queue.append(_Piece(name, data, gate, person, is_essential, is_last))
             self._queue_bytes += len(data)
             self._lock.notify_all()
         return True
@@ -246,7 +247,7 @@ class Disk:
             if file is None:
                 file = self._files[piece.name] = self._open_file(self._folder_fd, piece.name)
                 self._has_new_name = True
-            file.write(piece.data)
+            file.write(piece.data, piece.person)
             self._size_bytes += len(piece.data)
         with self._lock:
             if is_tried and file is not None:
@@ -257,7 +258,7 @@ class Disk:
                 self._leaving.append(file)
 
     def _fail(self, error: OSError) -> None:
-        reason = "disk_full" if error.errno in _FULL else "io_error"
+        reason = "disk_full" if error.errno in NO_ROOM else "io_error"
         with self._lock:
             if self._failure is None:
                 self._failure = DiskFailure(reason, error.strerror or type(error).__name__)

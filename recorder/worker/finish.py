@@ -4,33 +4,46 @@ Runs after a recording stopped and after any crash, and may itself be killed at 
 noted before it takes effect, so that the next run goes on from there.
 """
 
+import base64
+import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import BinaryIO, Literal, cast
 
 import msgspec
 
 from media.containers import whole_end
 from media.mux import MuxError
 from media.remux import Remuxed, probe, remux
+from media.sealed import SealedReader, SealedWriter, SealError, seal
 from recorder import names
+from recorder.data_keys import DataKeys
 from recorder.errors import ManifestInvalid
 from recorder.files import replace_file, sha256_of, sync_path
 from recorder.history import build
-from recorder.journal import encode_line, read_lines, whole_lines
-from recorder.manifest import Manifest, OtherEntry, PartFacts
+from recorder.journal import encode_line, plain_lines, read_lines, whole_lines, without_deleted
+from recorder.manifest import NAME_CONTEXT, Manifest, OtherEntry, PartFacts, PersonEntry
+from recorder.parts import open_part, read_journal
 from recorder.worker.messages import Failed, Finished, FinishProgress
-
-JOURNAL_MAX_BYTES: Final = 256 << 20
 
 
 class Finisher:
     """Works on one folder that this process has locked. Every method may raise OSError."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, keys: DataKeys | None, archived: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """`keys`: of the folder's recording; what they do not open is put aside.
+
+        `archived`: digests of finished files, by name, that need not be on the disk.
+        """
         self._folder = folder
+        self._archived = archived
+        self._keys = keys
         self._known: dict[str, PartFacts] = {}
 
     def tidy(self) -> None:
@@ -42,7 +55,7 @@ class Finisher:
             path = self._folder / name
             if path.is_file() and not path.is_symlink():
                 os.truncate(path, whole_lines(self.read(name)))
-        for line in read_lines(self.read(names.EVENTS)):
+        for line in read_lines(self.read(names.EVENTS), self._key_of):
             if line.get("event") == "file_finished":
                 try:
                     facts = msgspec.convert(line.get("facts"), PartFacts)
@@ -52,40 +65,61 @@ class Finisher:
 
     def parts(self) -> list[names.PartName]:
         """The media files, by person, source and number."""
-        found = (
-            names.PartName.parse(path.name)
-            for path in self._folder.iterdir()
-            if path.is_file() and not path.is_symlink()
-        )
+        here = {path.name for path in self._folder.iterdir() if path.is_file() and not path.is_symlink()}
+        found = [names.PartName.parse(name) for name in here | self._archived.keys()]
         return sorted(
             (part for part in found if part is not None),
             key=lambda part: (part.person, part.source, part.number),
         )
 
     def finish(self, part: names.PartName) -> PartFacts | None:
-        """Make one file plain; None when nothing whole is in it and it is gone (removed or put aside)."""
+        """Make one file plain; None when nothing whole is in it and it is gone (removed or put aside).
+
+        Raises: ManifestInvalid.
+        """
         path = self._folder / str(part)
         known = self._known.get(str(part))
-        if known is not None and sha256_of(path) == known.sha256:
+        if not path.exists():
+            return self._elsewhere(part, known)
+        if known is not None and sha256_of(path) == (known.stored_sha256 or known.sha256):
             return known
-        with path.open("rb+") as file:
-            end = whole_end(file, part.extension)
-            if end:
-                file.truncate(end)
-        if not end:
-            self._put_aside(path)
-            return None
-        temporary = path.with_name(path.name + names.TEMPORARY)
+        facts: PartFacts | None = None
         try:
-            content, is_plain = remux(path, temporary, part.extension), True
-        except MuxError:
-            temporary.unlink(missing_ok=True)
+            with open_part(path, self._keys, writable=True) as source:
+                if isinstance(source, SealedReader):
+                    source.trim()
+                end = whole_end(source, part.extension)
+                if end:
+                    source.truncate(end)
+                    facts = self._rewrite(part, path, source)
+        except (MuxError, SealError) as error:
+            self._note("file_unreadable", file=str(part), reason=str(error))
+        if facts is None:
             self._put_aside(path)
-            return None
+        return facts
+
+    def _elsewhere(self, part: names.PartName, known: PartFacts | None) -> PartFacts:
+        """Of a file that is in the archive alone. Raises: ManifestInvalid."""
+        if known is None or (known.stored_sha256 or known.sha256) != self._archived.get(str(part)):
+            raise ManifestInvalid(f"{part} is in the archive only, and the events do not say what it is")
+        return known
+
+    def _rewrite(self, part: names.PartName, path: Path, source: BinaryIO) -> PartFacts:
+        """Copy what is whole into a plain file in its place. Raises: MuxError, SealError, OSError."""
+        temporary = path.with_name(path.name + names.TEMPORARY)
+        key = self._key_of(part.person) if isinstance(source, SealedReader) else None
+        try:
+            with temporary.open("wb+") as file, sealed_with(key, file) as target:
+                content, is_plain = remux(source, target, part.extension), True
         except OSError:
             # No room for a second copy: the fragments play as they are.
             temporary.unlink(missing_ok=True)
-            content, is_plain = probe(path, part.extension), False
+            content, is_plain = probe(source, part.extension), False
+            if isinstance(source, SealedReader):
+                os.truncate(path, source.sealed_end)
+        except (MuxError, SealError):
+            temporary.unlink(missing_ok=True)
+            raise
         shown = temporary if is_plain else path
         sync_path(shown)
         facts = self._facts(part, content, shown, is_plain=is_plain)
@@ -104,13 +138,41 @@ class Finisher:
             facts = self.finish(part)
             if facts is not None:
                 finished.append(facts)
-        others = []
-        for name in (names.CHAT, names.EVENTS):
-            path = self._folder / name
-            if path.is_file():
-                others.append(OtherEntry(name=name, size_bytes=path.stat().st_size, sha256=sha256_of(path)))
+        self._drop_deleted_chat()
+        others = [self._other(name) for name in (names.CHAT, names.EVENTS) if (self._folder / name).is_file()]
         events, chat = self.read(names.EVENTS), self.read(names.CHAT)
-        return build(read_lines(events), read_lines(chat), finished, others)
+        manifest = build(read_lines(events, self._key_of), read_lines(chat, self._key_of), finished, others)
+        return msgspec.structs.replace(
+            manifest, people=[self._nameless(person) for person in manifest.people]
+        )
+
+    def _drop_deleted_chat(self) -> None:
+        chat = self.read(names.CHAT)
+        kept = without_deleted(chat, self._key_of)
+        if kept != chat:
+            replace_file(self._folder / names.CHAT, kept)
+
+    def _other(self, name: str) -> OtherEntry:
+        stored = self.read(name)
+        plain = plain_lines(stored, self._key_of)
+        is_sealed = plain != stored
+        return OtherEntry(
+            name=name,
+            size_bytes=len(plain),
+            sha256=hashlib.sha256(plain).hexdigest(),
+            stored_sha256=hashlib.sha256(stored).hexdigest() if is_sealed else "",
+        )
+
+    def _nameless(self, person: PersonEntry) -> PersonEntry:
+        """With the name sealed, where the person has a key."""
+        key = self._key_of(person.person)
+        if key is None or not person.name:
+            return person
+        sealed = base64.b64encode(seal(key, person.name.encode(), NAME_CONTEXT)).decode()
+        return msgspec.structs.replace(person, name="", sealed_name=sealed)
+
+    def _key_of(self, person: str) -> bytes | None:
+        return self._keys.get(person) if self._keys is not None and names.is_person(person) else None
 
     def write_draft(self, manifest: Manifest) -> int:
         """Leave the manifest to be signed; bytes of the recording's files."""
@@ -119,6 +181,9 @@ class Finisher:
         return sum(sizes)
 
     def _facts(self, part: names.PartName, content: Remuxed, path: Path, *, is_plain: bool) -> PartFacts:
+        with open_part(path, self._keys) as plain:
+            sha256 = hashlib.file_digest(plain, "sha256").hexdigest()  # type: ignore[arg-type]
+            size_bytes, is_sealed = plain.tell(), isinstance(plain, SealedReader)
         kind: Literal["audio", "video"] = "audio" if part.kind == "audio" else "video"
         return PartFacts(
             name=str(part),
@@ -128,8 +193,9 @@ class Finisher:
             frames=content.frames,
             start_ms=content.start_ms,
             end_ms=content.end_ms,
-            size_bytes=path.stat().st_size,
-            sha256=sha256_of(path),
+            size_bytes=size_bytes,
+            sha256=sha256,
+            stored_sha256=sha256_of(path) if is_sealed else "",
             is_plain=is_plain,
         )
 
@@ -151,16 +217,23 @@ class Finisher:
 
     def read(self, name: str) -> bytes:
         """A journal's content; nothing when it is not there."""
-        path = self._folder / name
-        if not path.is_file() or path.is_symlink():
-            return b""
-        with path.open("rb") as file:
-            return file.read(JOURNAL_MAX_BYTES)
+        return read_journal(self._folder / name)
 
 
-def finish_folder(folder: Path, send: Callable[[msgspec.Struct], None]) -> bool:
+@contextmanager
+def sealed_with(key: bytes | None, file: BinaryIO) -> Iterator[BinaryIO]:
+    """What is written to `file` is sealed with a key; with None it is written as it is. Raises: OSError."""
+    if key is None:
+        yield file
+    else:
+        writer = SealedWriter(file, key)
+        yield cast("BinaryIO", writer)
+        writer.flush()
+
+
+def finish_folder(folder: Path, keys: DataKeys | None, send: Callable[[msgspec.Struct], None]) -> bool:
     """Finish a folder and tell the server; whether a draft waits to be signed. Raises: OSError."""
-    finisher = Finisher(folder)
+    finisher = Finisher(folder, keys)
     finisher.tidy()
     try:
         manifest = finisher.whole(lambda done, total: send(FinishProgress(done, total)))

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from recorder.data_keys import KeyAccess
+
 
 class RecordConfig(msgspec.Struct, frozen=True, tag="record"):
     """Record a room into a folder."""
@@ -18,12 +20,15 @@ class RecordConfig(msgspec.Struct, frozen=True, tag="record"):
     origin_unix_ms: int
     """Unix time of the same instant."""
     queue_max_bytes: int
+    keys: KeyAccess | None = None
+    """What is written is sealed with these; None writes it plain."""
 
 
 class FinishConfig(msgspec.Struct, frozen=True, tag="finish"):
     """Make a folder whole: torn ends off, plain files, hashes, a manifest to sign."""
 
     folder: str
+    keys: KeyAccess | None = None
 
 
 class EraseConfig(msgspec.Struct, frozen=True, tag="erase"):
@@ -31,6 +36,9 @@ class EraseConfig(msgspec.Struct, frozen=True, tag="erase"):
 
     folder: str
     person: str
+    keys: KeyAccess | None = None
+    archived: dict[str, str] = {}
+    """Digests of files, by name, that need not be on the disk."""
 
 
 WorkerConfig = RecordConfig | FinishConfig | EraseConfig
@@ -73,6 +81,12 @@ class MuteTap(msgspec.Struct, frozen=True, tag="mute_tap"):
     is_muted: bool
 
 
+class Pause(msgspec.Struct, frozen=True, tag="pause"):
+    """Keep nothing from now on, or go on in new parts; a repeated one changes nothing."""
+
+    is_paused: bool
+
+
 class ChatLine(msgspec.Struct, frozen=True, tag="chat_line"):
     """A line for `chat.jsonl`, written while its gate is open."""
 
@@ -83,6 +97,12 @@ class ChatLine(msgspec.Struct, frozen=True, tag="chat_line"):
     unix_ms: int
     slot: int
     version: int
+
+
+class DeleteChat(msgspec.Struct, frozen=True, tag="delete_chat"):
+    """A line of before is not to be in what is finished."""
+
+    id: str
 
 
 class CutPerson(msgspec.Struct, frozen=True, tag="cut_person"):
@@ -100,7 +120,7 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     reason: str
 
 
-ToWorker = Person | OpenTap | CloseTap | MuteTap | ChatLine | CutPerson | Stop
+ToWorker = Person | OpenTap | CloseTap | MuteTap | Pause | ChatLine | DeleteChat | CutPerson | Stop
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -129,7 +149,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The recording ended before its time: `disk_full`, `io_error`, `folder_in_use`, `no_events`."""
+    """The work ended early: `disk_full`, `io_error`, `folder_in_use`, `no_events`, `no_manifest`."""
 
     reason: str
     detail: str

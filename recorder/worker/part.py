@@ -26,6 +26,7 @@ class Part:
         self._muxer = open_muxer(track)
         self._disk = disk
         self._gate = gate
+        self._person = person
         self._samples: list[Sample] = []
         self._sample_bytes = 0
         self._opened_ns = 0
@@ -68,7 +69,7 @@ class Part:
             end_ns = samples[-1].time_ns + step_ns
         # The last frame of a fragment ends where the next one begins, but not long after the fragment itself.
         data = self._muxer.fragment(samples, min(end_ns, samples[-1].time_ns + FRAGMENT_NS))
-        if not self._disk.append(self.name, (self._header or b"") + data, self._gate):
+        if not self._disk.append(self.name, (self._header or b"") + data, self._gate, person=self._person):
             return False
         self._header = None
         self.frames += len(samples)

@@ -16,18 +16,21 @@ from media.control import BlockingControl, ControlError
 from media.gates import Gate, GatePage
 from media.tap_record import DATAGRAM_MAX_BYTES, TapRecord, TapRecordError, read_records
 from recorder import names
-from recorder.worker.disk import Disk
+from recorder.data_keys import DataKeys
+from recorder.worker.disk import Disk, PlainFile
 from recorder.worker.journal_writer import JournalWriter
 from recorder.worker.messages import (
     ChatLine,
     CloseTap,
     CutDone,
     CutPerson,
+    DeleteChat,
     Failed,
     Flushed,
     KeyframeWanted,
     MuteTap,
     OpenTap,
+    Pause,
     Person,
     Progress,
     Ready,
@@ -35,6 +38,7 @@ from recorder.worker.messages import (
     Stop,
     ToWorker,
 )
+from recorder.worker.sealing import sealed_files
 from recorder.worker.track import TrackRecorder
 
 TICK_S: Final = 0.1
@@ -65,7 +69,8 @@ class Session:
         self._folder = Path(config.folder)
         self._numbers = _last_numbers(self._folder)
         self._reserve()
-        self._disk = Disk(self._folder, gates, queue_max_bytes=config.queue_max_bytes)
+        open_file = sealed_files(DataKeys(config.keys)) if config.keys is not None else PlainFile
+        self._disk = Disk(self._folder, gates, queue_max_bytes=config.queue_max_bytes, open_file=open_file)
         self._journal = JournalWriter(self._disk, config.origin_mono_ns, config.origin_unix_ms)
         self._tracks: dict[int, TrackRecorder] = {}
         self._early: deque[tuple[int, TapRecord]] = deque(maxlen=EARLY_MAX_RECORDS)
@@ -74,6 +79,7 @@ class Session:
         self._people: dict[str, Person] = {}
         self._introduced: dict[str, str] = {}
         self._stopping: str | None = None
+        self._is_paused = False
         self._dropped = 0
         self._lost = 0
         self._progress_ns = 0
@@ -193,10 +199,17 @@ class Session:
                 track = self._tracks.get(message.tap)
                 if track is not None:
                     self._journal.event(
-                        "muted" if message.is_muted else "unmuted", gate=track.gate, track=track.tap.track
+                        "muted" if message.is_muted else "unmuted",
+                        gate=track.gate,
+                        about=track.tap.person,
+                        track=track.tap.track,
                     )
+            case Pause():
+                self._pause(is_paused=message.is_paused)
             case ChatLine():
                 self._chat(message)
+            case DeleteChat():
+                self._journal.delete_chat(message.id)
             case CutPerson():
                 self._cut(message)
             case Stop():
@@ -230,6 +243,8 @@ class Session:
         track = TrackRecorder(
             tap, clock, self._disk, self._journal, self._next_number, self._config.origin_mono_ns
         )
+        if self._is_paused:
+            track.pause("paused")
         self._tracks[tap.tap] = track
         self._introduce(tap.person, track.gate)
         self._journal.event(
@@ -272,8 +287,21 @@ class Session:
         if all(other.tap.participant != track.tap.participant for other in self._tracks.values()):
             self._clocks.pop(track.tap.participant, None)
 
+    def _pause(self, *, is_paused: bool) -> None:
+        if is_paused == self._is_paused:
+            return
+        self._is_paused = is_paused
+        for track in self._tracks.values():
+            if is_paused:
+                track.pause("paused")
+            else:
+                track.resume()
+        self._journal.event("paused" if is_paused else "resumed")
+
     def _chat(self, line: ChatLine) -> None:
         gate = Gate(line.slot, line.version)
+        if self._is_paused:
+            return
         if not names.is_person(line.person) or not self._gates.is_open(gate.slot, gate.version):
             return
         self._introduce(line.person, gate)

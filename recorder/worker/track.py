@@ -61,6 +61,7 @@ class TrackRecorder:
         self._gap_at_ms = -_GAP_EVERY_MS
         self._clock_at_ms: int | None = None
         self._is_given_up = False
+        self._is_paused = False
 
     def receive(self, record: TapRecord, now_ns: int) -> None:
         """Take one record of this tap."""
@@ -85,7 +86,12 @@ class TrackRecorder:
     def take_keyframe_wish(self, now_ns: int) -> bool:
         """Whether the publisher should be asked for a keyframe now."""
         self._wishes |= self._stream.take_keyframe_wish() or self._awaits_keyframe
-        if not self._wishes or now_ns - self._wished_ns < KEYFRAME_EVERY_NS or self._is_given_up:
+        if (
+            self._is_paused
+            or not self._wishes
+            or now_ns - self._wished_ns < KEYFRAME_EVERY_NS
+            or self._is_given_up
+        ):
             return False
         self._wishes = False
         self._wished_ns = now_ns
@@ -112,6 +118,20 @@ class TrackRecorder:
             self._close_part(reason)
         self._tell_gap(is_last=True)
 
+    def pause(self, reason: str) -> None:
+        """Keep nothing from now on; the clock and the order of packets are followed all the same."""
+        self._is_paused = True
+        if self._part is not None:
+            self._flush(self._part)
+            self._close_part(reason)
+        self._gap = None
+        self._frozen_until_ns = None
+
+    def resume(self) -> None:
+        """Go on in a new part, at the next keyframe."""
+        self._is_paused = False
+        self._awaits_keyframe = self.tap.kind == "video"
+
     def cut(self, reason: str) -> None:
         """The gate closed: forget every byte."""
         self._stream.discard()
@@ -121,7 +141,7 @@ class TrackRecorder:
             self._close_part(reason)
 
     def _take(self, items: Iterable[StreamItem], now_ns: int) -> None:
-        for item in items:
+        for item in items if not self._is_paused else ():
             match item:
                 case MediaFrame():
                     self._take_frame(item, now_ns)
@@ -133,6 +153,7 @@ class TrackRecorder:
                     self._journal.event(
                         "layer_switched",
                         gate=self.gate,
+                        about=self.tap.person,
                         at_ms=self._journal.at_ms(item.arrival_ns),
                         track=self.tap.track,
                         encoding=item.encoding_index,
@@ -233,12 +254,14 @@ class TrackRecorder:
             return
         part.close()
         self._awaits_keyframe = self.tap.kind == "video"
-        self._journal.event("part_closed", file=part.name, frames=part.frames, reason=reason)
+        self._journal.event(
+            "part_closed", about=self.tap.person, file=part.name, frames=part.frames, reason=reason
+        )
 
     def _give_up(self, reason: str) -> None:
         self._is_given_up = True
         self._close_part(reason)
-        self._journal.event("track_given_up", track=self.tap.track, reason=reason)
+        self._journal.event("track_given_up", about=self.tap.person, track=self.tap.track, reason=reason)
 
     def _note_gap(self, packets: int, reason: str) -> None:
         self.lost_packets += packets
@@ -254,7 +277,14 @@ class TrackRecorder:
         packets, reason = self._gap
         self._gap = None
         self._gap_at_ms = at_ms
-        self._journal.event("gap", gate=self.gate, track=self.tap.track, packets=packets, reason=reason)
+        self._journal.event(
+            "gap",
+            gate=self.gate,
+            about=self.tap.person,
+            track=self.tap.track,
+            packets=packets,
+            reason=reason,
+        )
 
     def _tell_clock(self, item: MediaFrame) -> None:
         """Note which instant of the publisher's wall clock a place on the time line is.
@@ -275,6 +305,7 @@ class TrackRecorder:
         self._journal.event(
             "clock",
             gate=self.gate,
+            about=self.tap.person,
             at_ms=at_ms,
             track=self.tap.track,
             publisher_unix_ms=(ntp_ns + since_report_ns) // _MS_NS - _NTP_TO_UNIX_MS,

@@ -2,7 +2,7 @@
 
 import typer
 
-from server.cli import bench, broadcast, config, consent, doctor, recordings, rooms, serve, token
+from server.cli import bench, broadcast, config, consent, doctor, recordings, rooms, serve, sites, token
 
 __all__ = ["app", "main"]
 
@@ -18,6 +18,8 @@ app.add_typer(rooms.app, name="rooms")
 app.add_typer(recordings.app, name="recordings")
 app.add_typer(recordings.record_app, name="record")
 app.add_typer(broadcast.app, name="broadcast")
+app.add_typer(sites.partners_app, name="partners")
+app.add_typer(sites.destinations_app, name="destinations")
 app.add_typer(consent.app, name="consent")
 app.add_typer(config.app, name="config")
 app.command()(doctor.doctor)

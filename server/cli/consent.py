@@ -2,13 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
 
-from server.cli.options import ConfigPath, DataDir, err, fail, out, run, settings_of
-from server.cli.remote import URL, Url, ask
+from server.cli.options import AsJson, ConfigPath, DataDir, err, fail, out, run, settings_of
+from server.cli.remote import URL, Url, ask, show
 from server.config import Config
 from store import LedgerReport, Store, StoreConfig
 
@@ -102,6 +102,28 @@ def consent_withdraw(
     answer = ask(url, config, data_dir, lambda client: client.call("POST", "/consents/withdrawals", body))
     for name in answer["recordings"]:
         print(name)
+
+
+@app.command("erasures")
+def consent_erasures(
+    *,
+    identity: Annotated[str, typer.Option(help="Whose withdrawals")],
+    url: Url = URL,
+    config: ConfigPath = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what came of a person's withdrawals, recording by recording, composed files of each included."""
+    path = "/consents/withdrawals?identity={}"
+    found = ask(url, config, data_dir, lambda client: client.call("GET", path.format(client.part(identity))))
+    items = found["items"]
+    if not as_json:
+        items = [{**item, "copies": [_copy_words(copy) for copy in item["copies"]]} for item in items]
+    show(items, ("recording", "outcome", "at_ms", "copies"), as_json=as_json)
+
+
+def _copy_words(copy: dict[str, Any]) -> str:
+    return f"{copy['rendition']} {copy['outcome']} ({len(copy['files'])} files)"
 
 
 async def _report(settings: Config) -> LedgerReport:

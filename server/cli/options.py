@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cluster import ClusterError
+from recorder import RecorderError
 from server.client import ApiError
 from server.config import CONFIG_VARIABLE, Config, ConfigError, load
 from server.devkey import DevKeyError, load_or_create
@@ -49,7 +50,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine, telling the errors that people can mend in one line."""
     try:
         return uvloop.run(work)
-    except (StoreError, DevKeyError, TlsError, SfuError, SignalingError, ClusterError, ApiError) as error:
+    except (
+        StoreError,
+        RecorderError,
+        DevKeyError,
+        TlsError,
+        SfuError,
+        SignalingError,
+        ClusterError,
+        ApiError,
+    ) as error:
         fail(str(error), code=1)
     except OSError as error:
         fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", code=1)

@@ -20,6 +20,7 @@ _CHECKS: tuple[Check, ...] = (
     services.certificate,
     services.keys,
     services.redis,
+    services.archive,
     machine.data,
     services.ledger,
     machine.disk,

@@ -3,7 +3,7 @@
 from cluster import ClusterUnavailable
 from server.doctor.finding import Finding, Patient
 from server.tls import Certificate, TlsError
-from store import Store, StoreConfig, StoreError, StoreInUse
+from store import Archive, Store, StoreConfig, StoreError, StoreInUse
 
 
 async def certificate(patient: Patient) -> Finding:
@@ -42,6 +42,34 @@ async def redis(patient: Patient) -> Finding:
         return Finding("bad", "Redis", str(error), advice)
     await cluster.close()
     return Finding("good", "Redis", "answers")
+
+
+async def archive(patient: Patient) -> Finding:
+    """Whether the bucket takes, lists, gives back and lets go of an object."""
+    section = patient.config.archive
+    settings = section.settings()
+    if settings is None:
+        return Finding("good", "archive", "none: recordings stay on the disk")
+    try:
+        keeps_versions = await Archive(settings).check()
+    except StoreError as error:
+        advice = "mend [archive]: the key needs PutObject, GetObject, DeleteObject and ListBucket"
+        return Finding("bad", "archive", str(error), advice)
+    if keeps_versions and not patient.config.recorder.encrypt:
+        return Finding(
+            "bad",
+            "archive",
+            f"{settings.where} keeps old versions, and recordings are not encrypted: none is sent there",
+            "turn versioning off, or recorder.encrypt on",
+        )
+    if keeps_versions:
+        return Finding(
+            "note",
+            "archive",
+            f"{settings.where} keeps old versions",
+            "what is erased stays there, unreadable without its key: let a rule expire noncurrent versions",
+        )
+    return Finding("good", "archive", f"{settings.where} answers")
 
 
 async def ledger(patient: Patient) -> Finding:

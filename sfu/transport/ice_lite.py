@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 _REMEMBERED_CHECKS: Final = 64
+_REMEMBERED_NOMINATIONS: Final = 1024
+"""The engine answers and remembers those of a settled peer: the ones before come here, and moves."""
 
 
 class Path(NamedTuple):
@@ -147,6 +149,7 @@ class IceLite:
         self._selected: Path | None = None
         self._seen: dict[Path, float] = {}
         self._checks: OrderedDict[bytes, Path] = OrderedDict()
+        self._nominations: OrderedDict[bytes, Path] = OrderedDict()
         self._effects: list[IceEffect] = []
         self.dropped: Counter[str] = Counter()
         """Datagrams that had no effect, by reason."""
@@ -213,7 +216,7 @@ class IceLite:
             self.dropped["unknown_username"] += 1
         elif not check.is_authentic(pwd):
             self.dropped["not_authentic"] += 1
-        elif not self._is_fresh(check.transaction, path):
+        elif not self._is_fresh(check, path):
             self.dropped["replayed"] += 1
         else:
             self._answer(check, ufrag, pwd, path, now)
@@ -267,16 +270,20 @@ class IceLite:
             raise ValueError("an ICE restart needs a new ufrag")
         self._generations[ufrag] = pwd
 
-    def _is_fresh(self, transaction: bytes, path: Path) -> bool:
+    def _is_fresh(self, check: StunMessage, path: Path) -> bool:
         """Whether a check is not a copy, sent from elsewhere, of one that came before.
 
         A retransmission comes from the same address. Without this, whoever overhears one nomination could
-        move the peer's media by repeating it from an address of his own.
+        move the peer's media by repeating it from an address of his own. Nominations have room of their own,
+        which other checks do not use up.
         """
-        if self._checks.setdefault(transaction, path) != path:
+        known, limit = self._checks, _REMEMBERED_CHECKS
+        if check.use_candidate:
+            known, limit = self._nominations, _REMEMBERED_NOMINATIONS
+        if known.setdefault(check.transaction, path) != path:
             return False
-        if len(self._checks) > _REMEMBERED_CHECKS:
-            self._checks.popitem(last=False)
+        if len(known) > limit:
+            known.popitem(last=False)
         return True
 
     def _answer(self, check: StunMessage, ufrag: str, pwd: str, path: Path, now: float) -> None:

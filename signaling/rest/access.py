@@ -17,13 +17,15 @@ from signaling.rest.bodies import (
     TokenBody,
     TokenView,
 )
-from signaling.rest.endpoint import Call, Endpoint, forbidden
+from signaling.rest.endpoint import Call, Operations, forbidden
 from signaling.tokens import ApiKey, TokenError, VouchedTerms, mint
 
 _DEV_TTL_S: Final = 12 * 3600
 _GUEST: Final = (Permission.JOIN, Permission.PUBLISH, Permission.SUBSCRIBE, Permission.CHAT)
 _GUEST_IDENTITY: Final = "guest"
 _HOST: Final = (Permission.MODERATE, Permission.RECORD, Permission.BROADCAST)
+
+api = Operations(problems=("unavailable",))
 
 
 def _signer(context: Context) -> ApiKey:
@@ -38,6 +40,7 @@ def join_url(origin: str, room: str, token: str) -> str:
     return f"{origin}/r/{quote(room, safe='')}#token={token}"
 
 
+@api("POST", "/tokens", "createToken", "Make a join token", body=TokenBody, status=201)
 async def _mint(call: Call) -> TokenView:
     body: TokenBody = call.body
     context = call.context
@@ -73,6 +76,15 @@ async def _mint(call: Call) -> TokenView:
     return TokenView(token, int(now) + body.ttl_s, link)
 
 
+@api(
+    "POST",
+    "/rooms/{room}/invitations",
+    "createInvitation",
+    "Make an invitation: a link that gives each who opens it an identity of their own",
+    permissions=(Permission.MODERATE,),
+    body=InvitationBody,
+    status=201,
+)
 async def _invite(call: Call) -> TokenView:
     room = call.room_part()
     claims = call.require(Permission.MODERATE, room)
@@ -92,6 +104,15 @@ async def _invite(call: Call) -> TokenView:
     return TokenView(token, expires_at, join_url(own_origin(call.request, call.context.config), room, token))
 
 
+@api(
+    "POST",
+    "/rooms/{room}/guests",
+    "createGuest",
+    "Turn an invitation, sent as the bearer token, into a guest's own token",
+    status=201,
+    is_public=True,
+    problems=("unauthorized", "forbidden", "unavailable"),
+)
 async def _guest(call: Call) -> GuestView:
     room = call.room_part()
     invitation = call.context.claims(call.request)
@@ -117,6 +138,16 @@ async def _guest(call: Call) -> GuestView:
     return GuestView(token, identity, now + ttl_s)
 
 
+@api(
+    "POST",
+    "/dev/tokens",
+    "createDevelopmentToken",
+    "Make a token for this server's own page, in development only",
+    body=DevTokenBody,
+    status=201,
+    is_public=True,
+    problems=("not_found",),
+)
 async def _dev_token(call: Call) -> DevTokenView:
     context, body = call.context, call.body
     if not isinstance(body, DevTokenBody):
@@ -146,65 +177,7 @@ async def _dev_token(call: Call) -> DevTokenView:
     return DevTokenView(token, identity)
 
 
+@api("GET", "/site", "getSite", "Who runs this server", is_public=True, problems=())
 async def _site(call: Call) -> SiteInfo:
     config = call.context.config
     return SiteInfo(config.site_name, config.is_development, config.support, config.privacy)
-
-
-ENDPOINTS = (
-    Endpoint(
-        method="POST",
-        path="/tokens",
-        name="createToken",
-        summary="Make a join token",
-        handler=_mint,
-        body=TokenBody,
-        result=TokenView,
-        status=201,
-        problems=("unavailable",),
-    ),
-    Endpoint(
-        method="POST",
-        path="/rooms/{room}/invitations",
-        name="createInvitation",
-        summary="Make an invitation: a link that gives each who opens it an identity of their own",
-        handler=_invite,
-        permissions=(Permission.MODERATE,),
-        body=InvitationBody,
-        result=TokenView,
-        status=201,
-        problems=("unavailable",),
-    ),
-    Endpoint(
-        method="POST",
-        path="/rooms/{room}/guests",
-        name="createGuest",
-        summary="Turn an invitation, sent as the bearer token, into a guest's own token",
-        handler=_guest,
-        result=GuestView,
-        status=201,
-        is_public=True,
-        problems=("unauthorized", "forbidden", "unavailable"),
-    ),
-    Endpoint(
-        method="POST",
-        path="/dev/tokens",
-        name="createDevelopmentToken",
-        summary="Make a token for this server's own page, in development only",
-        handler=_dev_token,
-        body=DevTokenBody,
-        result=DevTokenView,
-        status=201,
-        is_public=True,
-        problems=("not_found",),
-    ),
-    Endpoint(
-        method="GET",
-        path="/site",
-        name="getSite",
-        summary="Who runs this server",
-        handler=_site,
-        result=SiteInfo,
-        is_public=True,
-    ),
-)

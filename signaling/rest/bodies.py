@@ -11,7 +11,9 @@ UseName = Annotated[str, Meta(min_length=1, max_length=32)]
 UseList = Annotated[list[UseName], Meta(max_length=32)]
 Codec = Annotated[str, Meta(min_length=1, max_length=16)]
 Codecs = Annotated[list[Codec], Meta(min_length=1, max_length=8)]
-GrantName = Literal["join", "publish", "subscribe", "chat", "moderate", "record", "broadcast", "admin"]
+GrantName = Literal[
+    "join", "publish", "subscribe", "chat", "moderate", "record", "watch", "broadcast", "admin"
+]
 
 
 class SettingsBody(Struct, frozen=True):
@@ -29,6 +31,8 @@ class SettingsBody(Struct, frozen=True):
     chat: bool | UnsetType = UNSET
     grace_s: float | UnsetType = UNSET
     empty_s: float | UnsetType = UNSET
+    retention_days: int | UnsetType | None = UNSET
+    """Days that recordings begun from now on are kept after their end; null: until somebody deletes them."""
 
 
 class CreateRoom(SettingsBody, frozen=True, kw_only=True):
@@ -51,6 +55,7 @@ class SettingsView(Struct, frozen=True):
     chat: bool
     grace_s: float
     empty_s: float
+    retention_days: int | None
 
 
 class RoomView(Struct, frozen=True):
@@ -168,6 +173,17 @@ class RecordBody(Struct, frozen=True):
     room: Annotated[str, Meta(min_length=1, max_length=256)]
 
 
+class ArchiveView(Struct, frozen=True):
+    """How far a finished recording is on its way to the archive."""
+
+    state: Literal["waiting", "uploading", "archived", "failed"]
+    done_bytes: int
+    total_bytes: int
+    """0 until it is known."""
+    reason: str | None
+    """Why it waits or failed."""
+
+
 class RecordingView(Struct, frozen=True):
     """A recording."""
 
@@ -178,6 +194,38 @@ class RecordingView(Struct, frozen=True):
     started_ms: int
     ended_ms: int | None
     size_bytes: int
+    expires_ms: int | None
+    """When its room's retention deletes it; null: never."""
+    is_held: bool
+    """Whether a legal hold keeps it from being deleted."""
+    archive: ArchiveView | None = None
+    """How far it is on its way to the archive; null: it runs, or there is no archive."""
+
+
+class HoldBody(Struct, frozen=True):
+    """A legal hold."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    until_ms: Annotated[int, Meta(ge=0, lt=1 << 53)] | None = None
+    """Unix time in milliseconds at which it ends by itself; null: when it is released."""
+
+
+class HoldView(Struct, frozen=True):
+    """A legal hold, ended or not."""
+
+    id: str
+    reason: str
+    placed_by: str
+    placed_at_ms: int
+    until_ms: int | None
+    released_by: str
+    released_at_ms: int | None
+
+
+class HoldPage(Struct, frozen=True):
+    """All holds of a recording, oldest first."""
+
+    items: list[HoldView]
 
 
 class RecordingPage(Struct, frozen=True):
@@ -204,106 +252,120 @@ class FilePage(Struct, frozen=True):
     next: str | None = None
 
 
-class PartnerBody(Struct, frozen=True):
-    """A partner site to register."""
+class RenderBody(Struct, frozen=True, kw_only=True):
+    """How to compose a finished recording."""
 
-    name: Name
-    site: Annotated[str, Meta(min_length=1, max_length=253)]
-    policy_url: Annotated[str, Meta(min_length=1, max_length=2_000)]
-    uses: UseList
-    terms_version: Annotated[str, Meta(min_length=1, max_length=32)]
-
-
-class PartnerView(Struct, frozen=True):
-    """A partner site."""
-
-    id: str
-    name: str
-    site: str
-    policy_url: str
-    uses: list[str]
-    terms_version: str
+    format: Literal["mp4", "webm"] = "mp4"
+    layout: Literal["grid", "speaker", "single", "screen", "copy"] = "grid"
+    """`copy`: a person's own files put together as they were published; only person and source count."""
+    person: Annotated[str, Meta(max_length=64)] = ""
+    source: Literal["camera", "screen"] = "camera"
+    names: bool = True
+    chat: Literal["burned", "webvtt", "none"] = "burned"
+    use: Literal["record", "replay"] = "record"
+    width: Annotated[int, Meta(ge=160, le=1920, multiple_of=2)] = 1280
+    height: Annotated[int, Meta(ge=90, le=1080, multiple_of=2)] = 720
+    fps: Annotated[int, Meta(ge=5, le=60)] = 25
 
 
-class PartnerPage(Struct, frozen=True):
-    """All partner sites."""
-
-    items: list[PartnerView]
-    next: str | None = None
-
-
-class DestinationBody(Struct, frozen=True):
-    """A destination to register; the key is never told again."""
-
-    name: Name
-    partner: Name
-    kind: Literal["rtmp", "hls"]
-    url: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
-    key: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
-    rooms: Annotated[list[Annotated[str, Meta(min_length=1, max_length=256)]], Meta(max_length=100)] = []
-
-
-class DestinationInfoView(Struct, frozen=True):
-    """A destination, without its key."""
+class RenditionView(Struct, frozen=True):
+    """A composed file of a recording."""
 
     id: str
-    name: str
-    partner: str
-    site: str
-    kind: str
-    rooms: list[str]
-    shown_url: str | None
-    key_hint: str | None
-
-
-class DestinationPage(Struct, frozen=True):
-    """Destinations."""
-
-    items: list[DestinationInfoView]
-    next: str | None = None
-
-
-class BroadcastBody(Struct, frozen=True):
-    """What to send where."""
-
-    room: Annotated[str, Meta(min_length=1, max_length=256)]
-    destinations: Annotated[list[Name], Meta(min_length=1, max_length=32)]
-    layout: Literal["grid"] = "grid"
-    mode: Literal["program", "passthrough"] = "program"
-    publisher: Name | None = None
-
-
-class DestinationStateView(Struct, frozen=True):
-    """How one destination is doing."""
-
-    destination: str
-    name: str
-    site: str
-    kind: str
+    recording: str
     state: str
     reason: str | None
-    bytes_acknowledged: int
+    progress: float
+    created_ms: int
+    size_bytes: int
+    sha256: str | None
+    people: list[str]
+    format: str
+    layout: str
+    person: str
+    source: str
+    use: str
+    chat: str
+    url: str | None
+    captions_url: str | None
+    poster_url: str | None
+    stills_url: str | None
 
 
-class BroadcastView(Struct, frozen=True):
-    """A broadcast."""
+class RenditionPage(Struct, frozen=True):
+    """Composed files, newest first."""
+
+    items: list[RenditionView]
+    next: str | None = None
+
+
+class SpanView(Struct, frozen=True):
+    """From when until when, in milliseconds of a recording's time line."""
+
+    from_ms: int
+    to_ms: int
+
+
+class AttendeeView(Struct, frozen=True):
+    """Somebody in a recording."""
+
+    person: str
+    name: str
+    spans: list[SpanView]
+    """When they were recorded."""
+    sources: list[str]
+    """What a copy of their own files can be made of: `camera`, `screen`; none for viewers."""
+    screens: list[SpanView]
+    """When they shared a screen."""
+
+
+class PlaybackView(Struct, frozen=True):
+    """A finished recording as its page shows it."""
 
     id: str
     room: str
-    state: str
-    reason: str | None
-    mode: str
+    use: Literal["record", "replay"]
+    """What those who are shown agreed to: `replay` with a viewer's token."""
     started_ms: int
-    ended_ms: int | None
-    hls_url: str | None
-    destinations: list[DestinationStateView]
+    duration_ms: int
+    people: list[AttendeeView]
+    hidden: int
+    """How many more people are in it, who are not shown."""
+    pauses: list[SpanView]
+    renditions: list[RenditionView]
+    """Newest first; their links need no token."""
+    expires_at: int
+    """When the links end."""
 
 
-class BroadcastPage(Struct, frozen=True):
-    """Some broadcasts, newest first."""
+class QuoteView(Struct, frozen=True):
+    """What somebody wrote, and when, in milliseconds of the recording's time line."""
 
-    items: list[BroadcastView]
+    at_ms: int
+    person: str
+    name: str
+    text: str
+
+
+class ChatPage(Struct, frozen=True):
+    """Chat lines by time."""
+
+    items: list[QuoteView]
     next: str | None = None
+
+
+class ViewerBody(Struct, frozen=True):
+    """For how long a viewer's link serves."""
+
+    ttl_s: Annotated[int, Meta(ge=60, le=86_400)] = 86_400
+
+
+class ViewerView(Struct, frozen=True):
+    """A viewer's link of a recording's page."""
+
+    token: str
+    expires_at: int
+    url: str
 
 
 class TermsUseBody(Struct, frozen=True):
@@ -344,6 +406,35 @@ class WithdrawalBody(Struct, frozen=True):
     room: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
     """Without `admin` the room of one's token."""
     recording: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")] | None = None
+
+
+class ErasedCopyView(Struct, frozen=True):
+    """What came of a withdrawal in one composed file and what lay beside it."""
+
+    rendition: str
+    layout: str
+    outcome: Literal["removed", "made_again", "withheld"]
+    """`made_again`: destroyed, and composed anew without the person; `withheld`: a legal hold keeps it."""
+    files: list[str]
+    """Names of what was destroyed or is withheld: picture and sound, chat, stills."""
+    at_ms: int
+
+
+class ErasureView(Struct, frozen=True):
+    """What came of a withdrawal in one recording."""
+
+    recording: str
+    outcome: Literal["erased", "pending", "held"]
+    """`held`: a legal hold delays the erasure; nothing of the person leaves the server any more."""
+    at_ms: int | None
+    """When they were erased."""
+    copies: list[ErasedCopyView] = []
+
+
+class ErasurePage(Struct, frozen=True):
+    """What came of somebody's withdrawals."""
+
+    items: list[ErasureView]
 
 
 class WithdrawalView(Struct, frozen=True):

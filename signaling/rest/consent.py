@@ -4,13 +4,25 @@ import json
 import time
 
 from policy import Permission, normalize_identity, normalize_room
+from recorder import Erasure
 from rooms import Withdrawal
 from signaling.errors import Problem
-from signaling.rest.bodies import LedgerPage, WithdrawalBody, WithdrawalView
-from signaling.rest.endpoint import PAGING, Call, Endpoint, Query, forbidden
+from signaling.rest.bodies import (
+    ErasedCopyView,
+    ErasurePage,
+    ErasureView,
+    LedgerPage,
+    WithdrawalBody,
+    WithdrawalView,
+)
+from signaling.rest.broadcast_bodies import CopiesView
+from signaling.rest.endpoint import PAGING, Call, Operations, Query, forbidden
+from signaling.rest.takedowns import copy_view, takedown_view
 
 _WHO = (Permission.JOIN, Permission.PUBLISH)
 """Whoever could be recorded may look at and withdraw what is their own."""
+
+api = Operations(permissions=_WHO, problems=("not_found", "unavailable"))
 
 
 async def _scope(call: Call, identity: str | None, room: str | None) -> tuple[str | None, str | None]:
@@ -43,6 +55,18 @@ async def _scope(call: Call, identity: str | None, room: str | None) -> tuple[st
     return person, row.id
 
 
+@api(
+    "GET",
+    "/consents",
+    "listConsents",
+    "Rows of the consent ledger: random ids and hashes, no names; one's own without `admin`",
+    queries=(
+        Query("identity", "Only of this person"),
+        Query("room", "Only of this room"),
+        *PAGING,
+    ),
+    problems=(),
+)
 async def _ledger(call: Call) -> LedgerPage:
     after, limit = call.integer("after", 0, 0, 1 << 40), call.limit()
     try:
@@ -59,6 +83,14 @@ async def _ledger(call: Call) -> LedgerPage:
     )
 
 
+@api(
+    "POST",
+    "/consents/withdrawals",
+    "withdraw",
+    "Have media and chat removed from recordings: one's own, or anybody's with `admin`",
+    body=WithdrawalBody,
+    status=202,
+)
 async def _withdraw(call: Call) -> WithdrawalView:
     body: WithdrawalBody = call.body
     services = call.context.services
@@ -76,31 +108,47 @@ async def _withdraw(call: Call) -> WithdrawalView:
     return WithdrawalView(list(concerned), noted.at_ms)
 
 
-ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/consents",
-        name="listConsents",
-        summary="Rows of the consent ledger: random ids and hashes, no names; one's own without `admin`",
-        handler=_ledger,
-        permissions=_WHO,
-        result=LedgerPage,
-        queries=(
-            Query("identity", "Only of this person"),
-            Query("room", "Only of this room"),
-            *PAGING,
-        ),
-    ),
-    Endpoint(
-        method="POST",
-        path="/consents/withdrawals",
-        name="withdraw",
-        summary="Have media and chat removed from recordings: one's own, or anybody's with `admin`",
-        handler=_withdraw,
-        permissions=_WHO,
-        body=WithdrawalBody,
-        result=WithdrawalView,
-        status=202,
-        problems=("not_found", "unavailable"),
-    ),
+@api(
+    "GET",
+    "/consents/withdrawals",
+    "listErasures",
+    "What came of withdrawals, recording by recording: one's own, or anybody's with `admin`",
+    queries=(Query("identity", "Whose; needed with `admin`"),),
 )
+async def _report(call: Call) -> ErasurePage:
+    recorder = call.context.services.recorder
+    person, _ = await _scope(call, call.query("identity"), None)
+    if person is None:
+        raise Problem("unprocessable", "identity is needed: whose withdrawals")
+    found = await recorder.custody.erasures(person) if recorder is not None else ()
+    return ErasurePage([_erasure_view(item) for item in found])
+
+
+def _erasure_view(item: Erasure) -> ErasureView:
+    copies = [
+        ErasedCopyView(copy.rendition, copy.layout, copy.outcome, list(copy.files), copy.at_ms)
+        for copy in item.copies
+    ]
+    return ErasureView(item.recording, item.outcome, item.at_ms, copies)
+
+
+@api(
+    "GET",
+    "/consents/copies",
+    "listCopies",
+    "Where somebody's media and chat went: recordings, destinations with time spans, notices",
+    queries=(Query("identity", "Of this person"), Query("room", "Only of this room")),
+)
+async def _copies(call: Call) -> CopiesView:
+    person, room = await _scope(call, call.query("identity"), call.query("room"))
+    if person is None:
+        raise Problem("unprocessable", "identity is needed: where whose media and chat went")
+    services = call.context.services
+    now_ms = time.time_ns() // 1_000_000
+    wanted = Withdrawal(person=person, at_ms=now_ms, room=room or "")
+    recordings = await services.recorder.concerned(wanted) if services.recorder is not None else ()
+    copies, notices = [], []
+    if services.takedowns is not None:
+        copies = [copy_view(copy) for copy in await services.takedowns.copies(person, room=room)]
+        notices = [takedown_view(notice) for notice in await services.takedowns.notices(person=person)]
+    return CopiesView(list(recordings), copies, notices)

@@ -1,8 +1,9 @@
 """One REST endpoint as data: the table makes the routes and the OpenAPI document from it."""
 
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypedDict, TypeVar, Unpack
 
 from aiohttp import web
 from msgspec import Struct
@@ -125,6 +126,10 @@ def forbidden() -> Problem:
     return Problem("forbidden", "The token does not open this room for that")
 
 
+Handler = Callable[[Call], Awaitable[object]]
+HandlerT = TypeVar("HandlerT", bound=Handler)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One operation.
@@ -136,7 +141,7 @@ class Endpoint:
     path: str
     name: str
     summary: str
-    handler: Callable[[Call], Awaitable[object]]
+    handler: Handler
     permissions: tuple[Permission, ...] = (Permission.ADMIN,)
     body: type[Struct] | None = None
     result: type[Struct] | None = None
@@ -162,3 +167,55 @@ class Endpoint:
         if self.result is None:
             return web.Response(status=self.status, headers=call.headers)
         return json_response(result, status=self.status, headers=call.headers)
+
+
+class Traits(TypedDict, total=False):
+    """What an operation may say of itself, see `Endpoint`."""
+
+    permissions: tuple[Permission, ...]
+    body: type[Struct]
+    status: int
+    queries: tuple[Query, ...]
+    is_public: bool
+    media_type: str
+    problems: tuple[str, ...]
+
+
+class Operations:
+    """The operations of one part of the API, each declared at its handler and listed in that order.
+
+    An operation answers with what its handler returns, with 204 when that is None. `permissions` and
+    `problems` hold for each that says nothing else.
+    """
+
+    def __init__(
+        self,
+        *,
+        permissions: tuple[Permission, ...] = (Permission.ADMIN,),
+        problems: tuple[str, ...] = (),
+    ) -> None:
+        self.endpoints: list[Endpoint] = []
+        self._common: Traits = {"permissions": permissions, "problems": problems}
+
+    def __call__(
+        self, method: str, path: str, name: str, summary: str, **traits: Unpack[Traits]
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Declare one at its handler."""
+
+        def declare(handler: HandlerT) -> HandlerT:
+            answer = inspect.signature(handler).return_annotation
+            common: Traits = {**self._common, "status": 204} if answer is None else self._common
+            self.endpoints.append(
+                Endpoint(
+                    method=method,
+                    path=path,
+                    name=name,
+                    summary=summary,
+                    handler=handler,
+                    result=answer if isinstance(answer, type) and issubclass(answer, Struct) else None,
+                    **(common | traits),
+                )
+            )
+            return handler
+
+        return declare

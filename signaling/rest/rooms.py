@@ -18,10 +18,12 @@ from signaling.rest.bodies import (
     SettingsBody,
     SettingsView,
 )
-from signaling.rest.endpoint import PAGING, Call, Endpoint
+from signaling.rest.endpoint import PAGING, Call, Operations
 from signaling.views import ParticipantView, activity_view, participant_view, terms_view
 
 _ROOM_ROLES = (Permission.MODERATE, Permission.RECORD, Permission.BROADCAST)
+
+api = Operations(problems=("not_found",))
 
 
 def _settings(base: RoomSettings, body: SettingsBody) -> RoomSettings:
@@ -56,6 +58,7 @@ def _settings_view(settings: RoomSettings) -> SettingsView:
         chat=settings.chat,
         grace_s=settings.grace_s,
         empty_s=settings.empty_s,
+        retention_days=settings.retention_days,
     )
 
 
@@ -72,6 +75,15 @@ def _room_view(info: RoomInfo, settings: RoomSettings | None) -> RoomView:
     )
 
 
+@api(
+    "POST",
+    "/rooms",
+    "createRoom",
+    "Create a room that stays open",
+    body=CreateRoom,
+    status=201,
+    problems=("conflict",),
+)
 async def _create(call: Call) -> RoomView:
     body: CreateRoom = call.body
     rooms = call.context.services.rooms
@@ -80,6 +92,7 @@ async def _create(call: Call) -> RoomView:
     return _room_view(room.info(), room.settings)
 
 
+@api("GET", "/rooms", "listRooms", "Open rooms, by name", queries=PAGING, problems=())
 async def _list(call: Call) -> RoomPage:
     after, limit = call.query("after") or "", call.limit()
     found = sorted(
@@ -89,6 +102,7 @@ async def _list(call: Call) -> RoomPage:
     return RoomPage([_room_view(info, None) for info in page], page[-1].name if len(found) > limit else None)
 
 
+@api("GET", "/rooms/{room}", "getRoom", "One open room", permissions=_ROOM_ROLES)
 async def _get(call: Call) -> RoomView:
     room = call.context.services.rooms.room(_permitted_room(call))
     if room is None:
@@ -106,6 +120,13 @@ def _permitted_room(call: Call) -> str:
     return name
 
 
+@api(
+    "PATCH",
+    "/rooms/{room}",
+    "changeRoom",
+    "Change settings; consent is decided anew at once",
+    body=SettingsBody,
+)
 async def _change(call: Call) -> RoomView:
     name = call.room_part()
     rooms = call.context.services.rooms
@@ -113,6 +134,7 @@ async def _change(call: Call) -> RoomView:
     return _room_view(room.info(), room.settings)
 
 
+@api("DELETE", "/rooms/{room}", "closeRoom", "Close a room: everyone is told and leaves")
 async def _close(call: Call) -> None:
     name = call.room_part()
     if call.context.services.rooms.room(name) is None:
@@ -120,6 +142,7 @@ async def _close(call: Call) -> None:
     await call.context.services.rooms.close_room(name)
 
 
+@api("GET", "/rooms/{room}/participants", "listParticipants", "Who is in a room", permissions=_ROOM_ROLES)
 async def _participants(call: Call) -> ParticipantPage:
     room = call.context.services.rooms.room(_permitted_room(call))
     if room is None:
@@ -127,6 +150,13 @@ async def _participants(call: Call) -> ParticipantPage:
     return ParticipantPage([participant_view(person) for person in room.participants()])
 
 
+@api(
+    "GET",
+    "/rooms/{room}/participants/{identity}",
+    "getParticipant",
+    "One participant",
+    permissions=_ROOM_ROLES,
+)
 async def _participant(call: Call) -> ParticipantView:
     room = call.context.services.rooms.room(_permitted_room(call))
     person = None if room is None else room.participant(call.part("identity"))
@@ -135,6 +165,14 @@ async def _participant(call: Call) -> ParticipantView:
     return participant_view(person)
 
 
+@api(
+    "POST",
+    "/rooms/{room}/participants/{identity}/actions",
+    "moderate",
+    "Mute, unmute, remove or ban a participant",
+    permissions=(Permission.MODERATE,),
+    body=ModerateBody,
+)
 async def _moderate(call: Call) -> None:
     name = call.room_part()
     claims = call.require(Permission.MODERATE, name)
@@ -144,6 +182,14 @@ async def _moderate(call: Call) -> None:
     )
 
 
+@api(
+    "GET",
+    "/rooms/{room}/door",
+    "getDoor",
+    "What somebody is shown before joining",
+    permissions=(Permission.JOIN,),
+    problems=(),
+)
 async def _door(call: Call) -> DoorView:
     name = call.room_part()
     claims = call.require(Permission.JOIN, name)
@@ -164,96 +210,3 @@ async def _door(call: Call) -> DoorView:
         activities=[] if room is None else [activity_view(activity) for activity in room.activities()],
         ask_name=claims.name is None,
     )
-
-
-ENDPOINTS = (
-    Endpoint(
-        method="POST",
-        path="/rooms",
-        name="createRoom",
-        summary="Create a room that stays open",
-        handler=_create,
-        body=CreateRoom,
-        result=RoomView,
-        status=201,
-        problems=("conflict",),
-    ),
-    Endpoint(
-        method="GET",
-        path="/rooms",
-        name="listRooms",
-        summary="Open rooms, by name",
-        handler=_list,
-        result=RoomPage,
-        queries=PAGING,
-    ),
-    Endpoint(
-        method="GET",
-        path="/rooms/{room}",
-        name="getRoom",
-        summary="One open room",
-        handler=_get,
-        permissions=_ROOM_ROLES,
-        result=RoomView,
-        problems=("not_found",),
-    ),
-    Endpoint(
-        method="PATCH",
-        path="/rooms/{room}",
-        name="changeRoom",
-        summary="Change settings; consent is decided anew at once",
-        handler=_change,
-        body=SettingsBody,
-        result=RoomView,
-        problems=("not_found",),
-    ),
-    Endpoint(
-        method="DELETE",
-        path="/rooms/{room}",
-        name="closeRoom",
-        summary="Close a room: everyone is told and leaves",
-        handler=_close,
-        status=204,
-        problems=("not_found",),
-    ),
-    Endpoint(
-        method="GET",
-        path="/rooms/{room}/participants",
-        name="listParticipants",
-        summary="Who is in a room",
-        handler=_participants,
-        permissions=_ROOM_ROLES,
-        result=ParticipantPage,
-        problems=("not_found",),
-    ),
-    Endpoint(
-        method="GET",
-        path="/rooms/{room}/participants/{identity}",
-        name="getParticipant",
-        summary="One participant",
-        handler=_participant,
-        permissions=_ROOM_ROLES,
-        result=ParticipantView,
-        problems=("not_found",),
-    ),
-    Endpoint(
-        method="POST",
-        path="/rooms/{room}/participants/{identity}/actions",
-        name="moderate",
-        summary="Mute, unmute, remove or ban a participant",
-        handler=_moderate,
-        permissions=(Permission.MODERATE,),
-        body=ModerateBody,
-        status=204,
-        problems=("not_found",),
-    ),
-    Endpoint(
-        method="GET",
-        path="/rooms/{room}/door",
-        name="getDoor",
-        summary="What somebody is shown before joining",
-        handler=_door,
-        permissions=(Permission.JOIN,),
-        result=DoorView,
-    ),
-)

@@ -5,10 +5,13 @@ import time
 from policy import Media, TermsDocument, TermsUse, Use
 from signaling.errors import Problem
 from signaling.rest.bodies import TermsBody
-from signaling.rest.endpoint import Call, Endpoint
+from signaling.rest.endpoint import Call, Operations
 from signaling.views import TermsText, terms_text
 
+api = Operations(problems=("not_found",))
 
+
+@api("GET", "/terms", "getTerms", "The terms in force", is_public=True)
 async def _current(call: Call) -> TermsText:
     document = call.context.services.rooms.consent.policy.terms.current(time.time_ns() // 1_000_000)
     if document is None:
@@ -16,6 +19,7 @@ async def _current(call: Call) -> TermsText:
     return terms_text(document)
 
 
+@api("GET", "/terms/{version}", "getTermsVersion", "A version of the terms", is_public=True)
 async def _version(call: Call) -> TermsText:
     document = call.context.services.rooms.consent.policy.terms.get(call.part("version"))
     if document is None:
@@ -23,6 +27,15 @@ async def _version(call: Call) -> TermsText:
     return terms_text(document)
 
 
+@api(
+    "POST",
+    "/terms",
+    "publishTerms",
+    "Publish a version of the terms",
+    body=TermsBody,
+    status=201,
+    problems=("conflict",),
+)
 async def _publish(call: Call) -> TermsText:
     body: TermsBody = call.body
     consent = call.context.services.rooms.consent
@@ -50,38 +63,3 @@ async def _publish(call: Call) -> TermsText:
     )
     await consent.policy.publish(document)
     return terms_text(document)
-
-
-ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/terms",
-        name="getTerms",
-        summary="The terms in force",
-        handler=_current,
-        result=TermsText,
-        is_public=True,
-        problems=("not_found",),
-    ),
-    Endpoint(
-        method="GET",
-        path="/terms/{version}",
-        name="getTermsVersion",
-        summary="A version of the terms",
-        handler=_version,
-        result=TermsText,
-        is_public=True,
-        problems=("not_found",),
-    ),
-    Endpoint(
-        method="POST",
-        path="/terms",
-        name="publishTerms",
-        summary="Publish a version of the terms",
-        handler=_publish,
-        body=TermsBody,
-        result=TermsText,
-        status=201,
-        problems=("conflict",),
-    ),
-)

@@ -15,6 +15,7 @@ from sfu.sdp import parse
 from sfu.transport import DtlsIdentity, IceClient, IceConnected, SendStun
 from tests.attacks.call import Caller, Footprint, call, terms_of
 from tests.browser.parley import Parley, serve
+from tests.support.figures import tell
 from tests.support.waiting import until
 
 pytestmark = [
@@ -118,7 +119,7 @@ async def test_a_dripped_handshake_ends_at_the_configured_deadline_and_costs_a_c
 
         lost, _ = await asyncio.gather(running.talk(HANDSHAKE_S + 3), attack())
         cpu_s = sum(server.cpu_times()[:2]) - cpu_before
-        print(f"ended after {ended} s; the server used {cpu_s:.2f} s of CPU meanwhile")
+        tell(f"ended after {ended} s; the server used {cpu_s:.2f} s of CPU meanwhile")
         assert lost == 0
         assert HANDSHAKE_S - 0.1 <= ended[0] <= HANDSHAKE_S + 2
         assert cpu_s < 2.5

@@ -15,6 +15,7 @@ from tests.attacks.call import Footprint, call
 from tests.attacks.test_secrets import CONFIG, PARTNER
 from tests.browser.parley import Parley, serve
 from tests.rebroadcast.test_ffmpeg_stays_local import SCHEMES
+from tests.support.figures import tell
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -119,7 +120,7 @@ async def test_a_site_that_says_nothing_holds_up_neither_calls_nor_the_api(tmp_p
 
         lost, _ = await asyncio.gather(running.talk(4.0), ask())
         _, found = await parley.api("GET", path)
-        print(f"lost {lost} of 200 packets; the API's slowest answer took {slowest * 1000:.0f} ms")
+        tell(f"lost {lost} of 200 packets; the API's slowest answer took {slowest * 1000:.0f} ms")
         assert lost == 0
         assert slowest < 1.0
         assert {one["state"] for one in found["destinations"]} <= {"connecting", "backing_off"}

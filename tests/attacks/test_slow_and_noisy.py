@@ -12,6 +12,7 @@ import pytest
 
 from tests.attacks.call import Call, Footprint, call, terms_of
 from tests.browser.parley import Parley
+from tests.support.figures import tell
 
 pytestmark = [
     pytest.mark.slow,
@@ -71,7 +72,7 @@ async def test_five_hundred_idle_sockets_cost_a_call_and_a_join_nothing(parley: 
             lost, _ = await asyncio.gather(running.talk(2.0), attack())
             assert lost == 0
             times = [(await join(running, f"p{number}"))[0] for number in range(4)]
-            print(f"joins beside {IDLE} idle sockets: {[round(t * 1000) for t in times]} ms")
+            tell(f"joins beside {IDLE} idle sockets: {[round(t * 1000) for t in times]} ms")
             assert max(times) < 1.0
             assert await running.talk(0.5) == 0
         finally:

@@ -15,6 +15,7 @@ from sfu.transport.stun import binding_request
 from tests.attacks import flood
 from tests.attacks.call import AUDIO_PT, AUDIO_SSRC, Call, Caller, Footprint, call, stranger, terms_of
 from tests.browser.parley import Parley
+from tests.support.figures import tell
 
 pytestmark = [
     pytest.mark.slow,
@@ -247,7 +248,7 @@ async def test_twenty_thousand_junk_packets_a_second_cost_a_call_nothing(parley:
         lost, flooded_at, before = await flooded(running, "nobody")
         insider, insider_at, _ = await flooded(running, running.publisher.remote_ufrag)
         after = Footprint.of(parley)
-        print(
+        tell(
             f"lost of {FLOOD_S * 50} audio packets: {control} in quiet, {lost} beside {flooded_at:.0f} junk "
             f"packets/s, {insider} beside {insider_at:.0f}/s that name the call"
         )

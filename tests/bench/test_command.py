@@ -50,3 +50,15 @@ def test_a_load_is_told_written_and_drawn(tmp_path) -> None:
     assert [run["shape"] for run in kept["runs"]] == ["1 x 2", "1 x 4"]
     assert all(run["figures"][0]["cost_us"] > 0 for run in kept["runs"])
     assert ET.parse(tmp_path / "load.svg").getroot().tag.endswith("svg")
+
+
+@pytest.mark.slow
+@LIBUV
+def test_the_latency_added_is_told_written_and_drawn(tmp_path) -> None:
+    words = ["bench", "latency", "--publishers", "1", "--subscribers", "4", "--seconds", "0.5", "--runs", "1"]
+    result = CliRunner().invoke(app, [*words, "--plot", "--keep", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    [pair] = json.loads((tmp_path / "latency.json").read_text())["pairs"]
+    ours, bare = pair["ours"][0]["latency_p99_ms"], pair["theirs"][0]["latency_p99_ms"]
+    assert pair["added_p99_ms"] == pytest.approx(ours - bare, abs=0.01)
+    assert ET.parse(tmp_path / "latency.svg").getroot().tag.endswith("svg")

@@ -79,9 +79,21 @@ async def join(parley: Parley, browser: chromium.Chromium, room: str) -> AsyncIt
     """`await join("ada", ...)`: a person with a look of their own joins the test's room in a new tab."""
     pages: list[chromium.ChromiumPage] = []
 
-    async def joining(identity: str, *, size: tuple[int, int] = (1000, 700), **options: object) -> Person:
+    async def joining(
+        identity: str,
+        *,
+        size: tuple[int, int] = (1000, 700),
+        second_tone_hz: int | None = None,
+        **options: object,
+    ) -> Person:
         colour, tone_hz = _LOOKS[len(pages)]
-        capture = Capture(colour, tone_hz, screen=(120, 40, 160), second_colour=(240, 240, 240))
+        capture = Capture(
+            colour,
+            tone_hz,
+            screen=(120, 40, 160),
+            second_colour=(240, 240, 240),
+            second_tone_hz=second_tone_hz,
+        )
         page = await browser.page(capture, size=size)
         pages.append(page)
         return await enter(parley, page, room, identity, colour, tone_hz, **options)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """What people do about consent in the room's page, and what it shows of it."""
 
 import re
+from collections.abc import Awaitable, Callable, Sequence
 
 from tests.browser.page import BrowserPage, until
 from tests.browser.parley import Parley
@@ -24,6 +25,25 @@ async def indicator(person: Person, kind: str, own: str, *, site: str = "This se
            }""",
         [kind, own, site],
     )
+
+
+async def watch_indicator(person: Person) -> Callable[[], Awaitable[tuple[int, str]]]:
+    """Watch for the indicator; who calls the result waits for when it came (Unix ms) and what was spoken."""
+    await person.page.evaluate("""() => {
+        const found = window.indicator_watch = { at_ms: 0, spoken: "" };
+        new MutationObserver((_, observer) => {
+          if (!document.getElementById("indicator").hidden) found.at_ms ||= Date.now();
+          found.spoken ||= document.getElementById("alerts")?.textContent ?? "";
+          if (found.at_ms && found.spoken) observer.disconnect();
+        }).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+    }""")
+
+    async def watched() -> tuple[int, str]:
+        found = "(({ at_ms, spoken }) => (at_ms && spoken ? [at_ms, spoken] : null))(window.indicator_watch)"
+        at_ms, spoken = await until(person.page, f"() => {found}")
+        return int(at_ms), str(spoken)
+
+    return watched
 
 
 async def no_indicator(person: Person) -> None:
@@ -50,17 +70,19 @@ async def take_back(person: Person) -> int:
     return int(measured[1])
 
 
-async def add_channel(parley: Parley, name: str) -> None:
+async def add_channel(
+    parley: Parley, name: str, *, site: str = "partner.example", uses: Sequence[str] = ("live",)
+) -> None:
     """Register an HLS channel of a partner site, and the site if it is new."""
     _, partners = await parley.api("GET", "/partners")
-    found = [item["id"] for item in partners["items"] if item["site"] == "partner.example"]
+    found = [item["id"] for item in partners["items"] if item["site"] == site]
     if not found:
         _, terms = await parley.api("GET", "/terms")
         partner = {
             "name": "Partner TV",
-            "site": "partner.example",
-            "policy_url": "https://partner.example/privacy",
-            "uses": ["live"],
+            "site": site,
+            "policy_url": f"https://{site}/privacy",
+            "uses": list(uses),
             "terms_version": terms["version"],
         }
         status, made = await parley.api("POST", "/partners", partner)
@@ -87,7 +109,7 @@ async def go_live(person: Person, channel: str) -> None:
 
 
 async def end_broadcast(person: Person) -> None:
-    """End the broadcast that runs."""
+    """End the broadcast that runs; what viewers outside are shown stays announced for a while."""
     await person.page.click("#control-live")
     await person.page.click(".running-now .button-alarm")
-    await no_indicator(person)
+    await until(person.page, "() => !document.querySelector('#indicator [data-activity^=bc_]')")

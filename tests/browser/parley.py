@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +15,10 @@ from typing import Any
 import aiohttp
 import jwt
 
+from tests.support.forks import Forked
+
 _STARTS_WITHIN_S = 30
 _STOPS_WITHIN_S = 15
-_PR_SET_PDEATHSIG = 1
 _EVERYTHING = ("join", "publish", "subscribe", "chat")
 
 
@@ -37,7 +36,7 @@ class Parley:
 
     url: str
     data_dir: Path
-    process: asyncio.subprocess.Process
+    process: Forked
     log: Path
 
     def token(
@@ -74,10 +73,6 @@ class Parley:
             return response.status, json.loads(text) if text else None
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _tail(log: Path) -> str:
     return log.read_text(errors="replace")[-4000:]
 
@@ -87,7 +82,7 @@ def _log_file(data_dir: Path) -> Path:
     return data_dir / "server.log"
 
 
-async def _ready(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
+async def _ready(url: str, process: Forked, log: Path) -> None:
     async with aiohttp.ClientSession() as http:
         deadline = time.monotonic() + _STARTS_WITHIN_S
         while True:
@@ -118,16 +113,8 @@ async def serve(
     port, media_port = ports or (free_port(), free_port(socket.SOCK_DGRAM))
     log = _log_file(data_dir)
     with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from server.cli import main; main()", "serve"),
-            *("--port", str(port), "--media-port", str(media_port), "--data-dir", str(data_dir)),
-            *arguments,
-            env={**os.environ, **(environment or {})},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            preexec_fn=_die_with_parent,
-        )
+        places = ("--port", str(port), "--media-port", str(media_port), "--data-dir", str(data_dir))
+        process = Forked(("serve", *places, *arguments), {**os.environ, **(environment or {})}, output)
     url = f"http://127.0.0.1:{port}"
     try:
         await _ready(url, process, log)

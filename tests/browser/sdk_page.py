@@ -10,7 +10,7 @@ from tests.browser.parley import Parley
 ROUNDED = 2
 """Encoders round heights to even numbers and blocks."""
 
-_PUBLISH = """async ([token, [width, height, fps], is_rich, options]) => {
+_PUBLISH = """async ([token, [width, height, fps], is_rich, options, is_heard]) => {
   const { Room } = await import("/static/sdk/parley.js");
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d");
@@ -39,6 +39,13 @@ _PUBLISH = """async ([token, [width, height, fps], is_rich, options]) => {
   const room = (globalThis.room = await Room.connect({ token }));
   await room.accept_terms(room.terms.version, true);
   await room.publish(canvas.captureStream(fps).getVideoTracks()[0], "camera", options);
+  if (!is_heard) return;
+  const sound = new AudioContext();
+  const tone = new OscillatorNode(sound, { frequency: 440 });
+  const sink = sound.createMediaStreamDestination();
+  tone.connect(sink);
+  tone.start();
+  await room.publish(sink.stream.getAudioTracks()[0], "mic");
 }"""
 _WATCH = """async (token) => {
   const { Room } = await import("/static/sdk/parley.js");
@@ -54,9 +61,13 @@ _WATCH = """async (token) => {
   };
   video.requestVideoFrameCallback(seen);
   const take = ({ kind, track, media }) => {
-    if (kind !== "video") return;
+    const srcObject = new MediaStream([media]);
+    if (kind === "audio") {
+      document.body.append(Object.assign(new Audio(), { autoplay: true, srcObject }));
+      return;
+    }
     globalThis.track = track;
-    video.srcObject = new MediaStream([media]);
+    video.srcObject = srcObject;
   };
   const room = (globalThis.room = await Room.connect({ token }));
   room.received.forEach(take);
@@ -84,12 +95,16 @@ async def publish(
     fps: int,
     options: dict[str, object],
     is_rich: bool = False,
+    is_heard: bool = False,
     identity: str = "near",
 ) -> None:
-    """Let a page publish its camera in a room, with the SDK's options; a rich picture takes many bits."""
+    """Let a page publish its camera in a room, with the SDK's options; a rich picture takes many bits.
+
+    `is_heard`: with a sound.
+    """
     await page.goto(parley.url)
     token = parley.token(room, identity, grants=("join", "publish"))
-    await page.evaluate(_PUBLISH, [token, [*size, fps], is_rich, options])
+    await page.evaluate(_PUBLISH, [token, [*size, fps], is_rich, options, is_heard])
 
 
 async def encoded(page: BrowserPage) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What a person is told, asked and shown about recording and broadcasting, in the room's page."""
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -14,9 +15,11 @@ from tests.browser.consent_steps import (
     left_out,
     no_indicator,
     take_back,
+    watch_indicator,
 )
 from tests.browser.page import hears, sees, until
 from tests.browser.people import tile
+from tests.support.promises import assert_promised
 
 pytestmark = [
     pytest.mark.browser,
@@ -42,10 +45,11 @@ def recorded_people(parley, recording: str) -> set[str]:
     return {path.name.partition("-camera-")[0] for path in files if path.stat().st_size > 1_000}
 
 
-def manifest_of(parley, recording: str) -> str:
-    """The manifest of a recording; empty before it is finished."""
+def listed_people(parley, recording: str) -> set[str]:
+    """Whom the manifest of a recording lists, by their random ids; nobody before it is finished."""
     found = [path for path in parley.data_dir.rglob("manifest.json") if recording in str(path)]
-    return found[0].read_text() if found else ""
+    people = json.loads(found[0].read_text())["manifest"]["people"] if found else []
+    return {person["person"] for person in people}
 
 
 async def eventually(check, what: str) -> None:
@@ -60,7 +64,13 @@ async def test_a_recording_is_announced_asked_shown_and_taken_back(join, explici
     ada = await join("ada", uses=YES_TO_ALL, grants=HOST)
     bo = await join("bo", uses={"record": True, "live": False})
     await ada.meets(bo)
-    await ada.page.click("#control-record")
+    watched = await watch_indicator(bo)
+    clicked_ms = await ada.page.evaluate(
+        "() => { document.getElementById('control-record').click(); return Date.now(); }"
+    )
+    shown_ms, spoken = await watched()
+    assert_promised("the indicator after the click", (shown_ms - clicked_ms) / 1000, 0.5)
+    assert "Recording has started" in spoken, "told to who listens, too"
     for person in (ada, bo):
         await until(
             person.page, "() => document.querySelector('dialog.notice')?.textContent.includes('this server')"
@@ -220,6 +230,5 @@ async def test_somebody_asks_to_be_removed_from_what_was_recorded(parley, join, 
     assert await bo.text(".measured") == "You are being removed from one recording."
     await eventually(lambda: len(recorded_people(parley, recording)) == 1, "no file of bo is kept")
     # The files go first, the manifest that says what is left is signed last.
-    await eventually(
-        lambda: '"Ada"' in (left := manifest_of(parley, recording)) and '"Bo"' not in left, "bo is out"
-    )
+    left = recorded_people(parley, recording)
+    await eventually(lambda: listed_people(parley, recording) == left, "bo is out")

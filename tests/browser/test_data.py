@@ -55,7 +55,7 @@ async def enter(parley: Parley, page: BrowserPage, identity: str, **claims: obje
 
 async def arrived(page: BrowserPage, identity: str, topic: str, count: int) -> list[list[object]]:
     body = f"([identity, topic, count]) => ({_FROM})([identity, topic]).length >= count"
-    await until(page, body, [identity, topic, count], within_s=30)
+    await until(page, body, [identity, topic, count], within_s=90)
     found: list[list[object]] = await page.evaluate(_FROM, [identity, topic])
     return found
 

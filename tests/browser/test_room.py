@@ -14,7 +14,17 @@ pytestmark = [
 
 WHITE = (240, 240, 240)
 VIOLET = (120, 40, 160)
+SECOND_HZ = 1400
 MODERATOR = ("join", "publish", "subscribe", "chat", "moderate")
+
+_LAST_SPEAKER = """() => {
+  const { value, label } = [...document.querySelectorAll("#set-speaker option")].at(-1);
+  return { id: value, label };
+}"""
+_PLAYS_THROUGH = """([selector, id]) => {
+  const playing = [...document.querySelectorAll(selector)];
+  return id !== "" && playing.length > 0 && playing.every((audio) => audio.sinkId === id);
+}"""
 
 
 async def test_chat_reaches_everyone_and_later_comers(join):
@@ -32,6 +42,10 @@ async def test_chat_reaches_everyone_and_later_comers(join):
     ]
     late = await join("late")
     await late.says_is_shown("See https://example.org/agenda, please")
+    assert await late.page.evaluate("() => document.querySelectorAll('.line-delete').length") == 0
+    await ada.page.evaluate("() => document.querySelector('.line-delete').click()")
+    for person in (ada, bo, late):
+        await until(person.page, "() => document.querySelectorAll('#chat-lines li').length === 0")
 
 
 async def test_mute_is_heard_and_shown(join):
@@ -62,6 +76,35 @@ async def test_another_camera_is_seen_without_a_new_negotiation(join):
     await ada.page.choose("#set-camera", "Second camera")
     await sees(bo.page, tile(ada, "video"), WHITE)
     assert await ada.page.evaluate("() => connections.length") == count
+
+
+async def test_another_microphone_is_heard_without_a_new_negotiation(join):
+    ada, bo = await join("ada", second_tone_hz=SECOND_HZ), await join("bo")
+    await bo.hears(ada)
+    count = await ada.page.evaluate("() => connections.length")
+    await ada.page.click("#control-settings")
+    await ada.page.choose("#set-microphone", "Second microphone")
+    await hears(bo.page, tile(ada, "audio"), SECOND_HZ)
+    await ada.page.choose("#set-microphone", "Test microphone")
+    await bo.hears(ada)
+    assert await ada.page.evaluate("() => connections.length") == count
+
+
+async def test_another_speaker_plays_all_who_are_there_and_who_come(join):
+    ada, bo = await join("ada"), await join("bo")
+    await bo.hears(ada)
+    await bo.page.click("#control-settings")
+    offered = "() => document.getElementById('set-speaker').checkVisibility()"
+    await bo.page.page.context.grant_permissions(["microphone"])
+    await bo.page.evaluate("() => navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
+    await until(bo.page, offered)
+    speaker = await bo.page.evaluate(_LAST_SPEAKER)
+    await bo.page.choose("#set-speaker", speaker["label"])
+    await until(bo.page, _PLAYS_THROUGH, [tile(ada, "audio"), speaker["id"]])
+    await bo.hears(ada)
+    cy = await join("cy")
+    await bo.hears(cy)
+    assert await bo.page.evaluate(_PLAYS_THROUGH, [tile(cy, "audio"), speaker["id"]])
 
 
 async def test_screen_share_is_shown_large_until_it_ends(join):

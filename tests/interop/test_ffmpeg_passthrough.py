@@ -4,10 +4,10 @@ import io
 
 import pytest
 
+from bench.studio.decoded import colours, samples, share_of_colour, tone_level
 from tests.interop.test_ffmpeg_whip import HZ, ORANGE, published
 from tests.media.packetise import annex_b_units
 from tests.rebroadcast.test_passthrough_served import stage
-from tests.support.decoded import colours, samples, share_of_colour, tone_level
 from tests.support.h264_camera import slices_of
 from tests.support.h264_witness import slices_in, video_tags
 from tests.support.waiting import until
@@ -61,6 +61,6 @@ async def test_ffmpegs_picture_and_sound_reach_rtmp_and_hls_untouched(stage, tmp
             "from each IDR on every slice, in order"
         )
         assert len(taken) - len(passed) <= 4, "beside it only placeholders"
-    picture = colours(io.BytesIO(segments[-1].data), at=-1)
+    picture = colours(io.BytesIO(segments[-1].data))[-1]
     assert share_of_colour(picture, ORANGE) > 0.8
     assert tone_level(samples(io.BytesIO(segments[-1].data)), HZ) > 0.1

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from bench.studio.flash import BEEP_HZ
 from tests.browser.people import Person
-from tests.support.flash import BEEP_HZ
 
 
 @dataclass(frozen=True)

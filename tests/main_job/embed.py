@@ -49,6 +49,10 @@ class EmbedViewer:
     async def text(self):
         return await self._frame.evaluate("() => document.body.innerText")
 
+    async def texts(self):
+        """All that could be read in it at any time."""
+        return await self._frame.evaluate("() => [...globalThis.texts]")
+
     async def pictures(self, *, since_ms=0):
         """(ms, mean colour) of each picture that was presented."""
         rows = await self._frame.evaluate(

@@ -1,12 +1,17 @@
-// Notes what the embed's <video> presents and plays: each new picture's mean colour, and the level of each tone about every 20 ms.
+// Notes what the embed's <video> presents and plays: each new picture's mean colour, the level of each tone about every 20 ms, and all texts.
 (tones) => {
   const KEPT = 8000, WINDOW = 1024;
   globalThis.sightings = [];   // [ms, red, green, blue]
   globalThis.hearings = [];    // [ms, level of each tone]
+  globalThis.texts = new Set();
   const note = (log, entry) => {
     log.push([Date.now(), ...entry]);
     if (log.length > KEPT) log.shift();
   };
+
+  const read = () => globalThis.texts.add(document.body.innerText);
+  new MutationObserver(read).observe(document.body, { childList: true, subtree: true, characterData: true });
+  read();
 
   const video = document.querySelector("video");
   const canvas = document.createElement("canvas");

@@ -2,15 +2,16 @@
 
 import numpy as np
 
+from bench.studio.decoded import share_of_colour
+from bench.studio.flash import av_offset_ms, beep_times, flash_times
 from tests.main_job.cast import AGREED, REFUSED, UNSEEN, A, B, D
 from tests.main_job.hearing import has_tone, lacks_tone
 from tests.main_job.meeting import SAID_BY_A, SAID_BY_C
 from tests.main_job.outage import PAUSE_MAX_S
 from tests.main_job.recording import FinishedRecording
-from tests.main_job.revocation import PROMISE_MS
+from tests.main_job.revocation import LIMIT_MS
 from tests.main_job.stage import CONTROL
-from tests.support.decoded import share_of_colour
-from tests.support.flash import av_offset_ms, beep_times, flash_times
+from tests.support.figures import tell
 
 _OFFSET_MAX_MS = 60
 _SECOND_MS = 1000
@@ -36,7 +37,7 @@ def files_hold_who_agreed(stage, revocation):
 def canaries_are_where_they_may_be(watch):
     """E's bytes were in no file, ever; the same watch saw D's bytes, and those of a deleted file."""
     pace_s = watch.watched_s / watch.samples
-    print(f"canary watch: a sample each {pace_s:.3f} s, longest pause {watch.longest_pause_s:.2f} s")
+    tell(f"canary watch: a sample each {pace_s:.3f} s, longest pause {watch.longest_pause_s:.2f} s")
     assert pace_s < _SAMPLED_EACH_S
     found = watch.found
     assert found["D"], "the control: D's media was recorded and the watch sees it"
@@ -49,7 +50,7 @@ def _holds_a(recorded):
     pictures, sound = _decoded(recorded, A)
     at_ms = [ms for ms, _ in pictures]
     gap_ms = max(np.diff(at_ms))
-    print(f"A's files: {len(pictures)} pictures, longest gap {gap_ms:.0f} ms")
+    tell(f"A's files: {len(pictures)} pictures, longest gap {gap_ms:.0f} ms")
     assert gap_ms < PAUSE_MAX_S * 1000, "A's recording stood still"
     assert _share_like(pictures, A) > 0.95
     assert has_tone(_joined(sound), A)
@@ -61,8 +62,8 @@ def _holds_b_until(recorded, revocation):
     pictures, sound = _decoded(recorded, B)
     for what, pieces in (("picture", pictures), ("sound", sound)):
         after_ms = pieces[-1][0] - revocation.called_ms
-        print(f"B's files: last {what} is of {after_ms:.0f} ms after the click")
-        assert -_ENDS_WITHIN_MS < after_ms < PROMISE_MS, f"B's last {what}"
+        tell(f"B's files: last {what} is of {after_ms:.0f} ms after the click")
+        assert -_ENDS_WITHIN_MS < after_ms < LIMIT_MS, f"B's last {what}"
     assert _share_like(pictures, B) > 0.95
     last_second = [(ms, piece) for ms, piece in sound if ms > sound[-1][0] - _SECOND_MS]
     assert has_tone(_joined(last_second), B)
@@ -74,7 +75,7 @@ def _holds_d(recorded):
     video, audio = (recorded.paths(D, kind)[0] for kind in ("video", "audio"))
     beeps = beep_times(audio)
     offset_ms = av_offset_ms(flash_times(video), beeps)
-    print(f"D's files: A/V offset {offset_ms:.1f} ms over {len(beeps)} beeps")
+    tell(f"D's files: A/V offset {offset_ms:.1f} ms over {len(beeps)} beeps")
     assert abs(offset_ms) <= _OFFSET_MAX_MS
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from bench.studio.decoded import RATE, loudest, tone_level, windows
 from tests.main_job.cast import BEEP_S, HEARD, SECOND_S, UNHEARD
-from tests.support.decoded import RATE, loudest, tone_level, windows
 
 _PIECE = 1024
 _ASIDE_HZ = (-53, -37, 37, 53)

@@ -11,8 +11,10 @@ import aiohttp
 import av
 import numpy as np
 
+from bench.studio.decoded import samples, share_of_colour
 from tests.main_job.cast import SEEN
-from tests.support.decoded import samples, share_of_colour
+from tests.main_job.meeting import LINE_OF_C
+from tests.main_job.program_picture import likeness_of_line
 
 _SMALL = (80, 45)
 _LOOK_S = 0.1
@@ -32,6 +34,8 @@ class HlsSegment:
     """All of them, small."""
     last_picture: np.ndarray
     """In full size."""
+    line_of_c: float
+    """How much some part of any of its pictures looks like what C wrote."""
     sound: np.ndarray
 
     @property
@@ -59,6 +63,8 @@ class HlsViewer:
         self._is_stopping = False
         self._ended = asyncio.Event()
         self.segments: list[HlsSegment] = []
+        self.cues: set[str] = set()
+        """Every line that was in the WebVTT rendition of the chat at any time."""
         self.listed: list[str] = []
         self.sequence = 0
         self.discontinuities = 0
@@ -79,7 +85,7 @@ class HlsViewer:
 
     async def look(self):
         """Reads the playlist and fetches what is new in it."""
-        text = (await self._get(self._url)).decode()
+        text = (await self._get(f"{self._base}/video.m3u8?{self._query}")).decode()
         sequence = int(re.search(r"#EXT-X-MEDIA-SEQUENCE:(\d+)", text)[1])
         assert sequence >= self.sequence, "the media sequence went back"
         self.sequence = sequence
@@ -91,9 +97,21 @@ class HlsViewer:
             elif line and not line.startswith("#"):
                 listed.append((line, init))
         self.listed = [line.partition("?")[0] for line, _ in listed]
-        for line, init in listed:
-            if line.partition("?")[0] not in {segment.name for segment in self.segments}:
-                await self._take(line, init)
+        known = {segment.name for segment in self.segments}
+        news = [(line, init) for line, init in listed if line.partition("?")[0] not in known]
+        for line, init in news:
+            await self._take(line, init)
+        if news:
+            await self._read_chat()
+
+    async def _read_chat(self):
+        """Reads all of the chat's segments: one that was read before may have got another line."""
+        playlist = (await self._get(f"{self._base}/chat.m3u8?{self._query}")).decode()
+        for name in (line for line in playlist.splitlines() if line and not line.startswith("#")):
+            async with self._session.get(f"{self._base}/{name}") as response:
+                if response.status == 200:
+                    assert response.content_type == "text/vtt"
+                    self.cues.update((await response.text()).splitlines())
 
     async def last_served(self, name, until: asyncio.Event):
         """Asks for one segment again and again; when its bytes were last answered with."""
@@ -135,11 +153,13 @@ class HlsViewer:
 def _decoded(name, at_s, data):
     with av.open(io.BytesIO(data)) as container:
         frames = list(container.decode(video=0))
+    full = [frame.to_ndarray(format="rgb24") for frame in frames]
     return HlsSegment(
         name,
         at_s,
         times_s=tuple(frame.time for frame in frames),
         pictures=tuple(frame.reformat(*_SMALL, format="rgb24").to_ndarray() for frame in frames),
-        last_picture=frames[-1].to_ndarray(format="rgb24"),
+        last_picture=full[-1],
+        line_of_c=max(likeness_of_line(picture, LINE_OF_C) for picture in full),
         sound=samples(io.BytesIO(data)),
     )

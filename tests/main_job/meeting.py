@@ -4,10 +4,12 @@ import asyncio
 
 from tests.browser.page import until
 from tests.browser.people import tile
-from tests.main_job.cast import CAST, D
+from tests.main_job.cast import CAST, A, C, D
 
 SAID_BY_A = "hello from A to everyone"
 SAID_BY_C = "this line of C stays inside"
+LINE_OF_A, LINE_OF_C = f"{A.name}: {SAID_BY_A}", f"{C.name}: {SAID_BY_C}"
+"""As outsiders would read them."""
 
 _FLASHES = """async (selector) => {
   const video = document.querySelector(selector);

@@ -4,11 +4,12 @@ import itertools
 
 import pytest
 
+from bench.studio.decoded import RATE
 from tests.main_job.cast import AGREED, SEEN, A, B
 from tests.main_job.hearing import has_tone
 from tests.main_job.recording import Growth
 from tests.main_job.stage import SEGMENT_S
-from tests.support.decoded import RATE
+from tests.support.figures import tell
 from tests.support.waiting import until
 
 _SEGMENTS = 3
@@ -32,7 +33,7 @@ async def partner_restarts(stage, outside):
         await until(lambda: rtmp.connections > connections, "the RTMP player plays again")
         await _plays(rtmp)
     _is_seamless(hls, hls.segments[first:])
-    print(f"outage: longest pause of a recorded file {growth.longest_pause_s:.2f} s")
+    tell(f"outage: longest pause of a recorded file {growth.longest_pause_s:.2f} s")
     assert growth.longest_pause_s < PAUSE_MAX_S, "the partner's restart reached the recording"
 
 
@@ -65,7 +66,7 @@ def _is_seamless(hls, segments):
     times_s = [time_s for segment in segments for time_s in segment.times_s]
     gap_s = max(after - before for before, after in itertools.pairwise(times_s))
     wait_s = max(after.at_s - before.at_s for before, after in itertools.pairwise(segments))
-    print(
+    tell(
         f"outage: {len(numbers)} HLS segments with {sound_s:.2f} s of sound; "
         f"longest gap between pictures {gap_s:.2f} s, between arrivals {wait_s:.2f} s"
     )

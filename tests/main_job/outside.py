@@ -5,19 +5,19 @@ import time
 
 import numpy as np
 
-from tests.main_job.cast import AGREED, REFUSED, SEEN, UNSEEN, A, C, D
+from tests.main_job.cast import AGREED, REFUSED, SEEN, UNSEEN, D
 from tests.main_job.embed import EmbedViewer, ThirdPartySite
 from tests.main_job.hearing import has_tone, lacks_tone, levels
 from tests.main_job.hls_viewer import HlsViewer
-from tests.main_job.meeting import SAID_BY_A, SAID_BY_C
+from tests.main_job.meeting import LINE_OF_A, SAID_BY_A, SAID_BY_C
 from tests.main_job.program_picture import expected, likeness_of_line, tiles
 from tests.main_job.rtmp_viewer import RtmpViewer
 from tests.main_job.stage import ROOM
+from tests.support.figures import tell
 from tests.support.waiting import until
 
 _LOOK_BACK_MS = 1500
 """Longer than from one flash of D to the next."""
-_LINE_OF_A, _LINE_OF_C = f"{A.name}: {SAID_BY_A}", f"{C.name}: {SAID_BY_C}"
 _IS_LINE, _IS_NO_LINE = 0.75, 0.5
 
 
@@ -108,7 +108,7 @@ class Outside:
         )
 
     async def chat_is_read(self):
-        """A's line stands over the program and in the embed; C's line is nowhere."""
+        """A's line stands over the program, beside it and in the embed."""
 
         async def is_in_embed():
             return SAID_BY_A in await self.embed.text()
@@ -116,15 +116,15 @@ class Outside:
         await until(is_in_embed, "the embed shows A's line")
         for sink, picture in self._latest.items():
             await until(
-                lambda picture=picture: likeness_of_line(picture(), _LINE_OF_A) > _IS_LINE,
+                lambda picture=picture: likeness_of_line(picture(), LINE_OF_A) > _IS_LINE,
                 f"A's line is over the {sink} picture",
-                tell=lambda picture=picture: likeness_of_line(picture(), _LINE_OF_A),
+                tell=lambda picture=picture: likeness_of_line(picture(), LINE_OF_A),
             )
-            assert likeness_of_line(picture(), _LINE_OF_C) < _IS_NO_LINE, f"{sink} shows C's line"
+        await until(lambda: LINE_OF_A in self.hls.cues, "A's line is in the WebVTT rendition")
 
     async def never_showed_who_refused(self):
-        """In all that came since the start there is nothing of C and E: no colour, no tone, no name."""
-        text = await self.embed.text()
+        """In all that came since the start there is nothing of C and E: no colour, tone, name or line."""
+        texts = await self.embed.texts()
         for who in REFUSED:
             assert self.rtmp.last_with(who, share=UNSEEN) is None, f"RTMP showed {who.name}"
             assert lacks_tone(self.rtmp.heard.between(0), who), f"RTMP sounded of {who.name}"
@@ -135,8 +135,18 @@ class Outside:
                 )
             assert not await self.embed.sees(who), f"the embed showed {who.name}"
             assert not await self.embed.hears(who), f"the embed sounded of {who.name}"
-            assert who.name not in text
-        assert SAID_BY_C not in text
+            assert not [text for text in texts if who.name in text], f"the embed names {who.name}"
+            assert not [cue for cue in self.hls.cues if who.name in cue], f"WebVTT names {who.name}"
+        for lines in (texts, self.hls.cues):
+            assert any(SAID_BY_A in line for line in lines), "the control: A's line was there"
+            assert not [line for line in lines if SAID_BY_C in line]
+        likeness = {
+            "RTMP": max(sighting.line_of_c for sighting in self.rtmp.seen),
+            "HLS": max(segment.line_of_c for segment in self.hls.segments),
+        }
+        tell(f"likeness of any picture to C's line: {likeness}; {_IS_NO_LINE} is none, {_IS_LINE} is one")
+        for sink, most in likeness.items():
+            assert most < _IS_NO_LINE, f"{sink} showed C's line"
 
     async def stop(self):
         """Ends what would take the end of the broadcast for a fault."""

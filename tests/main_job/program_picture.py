@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.studio.decoded import share_of_colour
 from media.layout import grid
 from media.text import render_text
 from tests.main_job.cast import CAST, D
-from tests.support.decoded import share_of_colour
 
 _DARK, _GREY = 120, 16
 _ALIKE = 0.75
@@ -35,13 +35,30 @@ def expected(named, placeholders):
 
 
 def likeness_of_line(picture, line):
-    """How much some part of the picture, where chat stands, looks like a line of text: 1 is exactly so."""
+    """How much some part of the picture, where chat stands, looks like a line of text: 1 is exactly so.
+
+    The correlation of the line with the left of each band of rows, for all bands at once.
+    """
     height, width, _ = picture.shape
     size = _text_px(picture)
-    text = render_text(line, size, width * 2 // 3).luma
+    text = render_text(line, size, width * 2 // 3).luma.astype(np.float32)
+    text -= text.mean()
     rows, columns = text.shape
-    grey = picture.mean(axis=2)[:, size // 2 * 2 :][:, :columns]
-    return max(_likeness(grey[top : top + rows], text) for top in range(height // 2, height - rows))
+    left = size // 2 * 2
+    grey = picture[height // 2 :, left : left + columns].mean(axis=2, dtype=np.float32)
+    products = _over_bands(grey @ text.T, rows)
+    sums = _over_bands(np.repeat(grey.sum(axis=1)[:, None], rows, axis=1), rows)
+    squares = _over_bands(np.repeat((grey**2).sum(axis=1)[:, None], rows, axis=1), rows)
+    spread = squares - sums**2 / text.size
+    is_flat = spread < text.size
+    scale = np.sqrt(np.where(is_flat, 1, spread) * (text**2).sum())
+    return float(np.where(is_flat, 0, products / scale).max())
+
+
+def _over_bands(by_row, rows):
+    """For each band of so many rows, the sum of entry n of its nth row."""
+    bands = len(by_row) - rows + 1
+    return sum(by_row[row : row + bands, row].astype(np.float64) for row in range(rows))
 
 
 def _text_px(picture):

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 
-from tests.support.decoded import pictures, sounds
+from bench.studio.decoded import pictures, sounds
 
 _LOOK_S = 0.05
 _SMALL = (80, 45)

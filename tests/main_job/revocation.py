@@ -11,6 +11,7 @@ from tests.browser.page import until
 from tests.main_job.cast import SEEN, UNSEEN, A, B, D
 from tests.main_job.hearing import has_tone, lacks_tone, levels
 from tests.support import waiting
+from tests.support.figures import tell
 
 PROMISE_MS = 250
 LIMIT_MS = 4 * PROMISE_MS
@@ -123,7 +124,7 @@ async def _figures(outside, files, revocation, served_s):
         **{what: (at_s - revocation.called_s) * 1000 for what, at_s in since_s.items()},
         **{what: at_ms - revocation.called_ms for what, at_ms in since_ms.items()},
     }
-    print("revocation, ms from B's click to:")
+    tell("revocation, ms from B's click to:")
     for what, figure in figures.items():
-        print(f"  {figure:7.0f}  {what}")
+        tell(f"  {figure:7.0f}  {what}")
     assert max(figures.values()) <= LIMIT_MS

@@ -7,6 +7,11 @@ import tempfile
 
 import aiohttp
 
+from bench.studio.encoded import encode_colour, encode_tone
+from bench.studio.flash import flash_and_beep
+from bench.studio.peer import RtpPeer
+from bench.studio.player import RtpPlayer, with_canary_audio, with_canary_video
+from bench.studio.rtmp_site import RtmpSite
 from tests.browser import chromium, firefox
 from tests.browser.page import Capture, until
 from tests.browser.parley import serve
@@ -15,10 +20,6 @@ from tests.main_job.cast import AGREED, BROWSERS, C, D, E
 from tests.main_job.recording import RecordingFolder
 from tests.support import waiting
 from tests.support.canary import CanaryWatch, deleted_while_open
-from tests.support.flash import flash_and_beep
-from tests.support.rtmp_server import RtmpServer
-from tests.support.rtp_peer import RtpPeer, RtpPlayer, with_canary_audio, with_canary_video
-from tests.support.taps import encode_colour, encode_tone
 
 ROOM = "main-job"
 GRANTS = ("join", "publish", "subscribe", "chat")
@@ -33,44 +34,46 @@ height = 360
 fps = 15
 video_kbps = 900
 segment_s = {SEGMENT_S}
+
+[recorder]
+encrypt = false
 """
 
 
 @contextlib.asynccontextmanager
 async def set_up(folder):
-    """A stage with its server and the partner's site running, and every file watched from here on."""
+    """A stage with its server and the partner's site running; every file is watched before they start."""
     data_dir = folder / "data"
     data_dir.mkdir(parents=True)
     config = folder / "parley.toml"
     config.write_text(CONFIG)
-    partner = RtmpServer(folder / "partner")
+    partner = RtmpSite(folder / "partner")
+    canaries = {name: secrets.token_bytes(32) for name in ("D", "E", CONTROL)}
     async with contextlib.AsyncExitStack() as stack:
+        holder = stack.enter_context(deleted_while_open(data_dir, canaries[CONTROL]))
+        folders = [data_dir, tempfile.gettempdir(), "/var/tmp", "/dev/shm"]
+        watch = CanaryWatch(folders, canaries, processes=[holder], skip=[partner.folder])
+        stack.callback(watch.close)
         await partner.start()
         stack.push_async_callback(partner.stop)
         parley = await stack.enter_async_context(serve(data_dir, arguments=("--config", str(config))))
+        watch.follow(parley.process.pid)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Stage(stack, parley, partner, session)
+        yield Stage(stack, parley, partner, session, watch, canaries)
 
 
 class Stage:
     """The room and what happens in it; each method is one thing that somebody does."""
 
-    def __init__(self, stack, parley, partner, session):
+    def __init__(self, stack, parley, partner, session, watch, canaries):
         self.stack = stack
         self.parley = parley
         self.partner = partner
         self.session = session
+        self.watch = watch
         self.people = {}
         self._recording = self._broadcast = None
-        self._canaries = {name: secrets.token_bytes(32) for name in ("D", "E", CONTROL)}
-        holder = stack.enter_context(deleted_while_open(parley.data_dir, self._canaries[CONTROL]))
-        self.watch = CanaryWatch(
-            [parley.data_dir, tempfile.gettempdir(), "/var/tmp", "/dev/shm"],
-            self._canaries,
-            processes=[parley.process.pid, holder],
-            skip=[partner.folder],
-        )
-        stack.callback(self.watch.close)
+        self._canaries = canaries
 
     @property
     def rtmp_url(self):

@@ -4,9 +4,9 @@ import av
 import numpy as np
 import pytest
 
+from bench.studio.decoded import RATE, Mono
 from tests.main_job.cast import CAST, A, B, C, D, E
 from tests.main_job.hearing import Hearing, has_tone, lacks_tone
-from tests.support.decoded import RATE, Mono
 
 
 def tones(people, seconds=3.0):

@@ -8,6 +8,8 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from tests.support.priority import lay_down_priority
+
 ENCODERS = {
     "vp8": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"}),
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}),
@@ -51,6 +53,7 @@ def video(codec, lumas, *, width=160, height=120, fps=25, gop=10_000, noise=Fals
         frame.pts = index
         take(context.encode(frame))
     take(context.encode(None))
+    lay_down_priority()
     return tuple(out)
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from media.decode import DecodeError, OpusDecoder, VideoDecoder
 from media.frame import EncodedFrame
+from tests.support.priority import lay_down_priority
 
 ENCODERS = {
     "vp8": ("libvpx", {"deadline": "realtime", "lag-in-frames": "0"}),
@@ -30,6 +31,7 @@ def encode(codec, count=3, rgb=(200, 40, 40)):
         frame.pts = index
         packets += context.encode(frame)
     packets += context.encode(None)
+    lay_down_priority()
     return [EncodedFrame(bytes(p), is_keyframe=p.is_keyframe) for p in packets]
 
 

@@ -126,6 +126,31 @@ def test_a_few_milliseconds_of_clock_jitter_leave_no_gap():
     assert np.all(mixer.pull(9600) == 0.5)
 
 
+@pytest.mark.parametrize("packet", [480, 960, 2880])
+@pytest.mark.parametrize("lost", [{3}, {3, 4}, {3, 5, 6}])
+def test_what_follows_lost_packets_keeps_its_place(packet, lost):
+    mixer = Mixer()
+    for index in range(10):
+        if index not in lost:
+            mixer.push(1, index * packet + 17, tone(packet, 0.1 * index))
+    mix = mixer.pull(11 * packet)[:, 0]
+    for index in {*range(10)} - lost:
+        assert np.all(np.isclose(mix[index * packet + 17 + np.arange(packet)], 0.1 * index)), index
+
+
+def test_a_clock_that_drifts_is_never_off_by_ten_milliseconds():
+    mixer, packets, marked = Mixer(), 3_000, 100
+    mixes = []
+    for index in range(packets):
+        mixer.push(1, mixer.position + 12_000, tone(PACKET, 0.9 if index % marked == 0 else 0.5))
+        mixes.append(mixer.pull(PACKET + 1)[:, 0])
+    loud = np.flatnonzero(np.concatenate(mixes) > 0.8)
+    onsets = loud[np.flatnonzero(np.diff(loud, prepend=-PACKET) > PACKET // 2)]
+    wanted = np.arange(0, packets, marked) * (PACKET + 1) + 12_000
+    assert len(onsets) == len(wanted)
+    assert np.abs(onsets - wanted).max() < 480
+
+
 def test_what_lies_beyond_the_ring_is_refused_not_wrapped():
     mixer = Mixer()
     mixer.push(1, 10 * SAMPLE_RATE, tone(960, 0.5))
@@ -137,6 +162,49 @@ def test_old_samples_do_not_come_round_again():
     mixer.push(1, 0, tone(960, 0.5))
     assert mixer.pull(960).any()
     assert not mixer.pull(4 * SAMPLE_RATE).any()
+
+
+def voices(count, level, *, samples=48_000):
+    times = np.arange(samples) / SAMPLE_RATE
+    waves = [level * np.sin(2 * np.pi * (180 + 37 * n) * times + n) for n in range(count)]
+    return [np.repeat(wave[:, None], 2, axis=1).astype(np.float32) for wave in waves]
+
+
+def mixed(sounds, *, block=1600):
+    mixer = Mixer()
+    for source, sound in enumerate(sounds):
+        mixer.push(source, 0, sound)
+    return np.concatenate([mixer.pull(block) for _ in range(len(sounds[0]) // block)])
+
+
+def test_twelve_loud_people_are_turned_down_without_clipping():
+    sounds = voices(12, 0.8)
+    mix = mixed(sounds)
+    assert np.abs(mix).max() < 0.99
+    settled, plain = mix[4800:, 0].astype(np.float64), sum(sounds)[4800:, 0].astype(np.float64)
+    scale = settled @ plain / (plain @ plain)
+    distortion = np.sqrt(np.mean((settled - scale * plain) ** 2) / np.mean(settled**2))
+    assert distortion < 0.2, "the wave keeps its shape: clipping it as hard would leave 0.5"
+    clipped = np.clip(plain, -0.98, 0.98)
+    share = clipped @ plain / (plain @ plain)
+    assert distortion < 0.6 * np.sqrt(np.mean((clipped - share * plain) ** 2) / np.mean(clipped**2))
+
+
+def test_one_voice_passes_to_the_bit():
+    (voice,) = voices(1, 0.97)
+    assert np.array_equal(mixed([voice]), voice)
+
+
+def test_a_gain_scales_one_source_and_nobody_else():
+    mixer = Mixer()
+    mixer.set_gain(1, 0.5)
+    mixer.push(1, 0, tone(9600, 0.4))
+    mixer.push(2, 0, tone(9600, 0.1))
+    assert np.allclose(mixer.pull(960), 0.3)
+    mixer.set_gain(1, 0.0)
+    ramp = mixer.pull(960)[:, 0]
+    assert np.abs(np.diff(ramp)).max() < 0.001, "a change makes no click"
+    assert np.allclose(mixer.pull(960), 0.1)
 
 
 def test_overload_is_turned_down_and_recovers():

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ async def link() -> AsyncIterator[Link]:
     """
     number = next(_numbers) % 256
     near_ip, far_ip, spare_ip = (f"10.77.{number}.{host}" for host in (1, 2, 3))
-    near_ip6, far_ip6 = (f"fd77:0:0:{number:x}::{host}" for host in (1, 2))
+    near_ip6, far_ip6 = (str(IPv6Address(f"fd77:0:0:{number:x}::{host}")) for host in (1, 2))
     near_device = f"pyn{number}"
     with namespace(f"parley{os.getpid()}-{number}") as far, contextlib.ExitStack() as stack:
         near_fd = MACHINE.tun(near_device)

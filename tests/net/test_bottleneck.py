@@ -17,6 +17,8 @@ from tests.net.link import Link, link
 from tests.net.namespace import MACHINE
 from tests.net.shaper import Conditions
 from tests.net.witness import Received, taken_bytes, videos, watch
+from tests.support.figures import tell
+from tests.support.promises import STARVED_FACTOR
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -30,7 +32,6 @@ PROMISED_USE, STARVED_USE = 0.85, 0.6
 """The promise, and what a test on a shared machine, whose encoders starve, asserts; the figure is printed."""
 QUEUE_S = 0.1
 NO_FREEZE_S = 0.5
-STARVED_FACTOR = 4
 AGREES = 0.1
 """Share by which the browser's count of bytes may differ from the link's."""
 
@@ -91,7 +92,7 @@ async def test_a_bottleneck_is_used_and_its_queue_stays_short(tmp_path: Path) ->
     p95_s = queued[len(queued) * 95 // 100]
     frames = [late.frames - early.frames for late, early in zip(after, before, strict=True)]
     frozen_s = [late.frozen_s - early.frozen_s for late, early in zip(after, before, strict=True)]
-    print(
+    tell(
         f"five cameras behind 1 Mb/s: {used:.0%} used (promised: {PROMISED_USE:.0%}), "
         f"{seen * 8 / MEASURED_S / PATH_BPS:.0%} by the browser's count, "
         f"queue p95 {p95_s * 1000:.0f} ms, "

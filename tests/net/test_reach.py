@@ -24,6 +24,7 @@ from tests.net.namespace import MACHINE
 from tests.net.nat import Nat
 from tests.net.shaper import Conditions
 from tests.net.turn import TurnServer, turn_server
+from tests.support.figures import tell
 from tests.support.promises import STARVED_FACTOR
 
 pytestmark = [
@@ -210,7 +211,7 @@ async def goes_on(stage: Stage, person: Caller, what: str, promise_s: float) -> 
         assert asyncio.get_running_loop().time() < deadline, f"{what}: {news} pictures"
         await asyncio.sleep(0.1)
     near_s, far_s = [await one.gap_s() for one in people]
-    print(f"{what}: longest gap at the near side {near_s:.2f} s, at the far side {far_s:.2f} s")
+    tell(f"{what}: longest gap at the near side {near_s:.2f} s, at the far side {far_s:.2f} s")
     assert max(near_s, far_s) <= promise_s * STARVED_FACTOR
     for one in people:
         assert len(await one.ways()) == 2

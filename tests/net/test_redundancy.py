@@ -14,6 +14,7 @@ from tests.net.bridge import bridge
 from tests.net.link import link
 from tests.net.namespace import MACHINE
 from tests.net.shaper import Conditions
+from tests.support.figures import tell
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -60,6 +61,6 @@ async def test_red_halves_what_is_made_up_at_a_tenth_of_loss(tmp_path: Path) -> 
         await net.shape(down=Conditions(delay_s=0.02, loss=0.1))
         await asyncio.sleep(2)
         plain, doubled = await _concealed(viewers, 12)
-        print(f"10 % loss: {plain:.1%} of the sound made up by Opus alone, {doubled:.1%} with RED")
+        tell(f"10 % loss: {plain:.1%} of the sound made up by Opus alone, {doubled:.1%} with RED")
         assert plain > 0.03, "the path loses nothing"
         assert doubled < plain / 2

@@ -17,6 +17,7 @@ from tests.net.shaper import Conditions, Shaper
 from tests.sfu.client import MediaClient
 from tests.sfu.room import CONFIG, Room
 from tests.sfu.wires import PATIENCE_S, Wire
+from tests.support.figures import tell
 from tests.support.promises import STARVED_FACTOR
 
 pytestmark = pytest.mark.slow
@@ -172,7 +173,7 @@ async def test_each_of_ten_viewers_gets_the_layer_that_fits_and_nobody_pulls_ano
             await plane.close()
     for viewer in people:
         limit = "no limit" if viewer.limit is None else f"{viewer.limit / 1e6:.1f} Mb/s"
-        print(
+        tell(
             f"{limit}, {'REMB' if viewer.is_remb else 'TWCC'}: {viewer.fits} lines "
             f"after {viewer.settled_s(started):.1f} s"
         )

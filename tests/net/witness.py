@@ -54,6 +54,15 @@ async def videos(page: ChromiumPage) -> list[Received]:
     ]
 
 
+async def sound_ahead_s(page: ChromiumPage) -> float | None:
+    """How far the sound that the page plays is ahead of its picture by the sender's clock; None: unknown."""
+    rows = [row for row in await _rows(page) if row["type"] == "inbound-rtp"]
+    played = {row["kind"]: row.get("estimatedPlayoutTimestamp") for row in rows}
+    if played.get("audio") is None or played.get("video") is None:
+        return None
+    return (float(str(played["audio"])) - float(str(played["video"]))) / 1000
+
+
 async def taken_bytes(page: ChromiumPage) -> int:
     """What has come over the page's media transports since it began, headers of IP and UDP included."""
     rows = [row for row in await _rows(page) if row["type"] == "transport"]

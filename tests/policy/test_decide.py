@@ -28,7 +28,9 @@ from policy import (
     Use,
     consent_state,
     decide,
+    decide_replay,
     has_accepted,
+    may_go,
 )
 
 NOW = 1_000_000
@@ -288,3 +290,36 @@ def test_an_acceptance_without_the_age_statement_is_named_as_that() -> None:
     refusal = has_accepted(replace(PERSON, acceptance=replace(ACCEPTED, age_18=False)), ROOM, NOW)
     assert refusal is not None
     assert refusal.code == "age_required"
+
+
+REPLAYED = ActivityFacts(use=REPLAY, notice_id="r", sites=(SITE,))
+COVERED = replace(ROOM, partners={"pt": replace(PARTNER, uses=frozenset({LIVE, REPLAY}))})
+AGREED = ConsentFacts(acceptance=ACCEPTED, choices={REPLAY: True})
+
+
+@pytest.mark.parametrize(
+    ("person", "room", "code"),
+    [
+        (AGREED, COVERED, None),
+        (replace(AGREED, choices={}), COVERED, "consent_required"),
+        (replace(AGREED, choices={REPLAY: False}), COVERED, "consent_refused"),
+        (replace(AGREED, choices={REPLAY: True, RECORD: False}), COVERED, "consent_refused"),
+        (replace(AGREED, choices={REPLAY: True, RECORD: True}), COVERED, None),
+        (replace(AGREED, acceptance=None), COVERED, "terms_required"),
+        (replace(AGREED, acceptance=replace(ACCEPTED, age_18=False)), COVERED, "age_required"),
+        (AGREED, replace(COVERED, terms=TermsHistory((V1, V2_MATERIAL))), "terms_required"),
+        (AGREED, replace(COVERED, terms=TermsHistory((V1, V2_MINOR))), None),
+        (AGREED, replace(COVERED, settings=RoomSettings(uses=frozenset({LIVE, RECORD}))), "use_not_allowed"),
+        (AGREED, replace(COVERED, ledger_verified=False), "ledger_failed"),
+        (AGREED, ROOM, "partner_terms"),
+    ],
+)
+def test_a_replay_needs_a_yes_and_no_notice(person, room, code):  # type: ignore[no-untyped-def]
+    decision = decide_replay(person, REPLAYED, Media.VIDEO, room, NOW)
+    assert (decision.code if isinstance(decision, Deny) else None) == code
+
+
+def test_an_activity_may_go_where_every_partner_covers_it():  # type: ignore[no-untyped-def]
+    assert isinstance(may_go(REPLAYED, COVERED, NOW), Allow)
+    other = replace(REPLAYED, sites=(SITE, Site(id="b", name="B", partner="none")))
+    assert isinstance(may_go(other, COVERED, NOW), Deny)

@@ -4,16 +4,17 @@ import asyncio
 import contextlib
 import time
 
+from bench.studio.peer import RtpPeer
+from bench.studio.rtmp_site import RtmpSite
 from policy import DEFAULT_TERMS, LIVE, Acceptance, Permission, RoomMode, RoomSettings
 from rebroadcast import RebroadcastConfig, RebroadcastService
+from recorder import RecorderConfig, RecorderService
 from rooms import JoinRequest, RoomsConfig, RoomService, SystemClock
 from server.supervise import Supervisor
 from sfu import MediaConfig, MediaPlane
 from store import Store, StoreConfig
 from tests.sfu.page_server import media_address
 from tests.support.h264_camera import H264Camera
-from tests.support.rtmp_server import RtmpServer
-from tests.support.rtp_peer import RtpPeer
 
 ROOM = "stage"
 PERSON = frozenset({Permission.JOIN, Permission.PUBLISH, Permission.SUBSCRIBE, Permission.CHAT})
@@ -67,14 +68,14 @@ class Person:
 
 
 class House:
-    def __init__(self, stack, folder, plane, store, rooms, supervisor, broadcasts):
+    def __init__(self, stack, folder, plane, store, rooms, supervisor, recorder, broadcasts):
         self._stack, self._folder = stack, folder
         self.plane, self.store, self.rooms = plane, store, rooms
-        self.supervisor, self.broadcasts = supervisor, broadcasts
-        self._partner = None
+        self.supervisor, self.recorder, self.broadcasts = supervisor, recorder, broadcasts
+        self.partners = {}
 
     async def enter(self, identity, *, luma=160, hz=440, choices=None):
-        """Join and publish H.264."""
+        """Join, acknowledge what runs already, and publish H.264."""
         participant = await self.rooms.join(
             JoinRequest(
                 room=ROOM,
@@ -84,6 +85,12 @@ class House:
                 choices={LIVE: True} if choices is None else choices,
             )
         )
+        for notice in participant.pending_notices():
+            await participant.acknowledge(notice.notice_id)
+        return await self.publish(participant, luma=luma, hz=hz)
+
+    async def publish(self, participant, *, luma=160, hz=440):
+        """Connect, or connect anew, a camera and a microphone of somebody who is there."""
         peer = RtpPeer(codec="H264")
         published = await participant.publish(peer.offer())
         await peer.open(published.sdp)
@@ -94,24 +101,37 @@ class House:
 
     async def site(self, name="site"):
         """A partner's RTMP server that runs."""
-        server = RtmpServer(self._folder / name)
+        server = RtmpSite(self._folder / name)
         await server.start()
         self._stack.push_async_callback(server.stop)
         return server
 
-    async def destination(self, server=None, *, key="stream-key-0123456789", application="live", **more):
-        """A destination on that server, or one of kind hls; its id."""
-        if self._partner is None:
-            self._partner = await self.broadcasts.add_partner(
-                name="Partner",
-                site="partner.example",
-                policy_url="https://partner.example/privacy",
-                uses=["live"],
+    async def partner(self, site="partner.example", uses=("live", "replay")):
+        """Id of the partner of that site."""
+        if site not in self.partners:
+            added = await self.broadcasts.add_partner(
+                name=site,
+                site=site,
+                policy_url=f"https://{site}/privacy",
+                uses=uses,
                 terms_version="1",
             )
+            self.partners[site] = added.id
+        return self.partners[site]
+
+    async def destination(
+        self,
+        server=None,
+        *,
+        key="stream-key-0123456789",
+        application="live",
+        site="partner.example",
+        **more,
+    ):
+        """A destination on that server, or one of kind hls; its id."""
         kind = "hls" if server is None else "rtmp"
         url = None if server is None else server.url("", application).rstrip("/")
-        body = {"name": "There", "partner": self._partner.id, "kind": kind, "rooms": ()}
+        body = {"name": "There", "partner": await self.partner(site), "kind": kind, "rooms": ()}
         added = await self.broadcasts.add_destination(
             **(body | {"url": url, "key": None if server is None else key} | more)
         )
@@ -129,17 +149,22 @@ class House:
         wanted = list(states) or ["live"] * len(self.states(info))
         await until(lambda: self.states(info) == wanted, f"{wanted}, only {self.running(info).destinations}")
 
+    def fetch(self, info, name):
+        """What a player of the first HLS destination gets."""
+        status = next(status for status in info.destinations if status.kind == "hls")
+        return self.broadcasts.get(status.program, status.destination, name)
+
     def playlist(self, info):
-        return self.broadcasts.get(info.id, "index.m3u8").decode()
+        return self.fetch(info, "video.m3u8").decode()
 
     def segments(self, info):
         """(name, bytes of a playable file) of every listed segment."""
         found, init = [], b""
         for line in self.playlist(info).splitlines():
             if line.startswith("#EXT-X-MAP"):
-                init = self.broadcasts.get(info.id, line.split('"')[1])
+                init = self.fetch(info, line.split('"')[1])
             elif not line.startswith("#"):
-                found.append((line, init + self.broadcasts.get(info.id, line)))
+                found.append((line, init + self.fetch(info, line)))
         return found
 
     def workers(self):
@@ -147,8 +172,8 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def house(folder, config=CONFIG, *, spawner=None):
-    """`spawner`: makes what starts worker processes of the supervisor."""
+async def house(folder, config=CONFIG, *, spawner=None, machine=lambda _: None):
+    """`spawner` and `machine`: make what starts workers, and what measures them, of the supervisor."""
     clock = Clock()
     async with contextlib.AsyncExitStack() as stack:
         plane = await MediaPlane.start(MediaConfig(addresses=(media_address(),), port=0, gate_slots=256))
@@ -161,7 +186,12 @@ async def house(folder, config=CONFIG, *, spawner=None):
         supervisor = Supervisor()
         stack.push_async_callback(supervisor.close)
         spawning = supervisor if spawner is None else spawner(supervisor)
-        broadcasts = RebroadcastService(rooms, store, spawning, config, clock)
+        recorder = RecorderService(rooms, store, supervisor, RecorderConfig(min_free_bytes=1 << 20), clock)
+        await recorder.open()
+        stack.push_async_callback(recorder.close)
+        broadcasts = RebroadcastService(
+            rooms, store, spawning, config, clock, recorder.reels, machine(supervisor)
+        )
         await broadcasts.open()
         stack.push_async_callback(broadcasts.close)
-        yield House(stack, folder, plane, store, rooms, supervisor, broadcasts)
+        yield House(stack, folder, plane, store, rooms, supervisor, recorder, broadcasts)

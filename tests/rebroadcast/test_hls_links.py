@@ -20,6 +20,10 @@ segment_s = 1.0
 """
 
 
+def media(broadcast):
+    return broadcast["hls_url"].replace("index.m3u8", "video.m3u8")
+
+
 async def test_a_link_opens_its_own_broadcast_while_it_runs(tmp_path):
     config = tmp_path / "parley.toml"
     config.write_text(CONFIG)
@@ -53,15 +57,12 @@ async def test_a_link_opens_its_own_broadcast_while_it_runs(tmp_path):
             await api("POST", "/broadcasts", {"room": "stage", "destinations": [hls]}) for _ in range(2)
         ]
         deadline = time.monotonic() + 30
-        while (
-            b"#EXTINF" not in (await get(one["hls_url"]))[1]
-            or b"#EXTINF" not in (await get(two["hls_url"]))[1]
-        ):
+        while b"#EXTINF" not in (await get(media(one)))[1] or b"#EXTINF" not in (await get(media(two)))[1]:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)
-        status, playlist = await get(one["hls_url"])
+        status, playlist = await get(media(one))
         query = one["hls_url"].partition("?")[2]
-        (init,) = re.findall(r'URI="([^"]+)"', playlist.decode())
+        (init,) = re.findall(r'EXT-X-MAP:URI="([^"]+)"', playlist.decode())
         segment = next(line for line in playlist.decode().splitlines() if line.startswith("seg-"))
         folder = f"/live/{one['id']}"
         assert status == 200

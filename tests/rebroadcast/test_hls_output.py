@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 
 import av
 import msgspec
@@ -24,6 +25,7 @@ from rebroadcast.worker.messages import (
 
 FPS, EPOCH = 10, 1
 SEGMENT_S = 1.0
+PART_S = 0.3
 
 
 class Stage:
@@ -41,6 +43,8 @@ class Stage:
             self.said.append,
             has_room=lambda: self.has_room,
             segment_s=SEGMENT_S,
+            part_s=PART_S,
+            origin_ms=1_700_000_000_000,
         )
 
     def run(self, encoder, seconds, *, key_every, persons=("ada",), epoch=1):
@@ -52,17 +56,33 @@ class Stage:
                 self.output.feed(FeedItem(frame, epoch, frozenset(persons)))
             self.index += 1
 
-    def segments(self):
-        """(seconds, persons, playable bytes) of each whole segment."""
-        found, init, pieces = [], b"", b""
+    def parts(self):
+        """(the last message of it, bytes) of each part."""
+        found, pieces = [], b""
         for message in self.said:
             if isinstance(message, HlsStart):
-                init, pieces = message.init, b""
+                pieces = b""
             elif isinstance(message, HlsPiece):
                 pieces += message.data
                 if message.is_last:
-                    found.append((message.duration_s, set(message.persons), init + pieces))
+                    found.append((message, pieces))
                     pieces = b""
+        return found
+
+    def segments(self):
+        """(seconds, persons, playable bytes) of each whole segment."""
+        found, init, parts = [], b"", []
+        for message in self.said:
+            if isinstance(message, HlsStart):
+                init, parts = message.init, []
+            elif isinstance(message, HlsPiece):
+                parts.append(message)
+                if message.is_last and message.ends_segment:
+                    whole = [part for part in parts if part.is_last]
+                    persons = set().union(*(part.persons for part in whole))
+                    length_s = sum(part.duration_s for part in whole)
+                    found.append((length_s, persons, init + b"".join(part.data for part in parts)))
+                    parts = []
         return found
 
     def starts(self):
@@ -99,6 +119,36 @@ def test_frequent_keyframes_make_no_short_segments(stage, encoder, key_every):
     assert sum(pictures(data) for _, _, data in stage.segments()) == round(sum(durations) * FPS)
 
 
+def test_parts_are_as_long_as_told_play_on_and_are_each_somebodys(stage, encoder):
+    stage.run(encoder, 2, key_every=FPS, persons=("ada",))
+    stage.run(encoder, 2, key_every=FPS, persons=("bob",))
+    parts = stage.parts()
+    durations = [message.duration_s for message, _ in parts if not message.ends_segment]
+    assert all(duration == pytest.approx(PART_S) for duration in durations)
+    assert sum(message.ends_segment for message, _ in parts) == 3
+    for (before, _), (after, _) in itertools.pairwise(parts):
+        assert after.at_s == pytest.approx(before.at_s + before.duration_s)
+        assert after.is_independent == before.ends_segment
+    assert {frozenset(message.persons) for message, _ in parts if message.at_s < 1.8} == {frozenset({"ada"})}
+    assert {frozenset(message.persons) for message, _ in parts if message.at_s > 2.2} == {frozenset({"bob"})}
+    init = stage.starts()[0].init
+    with av.open(io.BytesIO(init + b"".join(data for _, data in parts))) as whole:
+        times = [float(frame.time) for frame in whole.decode(video=0)]
+    assert times == [pytest.approx(number / FPS) for number in range(len(times))]
+    with av.open(io.BytesIO(init + b"".join(data for _, data in parts))) as whole:
+        sound = [float(packet.pts * packet.time_base) for packet in whole.demux(audio=0) if packet.size]
+    steps = [after - before for before, after in itertools.pairwise(sound)]
+    assert all(step == pytest.approx(1024 / 48_000, abs=1e-4) for step in steps), "no frame of sound is lost"
+
+
+def test_a_start_says_what_players_must_know(stage, encoder):
+    stage.run(encoder, 1, key_every=FPS)
+    (start,) = stage.starts()
+    assert (start.width, start.height, start.origin_ms) == (320, 180, 1_700_000_000_000)
+    assert start.codecs.startswith("avc1.4d")
+    assert start.codecs.endswith(",mp4a.40.2")
+
+
 def test_rare_keyframes_make_long_segments(stage, encoder):
     stage.run(encoder, 9, key_every=3 * FPS)
     assert [duration for duration, _, _ in stage.segments()] == [pytest.approx(3.0)] * 2
@@ -129,9 +179,7 @@ async def test_a_cut_forgets_the_open_segment_and_what_waits_for_the_server(stag
     after = stage.segments()[before:]
     assert after
     assert all(persons == {"bob"} for _, persons, _ in after)
-    assert [message.epoch for message in stage.said[stage.said.index(stage.starts()[1]) :]] == [2] * (
-        len(after) + 1
-    )
+    assert {message.epoch for message in stage.said[stage.said.index(stage.starts()[1]) :]} == {2}
 
 
 def test_material_of_an_older_epoch_is_dropped_without_any_message(stage, encoder):
@@ -154,7 +202,7 @@ def big_frames(stage, encoder, seconds, *, key_every):
 def test_a_stream_that_never_gives_a_keyframe_is_not_gathered_for_ever(stage, encoder):
     for frame in big_frames(stage, encoder, 4, key_every=10_000):
         stage.output.feed(FeedItem(frame, 1, frozenset()))
-        assert stage.output._muxer_bytes <= HLS_SEGMENT_MAX_BYTES + (1 << 20)
+        assert stage.output._segment_bytes <= HLS_SEGMENT_MAX_BYTES + (1 << 20)
     assert stage.segments() == []
     stage.run(encoder, 3, key_every=FPS)
     assert stage.segments()
@@ -181,6 +229,7 @@ async def test_a_segment_larger_than_the_channel_goes_through_it(stage, encoder)
         near.send,
         has_room=lambda: near.waiting_bytes < HLS_PIECE_BYTES,
         segment_s=SEGMENT_S,
+        part_s=PART_S,
     )
     got = bytearray()
 
@@ -189,7 +238,7 @@ async def test_a_segment_larger_than_the_channel_goes_through_it(stage, encoder)
         while (message := await far.receive(decoder)) is not None:
             if isinstance(message, HlsPiece):
                 got.extend(message.data)
-                if message.is_last:
+                if message.is_last and message.ends_segment:
                     return
 
     listening = asyncio.create_task(listen())

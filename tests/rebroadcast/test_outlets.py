@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from rebroadcast import RebroadcastConfig
 from rebroadcast.hls_intake import HlsIntake
 from rebroadcast.outlets import RESOLVE_AGAIN_S, Outlets, Target
 from rebroadcast.url_policy import UrlPolicy
@@ -84,7 +85,7 @@ class Stage:
         self.hls = None
         if any(one.row.kind == "hls" for one in targets):
             self.hls = HlsIntake(
-                "bc", segment_s=2.0, epoch=lambda: self.epoch, monotonic=self.clock.monotonic
+                RebroadcastConfig(), epoch=lambda: self.epoch, monotonic=self.clock.monotonic
             )
         self.outlets = Outlets(
             {one.row.id: one for one in targets},
@@ -120,7 +121,7 @@ class Stage:
         ]
 
     def segment(self, duration_s=2.0):
-        self.hls.take(HlsPiece("hls", b"media", self.epoch, True, duration_s, ("ada",)))
+        self.hls.take(HlsPiece("hls", b"media", self.epoch, True, 0.0, duration_s, ("ada",)))
 
 
 @pytest.fixture
@@ -244,10 +245,10 @@ async def test_what_is_older_than_the_last_cut_does_not_come_into_the_playlist(s
     made.hls.start(HlsStart("hls", b"init", 1))
     made.hls.take(HlsPiece("hls", b"half", 1, False))
     made.epoch = 2
-    made.hls.take(HlsPiece("hls", b"rest", 1, True, 2.0, ("ada",)))
+    made.hls.take(HlsPiece("hls", b"rest", 1, True, 0.0, 2.0, ("ada",)))
     made.hls.start(HlsStart("hls", b"old", 1))
-    assert "#EXTINF" not in made.hls.get("index.m3u8").decode()
+    assert "#EXTINF" not in made.hls.view([None]).get("video.m3u8").decode()
     made.hls.start(HlsStart("hls", b"new", 2))
     made.segment()
-    assert made.hls.get("seg-0.m4s") == b"media"
-    assert made.hls.get("init-1.mp4") == b"new"
+    assert made.hls.view([None]).get("seg-0.m4s") == b"media"
+    assert made.hls.view([None]).get("init-1.mp4") == b"new"

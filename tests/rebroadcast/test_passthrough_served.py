@@ -10,14 +10,16 @@ import time
 import aiohttp
 import pytest
 
+from bench.studio.decoded import colours, samples, tone_level
+from bench.studio.encoded import encode_colour, encode_tone
+from bench.studio.hls_player import HlsPlayer
+from bench.studio.peer import RtpPeer
+from bench.studio.player import RtpPlayer
+from bench.studio.rtmp_site import RtmpSite
 from tests.browser.parley import serve
-from tests.support.decoded import colours, samples, tone_level
+from tests.support.figures import tell
 from tests.support.h264_camera import H264Camera
 from tests.support.h264_witness import RtmpWitness, slices_in, video_tags
-from tests.support.hls_player import HlsPlayer
-from tests.support.rtmp_server import RtmpServer
-from tests.support.rtp_peer import RtpPeer, RtpPlayer
-from tests.support.taps import encode_colour, encode_tone
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -155,13 +157,13 @@ class Stage:
         assert {await self.hls.status(name) for name in listed} == {410}
         assert not {segment.init for segment in after} & inits, "a new initialisation segment"
         assert self.hls.discontinuities >= 1
-        size = colours(io.BytesIO(after[-1].data), at=-1).shape
+        size = colours(io.BytesIO(after[-1].data))[-1].shape
         assert size == (180, 320, 3), "the placeholder has the publisher's size"
         assert tone_level(samples(io.BytesIO(after[-1].data)), 440) < 0.005
         late_ms = (last_rtmp - called) * 1000
         served_s = max((s.at_s for s in self.hls.segments.values() if s not in after), default=called)
         served_ms = (served_s - called) * 1000
-        print(
+        tell(
             f"\n{what}: from call to answer {(done - called) * 1000:.0f} ms, to the last packet behind the "
             f"partner's RTMP {late_ms:.0f} ms, to the last HLS segment served {served_ms:.0f} ms"
         )
@@ -174,7 +176,7 @@ async def stage(tmp_path):
     config = tmp_path / "parley.toml"
     config.write_text(CONFIG)
     async with contextlib.AsyncExitStack() as stack:
-        site = RtmpServer(tmp_path / "site")
+        site = RtmpSite(tmp_path / "site")
         await site.start()
         stack.push_async_callback(site.stop)
         parley = await stack.enter_async_context(
@@ -191,7 +193,7 @@ async def test_the_publishers_picture_and_sound_go_out_untouched_until_they_may_
         await stage.start()
         await stage.shows(ada)
         newest = stage.hls.newest
-        assert colours(io.BytesIO(newest.data), at=-1).mean() == pytest.approx(190, abs=25)
+        assert colours(io.BytesIO(newest.data))[-1].mean() == pytest.approx(190, abs=25)
         assert tone_level(samples(io.BytesIO(newest.data)), 440) > 0.1
 
         async def remove():

@@ -7,10 +7,10 @@ import signal
 import pytest
 import structlog
 
+from bench.studio.decoded import colours
 from rebroadcast import BroadcastInvalid, RebroadcastConfig
 from rebroadcast.url_policy import UrlPolicy
 from tests.rebroadcast.house import ROOM, house, until
-from tests.support.decoded import colours
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
@@ -87,7 +87,7 @@ async def test_an_address_that_stops_being_allowed_fails_and_the_others_go_on(tm
         site = await home.site()
         chosen = [await home.destination(site), await home.destination()]
         # The same installation, after its operator took the permission back.
-        home.broadcasts._policy = UrlPolicy(allow_private=False)
+        home.broadcasts._opener._policy = UrlPolicy(allow_private=False)
         info = await home.broadcasts.start(ROOM, chosen)
         await home.live(info, "failed", "live")
         assert "127.0.0.1 is not a public address" in home.running(info).destinations[0].reason
@@ -119,7 +119,7 @@ async def test_a_killed_program_is_started_again_and_everything_comes_back(tmp_p
         await until(is_back, "another process")
         await home.live(info)
         assert ("connecting", "the program is being started again") in seen
-        assert home.running(info).state == "running"
+        assert home.running(info).info().state == "running"
         await until(lambda: "#EXT-X-DISCONTINUITY\n" in home.playlist(info), "a new part")
         after = home.running(info).destinations
         assert all(
@@ -129,7 +129,7 @@ async def test_a_killed_program_is_started_again_and_everything_comes_back(tmp_p
 
 
 def luma_of(segments):
-    return colours(io.BytesIO(segments[-1][1]), at=-1).mean()
+    return colours(io.BytesIO(segments[-1][1]))[-1].mean()
 
 
 class Tearing:

@@ -113,6 +113,15 @@ async def test_a_room_sees_what_is_for_it_or_for_all(registry, partner):
         {"site": "a b"},
         {"site": "https://partner.example"},
         {"site": "x" * 254},
+        {"origins": ["partner.example"]},
+        {"origins": ["https://partner.example/"]},
+        {"origins": ["https://user@partner.example"]},
+        {"origins": ["https://*.partner.example"]},
+        {"origins": ["https://partner.example:port"]},
+        {"origins": ["https://partner.example; script-src *"]},
+        {"origins": [f"https://{number}.example" for number in range(33)]},
+        {"takedown_url": "mailto:a@partner.example"},
+        {"takedown_url": "https://127.0.0.1:22/notices"},
     ],
 )
 async def test_a_partner_that_is_not_as_described_is_refused(registry, change):
@@ -144,6 +153,18 @@ async def test_a_partner_that_is_not_as_described_is_refused(registry, change):
         {"kind": "hls"},
         {"kind": "hls", "url": None},
         {"kind": "srt"},
+        {"kind": "tape"},
+        {"kind": "srt", "url": "srt://127.0.0.1", "key": None},
+        {"kind": "srt", "url": "srt://127.0.0.1:9000/path"},
+        {"kind": "srt", "url": "srt://127.0.0.1:9000?mode=listener"},
+        {"kind": "srt", "url": "srt://127.0.0.1:9000?passphrase=short"},
+        {"kind": "srt", "url": "srt://127.0.0.1:9000?latency=1"},
+        {"kind": "srt", "url": "srt://127.0.0.1:9000?streamid=x"},
+        {"kind": "srt", "url": "udp://127.0.0.1:9000"},
+        {"kind": "whip", "url": "rtmp://127.0.0.1/live"},
+        {"kind": "whip", "url": "https://127.0.0.1:22/whip"},
+        {"delay_s": -1},
+        {"delay_s": 31},
         {"name": "\u202e"},
     ],
 )
@@ -159,3 +180,45 @@ async def test_what_follows_the_question_mark_is_part_of_a_key_that_ends_the_url
     )
     (row, _), *_ = await registry.chosen([added.id], "any")
     assert (row.url, row.key.reveal()) == (HERE, "key?token=secret&x=1")
+
+
+async def test_the_secrets_of_an_srt_destination_are_sealed_and_its_address_is_shown(registry, partner):
+    url = "srt://127.0.0.1:9000?latency=200&passphrase=canary-pass-phrase&streamid=canary-stream-12345678"
+    added = await registry.add_destination(**destination(partner, kind="srt", url=url, key=None))
+    assert (added.shown_url, added.key_hint) == ("srt://127.0.0.1:9000?latency=200", "5678")
+    assert "canary" not in repr(added)
+    (row, _), *_ = await registry.chosen([added.id], "any")
+    assert row.key.reveal() == "streamid=canary-stream-12345678&passphrase=canary-pass-phrase"
+
+
+async def test_what_goes_out_in_the_clear_is_marked(registry, partner):
+    secret = "srt://127.0.0.1:9000?passphrase=0123456789"
+    for kind, url, encrypted in (
+        ("rtmp", "rtmp://127.0.0.1/live", False),
+        ("rtmp", "rtmps://127.0.0.1/live", True),
+        ("srt", "srt://127.0.0.1:9000", False),
+        ("srt", secret, True),
+        ("whip", "http://127.0.0.1/whip/x", False),
+        ("whip", "https://127.0.0.1/whip/x", True),
+    ):
+        added = await registry.add_destination(**destination(partner, kind=kind, url=url))
+        assert added.is_encrypted == encrypted, url
+
+
+async def test_a_partner_without_origins_may_embed_on_its_own_site(registry):
+    assert (await registry.add_partner(**PARTNER)).origins == ("https://partner.example",)
+    more = {"site": "other.example", "origins": ["https://www.other.example", "https://other.example:8443"]}
+    other = await registry.add_partner(**PARTNER | more)
+    assert other.origins == ("https://www.other.example", "https://other.example:8443")
+
+
+async def test_a_blocked_partner_is_served_nothing_until_it_is_unblocked(registry, store, partner):
+    added = await registry.add_destination(**destination(partner))
+    assert (await registry.block(partner, is_blocked=True)).is_blocked
+    assert (await store.partners.get(partner)).terms().uses == frozenset()
+    with pytest.raises(BroadcastConflict):
+        await registry.chosen([added.id], "any")
+    assert not (await registry.block(partner, is_blocked=False)).is_blocked
+    assert await registry.chosen([added.id], "any")
+    with pytest.raises(BroadcastNotFound):
+        await registry.block("pt_none", is_blocked=True)

@@ -2,74 +2,21 @@
 
 import asyncio
 import time
-from random import Random
 
 import av
 import pytest
 
+from bench.studio.rtmp_site import RtmpSite
+from bench.target import free_port
 from media.canvas import Canvas
-from media.gates import GatePage
-from rebroadcast.worker.encode import AudioEncoder, EncodedVideo, VideoEncoder, VideoFormat
-from rebroadcast.worker.feed import Epoch, FeedItem
-from rebroadcast.worker.messages import OutputConfig
+from rebroadcast.worker.encode import EncodedVideo, VideoEncoder, VideoFormat
+from rebroadcast.worker.feed import FeedItem
 from rebroadcast.worker.rtmp import amf0
 from rebroadcast.worker.rtmp.chunk import ChunkReader, MessageType
 from rebroadcast.worker.rtmp.session import HANDSHAKE_BYTES
-from rebroadcast.worker.rtmp_output import RtmpOutput
+from rebroadcast.worker.rtmp_link import RtmpDial
+from tests.rebroadcast.pushing import EPOCH, FPS, push_stages
 from tests.support.promises import assert_promised
-from tests.support.rtmp_server import RtmpServer, free_port
-
-FPS, EPOCH = 15, 1
-
-
-class Stage:
-    """A running output that is fed with pictures in real time."""
-
-    def __init__(self, page, audio, video, port, url):
-        self.page, self.video = page, video
-        self.said = []
-        self.index = 0
-        self.output = RtmpOutput(
-            OutputConfig("site", "rtmp", url, (("127.0.0.1", port),)),
-            audio,
-            Epoch(page, EPOCH),
-            self.said.append,
-            metadata={"encoder": "Parley"},
-            rng=Random(1),
-            clock=time.monotonic,
-        )
-        self.task = asyncio.create_task(self.output.run())
-
-    @property
-    def states(self):
-        return [message.state for message in self.said]
-
-    def frames(self, encoder=None):
-        encoder = encoder or self.video
-        width, height = encoder.format.size
-        picture = Canvas(width, height).to_frame()
-        self.index += 1
-        return encoder.encode(picture, self.index, is_keyframe=self.index % 5 == 1)
-
-    async def feed_until(self, condition, what, *, encoder=None, patience_s=15.0):
-        deadline = time.monotonic() + patience_s
-        while not condition():
-            assert time.monotonic() < deadline, f"never: {what}, only {self.said[-3:]}"
-            for frame in self.frames(encoder):
-                self.output.feed(FeedItem(frame, self.page.read(EPOCH), frozenset()))
-            await asyncio.sleep(1 / FPS)
-
-    async def flood(self):
-        """More than the kernels of both sides hold."""
-        connection = self.output._connection
-        data = b"\0\0\0\1\x41" + bytes([0x9A]) * 200_000
-        for index in range(200):
-            at = EncodedVideo(data, 10**6 + index, 6000, False, self.video.format)
-            self.output.feed(FeedItem(at, 1, frozenset()))
-            await asyncio.sleep(0.002)
-            if connection.backlog_bytes() > 500_000:
-                return
-        raise AssertionError("the site took it all")
 
 
 class Wiretap:
@@ -107,29 +54,22 @@ class Wiretap:
 
 
 @pytest.fixture
-async def stage(tmp_path):
-    made = []
-    page, audio = GatePage.create(4), AudioEncoder(bps=64_000)
-    page.store_open(EPOCH, 1)
-    video = VideoEncoder(width=320, height=180, fps=FPS, bps=300_000)
+async def stage():
+    async with push_stages() as make:
 
-    def make(port, url=None):
-        made.append(Stage(page, audio, video, port, url or f"rtmp://127.0.0.1:{port}/live/key"))
-        return made[-1]
+        def rtmp(port, url=None, tls=None):
+            def dial(audio):
+                target = url or f"rtmp://127.0.0.1:{port}/live/key"
+                return RtmpDial(target, audio, metadata={"encoder": "Parley"}, tls=tls, clock=time.monotonic)
 
-    yield make
-    for stage in made:
-        await stage.output.close()
-        async with asyncio.timeout(2):
-            await stage.task
-    video.close()
-    audio.close()
-    page.close()
+            return make(dial, port)
+
+        yield rtmp
 
 
 @pytest.fixture
 async def server(tmp_path):
-    server = RtmpServer(tmp_path)
+    server = RtmpSite(tmp_path)
     await server.start()
     yield server
     await server.stop()
@@ -146,12 +86,12 @@ async def test_the_bytes_that_a_live_site_takes_are_reported_while_it_takes_them
 async def test_a_site_that_took_no_media_yet_is_not_live(stage, server):
     site = stage(server.port)
     async with asyncio.timeout(5):
-        while site.output._connection is None:  # noqa: ASYNC110 (the state of another task)
+        while site.output._link is None:  # noqa: ASYNC110 (the state of another task)
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.6)
     assert site.states == ["connecting"]
     await site.feed_until(lambda: "live" in site.states, "live")
-    assert site.output._format is not None
+    assert site.output._link._format is not None
 
 
 async def test_a_polite_end_stops_the_task_by_itself(stage, server):
@@ -240,7 +180,7 @@ async def test_what_was_sent_before_a_cut_is_taken_back_when_the_site_does_not_t
         taken_s = time.monotonic() - began
         assert taken_s > 0.05
         assert_promised("the cut", taken_s, 0.15)
-        assert site.output._connection is None
+        assert site.output._link is None
     finally:
         server.thaw()
     await site.feed_until(lambda: "backing_off" in site.states, "the truth")

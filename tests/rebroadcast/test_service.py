@@ -7,12 +7,12 @@ import signal
 
 import pytest
 
+from bench.studio.decoded import colours, samples, tone_level
 from policy import LIVE, NameRefused
-from rebroadcast import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
+from rebroadcast import BroadcastConflict, BroadcastInvalid, BroadcastNotFound, LookChange
 from rooms import JoinRequest, Refused
 from store import BroadcastRow, BroadcastState, NotFound
 from tests.rebroadcast.house import ACCEPTED, PERSON, ROOM, house, until
-from tests.support.decoded import colours, samples, tone_level
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
@@ -23,7 +23,7 @@ async def test_a_broadcast_goes_live_tells_the_truth_and_stops(tmp_path):
         site = await home.site()
         chosen = [await home.destination(site), await home.destination()]
         started = await home.broadcasts.start(ROOM, chosen)
-        assert (started.state, started.mode, started.has_hls) == ("starting", "program", True)
+        assert (started.state, started.mode) == ("starting", "program")
         assert [status.state for status in started.destinations] == ["idle", "connecting"]
         await ada.acknowledge()
         await home.live(started)
@@ -46,7 +46,7 @@ async def test_a_broadcast_goes_live_tells_the_truth_and_stops(tmp_path):
         assert all(status.bytes_acknowledged > 0 for status in stopped.destinations)
         assert not home.workers()
         assert home.rooms.room(ROOM).activities() == ()
-        assert home.broadcasts.get(started.id, "index.m3u8") == "gone"
+        assert home.fetch(started, "video.m3u8") == "gone"
         again = await home.broadcasts.stop(started.id)
         assert (again.id, again.state, again.ended_ms) == (started.id, "stopped", stopped.ended_ms)
         await site.stop()
@@ -65,7 +65,7 @@ async def test_a_start_that_is_refused_leaves_nothing(tmp_path):
             (BroadcastNotFound, ROOM, ["dst_none"], {}),
             (BroadcastInvalid, ROOM, [], {}),
             (BroadcastInvalid, ROOM, [hls, hls], {}),
-            (BroadcastInvalid, ROOM, [hls], {"layout": "round"}),
+            (BroadcastInvalid, ROOM, [hls], {"look": LookChange(layout="round")}),
             (BroadcastInvalid, ROOM, [hls], {"mode": "copy"}),
             (BroadcastInvalid, ROOM, [hls], {"mode": "passthrough"}),
             (BroadcastInvalid, ROOM, [hls], {"publisher": "ada"}),
@@ -95,6 +95,20 @@ async def test_a_start_that_is_given_up_leaves_no_activity(tmp_path):
         await asyncio.wait({starting})
         assert starting.cancelled()
         assert home.rooms.room(ROOM).activities() == ()
+        assert home.broadcasts._running == {}
+
+
+async def test_a_stop_at_any_moment_of_a_start_leaves_nothing(tmp_path):
+    async with house(tmp_path) as home:
+        await home.enter("ada")
+        chosen = [await home.destination(await home.site())]
+        for after_s in (0, 0.002, 0.01, 0.03, 0.1, 0.3, 0.6):
+            info = await home.broadcasts.start(ROOM, chosen)
+            await asyncio.sleep(after_s)
+            stops = await asyncio.gather(*(home.broadcasts.stop(info.id) for _ in range(3)))
+            assert {(stop.state, stop.reason) for stop in stops} == {("stopped", None)}
+            assert home.rooms.room(ROOM).activities() == ()
+            await until(lambda: not home.workers(), "the program's end")
         assert home.broadcasts._running == {}
 
 

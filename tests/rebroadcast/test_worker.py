@@ -8,6 +8,8 @@ import sys
 import msgspec
 import pytest
 
+from bench.studio.decoded import colours, samples, share_of_colour, tone_level
+from bench.studio.rtmp_site import RtmpSite
 from media.control import CONTROL_FD, ControlChannel, WorkerStart, control_pair
 from media.gates import GatePage
 from rebroadcast.worker.messages import (
@@ -23,9 +25,7 @@ from rebroadcast.worker.messages import (
     Person,
     Stop,
 )
-from tests.support.decoded import colours, samples, share_of_colour, tone_level
 from tests.support.promises import assert_promised
-from tests.support.rtmp_server import RtmpServer
 from tests.support.taps import Feeder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
@@ -75,15 +75,16 @@ class Stage:
 
     def segments(self):
         """(people, bytes of a playable file) of each HLS segment so far."""
-        init, pieces, found = b"", b"", []
+        init, pieces, persons, found = b"", b"", set(), []
         for message in self.said:
             if isinstance(message, HlsStart):
-                init, pieces = message.init, b""
+                init, pieces, persons = message.init, b"", set()
             elif isinstance(message, HlsPiece):
                 pieces += message.data
-                if message.is_last:
-                    found.append((set(message.persons), init + pieces))
-                    pieces = b""
+                persons |= set(message.persons)
+                if message.is_last and message.ends_segment:
+                    found.append((persons, init + pieces))
+                    pieces, persons = b"", set()
         return found
 
 
@@ -139,7 +140,7 @@ async def test_granted_people_are_seen_heard_and_named_and_others_are_placeholde
     await stage.until(lambda: len(stage.segments()) >= 4)
     persons, data = stage.segments()[-1]
     assert persons == {"ada"}
-    picture = colours(io.BytesIO(data), at=-1)
+    picture = colours(io.BytesIO(data))[-1]
     assert share_of_colour(picture[:, :320], RED) > 0.3
     assert share_of_colour(picture[:, 320:], RED) < 0.01
     assert tone_level(samples(io.BytesIO(data)), 440) > 0.1
@@ -152,7 +153,7 @@ async def test_a_cut_takes_a_person_out_of_everything_that_follows(stage):
     stage.channel.send(OutputConfig("out", "hls"))
     await stage.until(lambda: any(persons == {"ada", "bob"} for persons, _ in stage.segments()[2:]))
     both = stage.segments()[-1][1]
-    assert share_of_colour(colours(io.BytesIO(both), at=-1), BLUE) > 0.15
+    assert share_of_colour(colours(io.BytesIO(both))[-1], BLUE) > 0.15
     assert tone_level(samples(io.BytesIO(both)), 880) > 0.1
 
     stage.page.store_closed(BOB_SLOT, 2)
@@ -173,7 +174,7 @@ async def test_a_cut_takes_a_person_out_of_everything_that_follows(stage):
 
 
 async def test_a_site_that_comes_back_is_served_again_and_hls_never_stops(stage, tmp_path):
-    server = RtmpServer(tmp_path)
+    server = RtmpSite(tmp_path)
     await server.start()
     try:
         stage.add_person("ada", "Ada", ADA_SLOT, rgb=RED, hz=440, taps=(11, 12))
@@ -194,5 +195,5 @@ async def test_a_site_that_comes_back_is_served_again_and_hls_never_stops(stage,
         assert sum(isinstance(m, HlsStart) for m in stage.said) == 1
     finally:
         await server.stop()
-    picture = colours(str(server.recordings[-1]), at=-1)
+    picture = colours(str(server.recordings[-1]))[-1]
     assert share_of_colour(picture, RED) > 0.5

@@ -18,7 +18,9 @@ from tests.sfu.page_server import media_address
 ROOM = "recorded"
 PERSON = frozenset({Permission.JOIN, Permission.PUBLISH, Permission.SUBSCRIBE, Permission.CHAT})
 ACCEPTED = Acceptance(terms_version=DEFAULT_TERMS.version, age_18=True)
-CONFIG = RecorderConfig(min_free_bytes=1 << 20)
+CONFIG = RecorderConfig(min_free_bytes=1 << 20, encrypts=False)
+"""What is on the disk is looked at as it lies there."""
+SEALED = RecorderConfig(min_free_bytes=1 << 20)
 
 
 class Clock(SystemClock):
@@ -48,6 +50,10 @@ class Publisher:
     async def publish(self, colour, hz):
         self.pc.addTrack(ToneTrack(hz))
         self.pc.addTrack(ColourTrack(colour))
+        await self.connect()
+
+    async def connect(self):
+        """Publish the tracks that were added."""
         await self.pc.setLocalDescription(await self.pc.createOffer())
         published = await self.participant.publish(self.pc.localDescription.sdp)
         await self.pc.setRemoteDescription(RTCSessionDescription(published.sdp, "answer"))
@@ -63,11 +69,16 @@ class House:
         self.supervisor, self.recorder = supervisor, recorder
         self._stack = stack
 
-    async def enter(self, identity, *, agrees=True, colour=None, hz=440):
+    async def enter(self, identity, *, agrees=True, colour=None, hz=440, name="", room=ROOM):
         """Join, answer for `record`, publish when there is a colour."""
         participant = await self.rooms.join(
             JoinRequest(
-                room=ROOM, identity=identity, permissions=PERSON, accept=ACCEPTED, choices={RECORD: agrees}
+                room=room,
+                identity=identity,
+                name=name,
+                permissions=PERSON,
+                accept=ACCEPTED,
+                choices={RECORD: agrees},
             )
         )
         publisher = Publisher(participant)
@@ -101,7 +112,7 @@ class House:
 
     async def crash(self, info):
         """As if the server had been killed: the worker dies with it, and nobody is told anything."""
-        recording = self.recorder._running.pop(info.id)
+        recording = self.recorder._runs._running.pop(info.id)
         recording._is_stopping = True
         worker = recording._worker
         worker.kill()

@@ -16,6 +16,9 @@ import msgspec
 from media.clock_map import SECOND_NS
 from media.gates import Gate, GatePage
 from media.tap_record import encode_record
+from recorder.data_keys import DataKeys
+from recorder.keys import KeyStore, MasterKeys
+from recorder.parts import open_part
 from recorder.worker.messages import (
     ChatLine,
     CloseTap,
@@ -40,6 +43,11 @@ PATIENCE_S = 20.0
 START_UNIX_MS = 1_800_000_000_000
 
 
+def key_access(folder, recording="rec_test"):
+    """Fresh keys for what is recorded."""
+    return KeyStore(folder / "keys", MasterKeys.load_or_create(folder / "recordings.key")).access(recording)
+
+
 class Tapped:
     """One tap of a person, with its media clock at the recording's time line."""
 
@@ -62,8 +70,10 @@ class Tapped:
 class WorkerRig:
     """Starts the worker by the server's own supervisor; `close` ends it."""
 
-    def __init__(self, folder, *, queue_max_bytes=32 << 20):
+    def __init__(self, folder, *, queue_max_bytes=32 << 20, keys=None):
+        """`keys` (KeyAccess): what is recorded is sealed with these."""
         self.folder = folder
+        self.keys = keys
         self.queue_max_bytes = queue_max_bytes
         self.page = GatePage.create(64)
         self.supervisor = Supervisor()
@@ -88,6 +98,7 @@ class WorkerRig:
             self.origin_ns,
             1_800_000_000_000,
             self.queue_max_bytes,
+            self.keys,
         )
         fds = {"sink": self._far.fileno(), "gates": gates}
         self.worker = await self.supervisor.spawn("recorder.worker", fds, msgspec.to_builtins(config))
@@ -185,7 +196,11 @@ class WorkerRig:
 
     async def finish(self):
         """Run a finishing worker on the folder; its messages."""
-        return await finish(self.supervisor, self.folder)
+        return await finish(self.supervisor, self.folder, FinishConfig(str(self.folder), self.keys))
+
+    def plain(self, name):
+        """A file as it was before it was sealed."""
+        return open_part(self.folder / name, DataKeys(self.keys) if self.keys is not None else None)
 
     def names(self):
         return sorted(path.name for path in self.folder.iterdir())
@@ -194,8 +209,7 @@ class WorkerRig:
         return [name for name in self.names() if name.endswith((".webm", ".mp4"))]
 
     def events(self, kind=None):
-        path = self.folder / "events.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = self.plain("events.jsonl").read().splitlines()
         events = [json.loads(line) for line in lines]
         return [event for event in events if kind is None or event["event"] == kind]
 
@@ -240,19 +254,19 @@ def audio_records(tapped, packets, *, first=0, report_every=50):
 
 def frame_times(path):
     """Seconds of each frame of a file, without decoding."""
-    with av.open(str(path)) as container:
+    with av.open(path if hasattr(path, "read") else str(path)) as container:
         return [float(packet.pts * packet.time_base) for packet in container.demux() if packet.size]
 
 
 def decoded_times(path):
     """Seconds of each frame of a file that a player shows."""
-    with av.open(str(path)) as container:
+    with av.open(path if hasattr(path, "read") else str(path)) as container:
         return [float(frame.pts * frame.time_base) for frame in container.decode(container.streams[0])]
 
 
 def lumas(path):
     """(time in seconds, mean luma) of each frame of a file."""
-    with av.open(str(path)) as container:
+    with av.open(path if hasattr(path, "read") else str(path)) as container:
         return [
             (float(frame.pts * frame.time_base), float(frame.to_ndarray(format="gray").mean()))
             for frame in container.decode(video=0)
@@ -261,7 +275,7 @@ def lumas(path):
 
 def loudness(path):
     """(time in seconds, peak 0..1) of each decoded audio frame of a file."""
-    with av.open(str(path)) as container:
+    with av.open(path if hasattr(path, "read") else str(path)) as container:
         return [
             (float(frame.pts * frame.time_base), float(abs(frame.to_ndarray()).max()))
             for frame in container.decode(audio=0)

@@ -231,7 +231,8 @@ async def test_a_folder_without_events_is_refused(tmp_path):
     assert [message.reason for message in messages if isinstance(message, Failed)] == ["no_events"]
 
 
-async def test_an_erased_person_is_in_no_file_and_the_new_manifest_supersedes_the_old(rig):
+async def record_eve_too(rig):
+    """A finished recording, but for its signature, of ada and of eve, who is a canary."""
     await record_a_while(rig)
     gate = rig.join("u_eve", "Eve Canary", 2)
     camera = rig.open(rig.tap("u_eve", "camera", "vp8", gate))
@@ -240,6 +241,10 @@ async def test_an_erased_person_is_in_no_file_and_the_new_manifest_supersedes_th
     await rig.sent()
     await rig.stop()
     await rig.finish()
+
+
+async def test_an_erased_person_is_in_no_file_and_the_new_manifest_supersedes_the_old(rig):
+    await record_eve_too(rig)
     (rig.folder / "manifest.json").write_bytes(sign(draft(rig.folder), KEY))
     messages = await finish(rig.supervisor, rig.folder, EraseConfig(str(rig.folder), "u_eve"))
     assert isinstance(messages[-1], Finished)
@@ -254,6 +259,35 @@ async def test_an_erased_person_is_in_no_file_and_the_new_manifest_supersedes_th
     assert b"u_eve" not in everything
     assert len(lumas(rig.folder / "u_ada-camera-001.webm")) == 50
     assert b"hello" in (rig.folder / "chat.jsonl").read_bytes()
+
+
+DAMAGED = {
+    "missing": None,
+    "torn": b'{"manifest": {"format": "parley-rec',
+    "nested": b'{"other": ' + b"[" * 200_000,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+async def test_without_a_manifest_that_can_be_read_a_person_is_erased_all_the_same(rig, damage):
+    await record_eve_too(rig)
+    manifest = sign(draft(rig.folder), KEY)
+    (rig.folder / "manifest.draft.json").unlink()
+    if damage is not None:
+        (rig.folder / "manifest.json").write_bytes(damage)
+    eve = EraseConfig(str(rig.folder), "u_eve")
+    (failed,) = await finish(rig.supervisor, rig.folder, eve)
+    assert (type(failed), failed.reason) == (Failed, "no_manifest")
+    assert "put it back from a copy" in failed.detail
+    everything = b"".join(path.read_bytes() for path in rig.folder.iterdir())
+    assert b"Canary" not in everything
+    assert b"u_eve" not in everything
+    assert b"hello" in (rig.folder / "chat.jsonl").read_bytes()
+    (rig.folder / "manifest.json").write_bytes(manifest)
+    messages = await finish(rig.supervisor, rig.folder, eve)
+    assert isinstance(messages[-1], Finished)
+    assert [person.person for person in draft(rig.folder).people] == ["u_ada"]
+    assert len(lumas(rig.folder / "u_ada-camera-001.webm")) == 50
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import time
 
 import pytest
 
 from recorder.worker.messages import CutDone, CutPerson
+from recorder.worker.part import FRAGMENT_NS
 from tests.media import encoded
 from tests.recorder.rig import audio_records, frame_times, lumas, picture, sound, video_records
 from tests.support.canary import CanaryWatch
+from tests.support.figures import tell
 
 MS = 1_000_000
 
@@ -23,31 +26,37 @@ def canary_records(tapped, canary, count, *, first=0):
 
 
 async def test_after_the_acknowledged_cut_no_byte_of_the_person_reaches_a_file(rig):
-    before, after = os.urandom(32), os.urandom(32)
-    watch = CanaryWatch([rig.folder], {"before": before, "after": after}, processes=[rig.worker.pid])
+    before, open_, after = os.urandom(32), os.urandom(32), os.urandom(32)
+    canaries = {"before": before, "open": open_, "after": after}
+    watch = CanaryWatch([rig.folder], canaries, processes=[rig.worker.pid])
     try:
         gate = rig.join("u_eve", "Eve", 2)
         camera = rig.open(rig.tap("u_eve", "camera", "vp8", gate))
-        await rig.send(canary_records(camera, before, 25))
+        began = time.monotonic()
+        # The last begins a fragment: the one before is written.
+        await rig.send(canary_records(camera, before, 27))
         path = rig.folder / "u_eve-camera-001.webm"
         await rig.holds(path.name, before)
         # These fill the open fragment, the socket and the queue when the cut comes.
-        await rig.send(canary_records(camera, after, 8, first=25))
+        await rig.send(canary_records(camera, open_, 8, first=27))
         latency_ms = await rig.cut("u_eve", gate)
+        # A fragment that is open for longer is written; where the machine stood still, before the cut.
+        is_still_open = (time.monotonic() - began) * 1e9 < FRAGMENT_NS
         size = path.stat().st_size
-        await rig.send(canary_records(camera, after, 100, first=33))
+        await rig.send(canary_records(camera, after, 100, first=35))
         rig.chat("u_eve", "Eve", after.hex(), gate)
         await rig.sent()
         await rig.stop()
     finally:
         watch.close()
-    print(f"cut acknowledged in {latency_ms:.1f} ms")
+    tell(f"cut acknowledged in {latency_ms:.1f} ms")
     assert latency_ms < 4 * 150
     assert watch.found["before"]
     assert not watch.found["after"]
+    assert not (is_still_open and watch.found["open"])
     assert path.stat().st_size == size
     assert after.hex() not in (rig.folder / "events.jsonl").read_text()
-    assert len(frame_times(path)) <= 25
+    assert len(frame_times(path)) <= 27
     assert [event["reason"] for event in rig.events("cut")] == ["revoked"]
 
 

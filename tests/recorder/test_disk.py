@@ -21,7 +21,7 @@ class HeldFile:
         self.data = b""
         self.is_closed = False
 
-    def write(self, data):
+    def write(self, data, person=""):
         self.held.entered.set()
         self.held.may_write.wait(10)
         if self.held.error is not None:

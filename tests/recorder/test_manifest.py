@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from recorder.errors import ManifestInvalid
 from recorder.history import build
-from recorder.journal import encode_line, read_lines, whole_lines
-from recorder.manifest import PartFacts, canonical, parse_draft, sign, verify
+from recorder.journal import DELETED, encode_line, read_lines, whole_lines, without_deleted
+from recorder.manifest import PartFacts, canonical, parse_draft, parse_signed, sign, verify
 from recorder.names import PartName
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -78,6 +78,13 @@ def test_a_journal_is_read_up_to_its_torn_end(texts, cut):
 def test_any_journal_is_read_as_far_as_it_goes(data):
     assert 0 <= whole_lines(data) <= len(data)
     assert all(isinstance(line, dict) for line in read_lines(data))
+
+
+def test_deleted_lines_are_gone_and_all_others_stay_as_they_are():
+    lines = [encode_line(number, "chat", {"id": f"c_{number}", "text": "x"}) for number in range(3)]
+    note = encode_line(9, DELETED, {"id": "c_1"})
+    assert without_deleted(b"".join([*lines, note])) == lines[0] + lines[2]
+    assert without_deleted(b"".join(lines)) == b"".join(lines)
 
 
 def test_a_grant_lasts_from_the_first_word_to_the_cut():
@@ -183,6 +190,6 @@ def test_a_manifest_of_another_key_is_refused():
 
 @given(st.binary(max_size=200))
 def test_any_bytes_verify_or_are_refused(data):
-    for read in (verify, parse_draft):
+    for read in (verify, parse_draft, parse_signed):
         with pytest.raises(ManifestInvalid):
             read(data)

@@ -8,11 +8,14 @@ import time
 import aiohttp
 import pytest
 
+from bench.studio.flash import av_offset_ms, beep_times, flash_and_beep, flash_times
+from bench.studio.peer import RtpPeer
+from bench.studio.player import RtpPlayer
 from tests.browser.parley import serve
+from tests.recorder.opened import plain_copy
 from tests.recorder.rig import frame_times
-from tests.support.flash import av_offset_ms, beep_times, flash_and_beep, flash_times
+from tests.support.figures import tell
 from tests.support.promises import STARVED_FACTOR, assert_promised
-from tests.support.rtp_peer import RtpPeer, RtpPlayer
 
 ROOM = "killed"
 LOST_S = 1.0
@@ -71,7 +74,7 @@ async def test_kill_9_of_the_server_costs_less_than_a_second_and_the_next_start_
             await peer.close()
         (video,), (audio,) = parts(data_dir, "camera"), parts(data_dir, "mic")
         for path in (video, audio):
-            lost_s = (killed_ms - info["started_ms"]) / 1000 - frame_times(path)[-1]
+            lost_s = (killed_ms - info["started_ms"]) / 1000 - frame_times(plain_copy(data_dir, path))[-1]
             assert_promised(f"kill -9 of the server lost of {path.name}", lost_s, LOST_S)
 
         async with serve(data_dir) as parley:
@@ -86,6 +89,7 @@ async def test_kill_9_of_the_server_costs_less_than_a_second_and_the_next_start_
             names = {item["name"] for item in page["items"]}
             assert names == {video.name, audio.name, "events.jsonl"}
         assert (video.parent / "manifest.json").exists()
-        offset_ms = av_offset_ms(flash_times(video), beep_times(audio))
-        print(f"A/V offset: {offset_ms:.0f} ms")
+        seen, heard = plain_copy(data_dir, video), plain_copy(data_dir, audio)
+        offset_ms = av_offset_ms(flash_times(seen), beep_times(heard))
+        tell(f"A/V offset: {offset_ms:.0f} ms")
         assert abs(offset_ms) <= 60

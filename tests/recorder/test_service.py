@@ -1,6 +1,7 @@
 """The recorder in the whole house: aiortc publishers through the native core to files."""
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -8,15 +9,55 @@ import time
 
 import pytest
 
+from bench.studio.decoded import colours, samples, share_of_colour, tone_level
 from policy import RECORD
 from recorder import RecorderConfig, RecorderUnavailable, RecordingConflict, RecordingNotFound
 from recorder.manifest import verify
 from rooms import Refused
-from tests.recorder.house import CONFIG, ROOM, house, until
+from tests.recorder.house import CONFIG, ROOM, SEALED, house, until
 from tests.recorder.rig import frame_times
-from tests.support.decoded import colours, samples, share_of_colour, tone_level
+from tests.support.figures import tell
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
+
+
+async def fetched(home, info, name):
+    """A file as a download gets it."""
+    about, file = await home.recorder.file(info.id, name)
+    content = b""
+    while piece := await file.read(len(content), 100_000):
+        content += piece
+    await file.close()
+    assert len(content) == file.size_bytes
+    assert about.sha256 in {None, hashlib.sha256(content).hexdigest()}
+    return content
+
+
+async def test_a_sealed_recording_shows_nothing_on_the_disk_and_is_fetched_as_it_was(tmp_path):
+    async with house(tmp_path, SEALED) as home:
+        ada = await home.enter("ada-canary", colour=RED)
+        info = await home.recorder.start(ROOM)
+        await ada.acknowledge()
+        await ada.participant.chat("hello from ada")
+        regretted = await ada.participant.chat("words that ada regrets")
+        video = await home.grows(info, ada.person, "camera")
+        await asyncio.sleep(1)
+        await ada.participant.delete_chat(regretted.id)
+        await home.recorder.stop(info.id)
+        on_disk = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+        assert b"hello from ada" not in on_disk
+        folder = b"".join(path.read_bytes() for path in home.folder(info).iterdir())
+        assert b"ada-canary" not in folder
+        chat = await fetched(home, info, "chat.jsonl")
+        assert b"hello from ada" in chat
+        assert b"regrets" not in chat
+        assert regretted.id.encode() not in chat
+        assert b"ada-canary" in await fetched(home, info, "events.jsonl")
+        copy = tmp_path / "copy.webm"
+        copy.write_bytes(await fetched(home, info, video.name))
+        assert share_of_colour(colours(str(copy))[-1], RED) > 0.9
+        await home.recorder.delete(info.id)
+        assert not list((tmp_path / "recording-keys").rglob("*.key"))
 
 
 async def test_what_people_agreed_to_is_recorded_and_nothing_else(tmp_path):
@@ -57,9 +98,9 @@ async def test_what_people_agreed_to_is_recorded_and_nothing_else(tmp_path):
         files = {file.name: file for file in await home.recorder.files(info.id)}
         assert set(files) == {video.name, audio.name, "chat.jsonl", "events.jsonl"}
         assert files[video.name].content_type == "video/webm"
-        assert await home.recorder.path(info.id, video.name) == video
+        assert await fetched(home, info, video.name) == video.read_bytes()
         for name in ("../manifest.json", "reserve.tmp", "nothing.webm"):
-            assert await home.recorder.path(info.id, name) is None
+            assert await home.recorder.file(info.id, name) is None
 
         with pytest.raises(RecordingNotFound):
             await home.recorder.stop("rec_aaaaaaaaaaaaaaaa")
@@ -85,7 +126,7 @@ async def test_a_revocation_ends_the_files_of_that_person_only(tmp_path):
         sizes = {path: path.stat().st_size for path in home.media(info, bea.person, "*")}
         hers = home.media(info, ada.person, "camera")[0]
         before = hers.stat().st_size
-        print(f"revocation done in {revocation.latency_ms:.1f} ms ({wall_ms:.1f} ms at the caller)")
+        tell(f"revocation done in {revocation.latency_ms:.1f} ms ({wall_ms:.1f} ms at the caller)")
         assert revocation.killed == ()
         assert revocation.latency_ms < 4 * 250
         await until(lambda: hers.stat().st_size > before, "ada goes on")
@@ -100,6 +141,38 @@ async def test_a_revocation_ends_the_files_of_that_person_only(tmp_path):
         assert again.name in {file.name for file in manifest.files}
 
 
+async def test_somebody_who_comes_back_goes_on_on_the_same_time_line(tmp_path):
+    async with house(tmp_path, SEALED) as home:
+        ada = await home.enter("ada", colour=RED)
+        info = await home.recorder.start(ROOM)
+        await ada.acknowledge()
+        await home.grows(info, ada.person, "camera")
+        await ada.participant.leave()
+        await ada.pc.close()
+        await asyncio.sleep(1)
+        again = await home.enter("ada")
+        assert again.person == ada.person
+        await again.acknowledge()
+        await again.publish(BLUE, 440)
+        await home.grows(info, ada.person, "camera", number=2)
+        await asyncio.sleep(0.5)
+        await home.recorder.stop(info.id)
+        manifest = verify((home.folder(info) / "manifest.json").read_bytes(), home.recorder.public_key)
+        (person,) = manifest.people
+        first, second = person.grants
+        assert first.ended == "left"
+        assert second.from_ms >= first.to_ms + 900
+        parts = [file for file in manifest.files if file.kind == "video"]
+        assert [file.name[-8:-5] for file in parts] == ["001", "002"]
+        assert parts[0].end_ms <= first.to_ms + 100
+        assert parts[1].start_ms >= second.from_ms - 100
+        copy = tmp_path / "copy.webm"
+        copy.write_bytes(await fetched(home, info, parts[1].name))
+        times = frame_times(copy)
+        assert times[0] * 1000 == pytest.approx(parts[1].start_ms, abs=2)
+        assert share_of_colour(colours(str(copy))[-1], BLUE) > 0.9
+
+
 async def test_a_worker_that_is_killed_is_started_again_and_goes_on_in_a_new_part(tmp_path):
     async with house(tmp_path) as home:
         ada = await home.enter("ada", colour=RED)
@@ -111,7 +184,7 @@ async def test_a_worker_that_is_killed_is_started_again_and_goes_on_in_a_new_par
         worker = home.worker()
         worker.kill()
         second = await home.grows(info, ada.person, "camera", 2)
-        print(f"recording again {time.monotonic() - killed:.2f} s after kill -9")
+        tell(f"recording again {time.monotonic() - killed:.2f} s after kill -9")
         await asyncio.sleep(1)
         stopped = await home.recorder.stop(info.id)
         assert stopped.state == "finished"
@@ -137,7 +210,7 @@ async def test_a_worker_that_does_not_acknowledge_a_cut_is_killed_and_recording_
         _, revocation = await bea.participant.consent({RECORD: False})
         sizes = {path: path.stat().st_size for path in home.media(info, bea.person, "*")}
         assert revocation.killed == (info.id,)
-        print(f"a stuck worker costs {revocation.latency_ms:.0f} ms")
+        tell(f"a stuck worker costs {revocation.latency_ms:.0f} ms")
         assert revocation.latency_ms < 4 * 250
         await home.grows(info, ada.person, "camera", 2)
         assert {path: path.stat().st_size for path in home.media(info, bea.person, "*")} == sizes
@@ -176,7 +249,7 @@ async def test_a_start_that_cannot_be_is_refused_and_leaves_nothing(tmp_path):
             await home.recorder.start("nowhere")
         with pytest.raises(RecorderUnavailable, match="make room"):
             await home.recorder.start(ROOM)
-        home.recorder._config = CONFIG
+        home.recorder._runs._config = CONFIG
         with pytest.raises(Refused):
             await home.recorder.start(ROOM, started_by=ada.participant.id)
         assert not list((tmp_path / "blobs" / "recordings").iterdir())
@@ -216,7 +289,7 @@ async def test_a_folder_that_cannot_be_finished_is_put_aside(tmp_path):
         found = await home.finished(info)
         assert found.state == "failed"
         assert "put aside" in found.reason
-        assert (await home.recorder.path(info.id, "manifest.json")) is None
+        assert (await home.recorder.file(info.id, "manifest.json")) is None
 
 
 async def test_a_changed_manifest_is_not_trusted(tmp_path):

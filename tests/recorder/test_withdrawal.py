@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from recorder import RecordingConflict
 from recorder.manifest import verify
 from store import LedgerKind, StoreReadOnly
 from tests.recorder.house import ROOM, house, until
@@ -32,6 +35,9 @@ async def is_erased(home, info, person):
     everything = b"".join(path.read_bytes() for path in folder.iterdir())
     assert person.encode() not in everything
     assert CANARY.encode() not in everything
+    async with asyncio.timeout(15):
+        while (person, info.id) not in await erased_rows(home):  # noqa: ASYNC110 (rows of the store)
+            await asyncio.sleep(0.02)
 
 
 async def erased_rows(home):
@@ -124,6 +130,28 @@ async def test_somebody_who_was_not_in_a_recording_leaves_it_as_it_is(tmp_path):
         await until(lambda: not list(home.folder(info).glob("erase.*")), "the request's end")
         assert manifest_of(home, info).version == 1
         assert await erased_rows(home) == []
+
+
+async def test_a_damaged_manifest_holds_up_the_erasure_of_no_other_recording(tmp_path):
+    async with house(tmp_path) as home:
+        bea = await home.enter(CANARY, colour=BLUE)
+        damaged, whole = [await home.recorder.stop((await recorded(home, bea)).id) for _ in range(2)]
+        manifest = home.folder(damaged) / "manifest.json"
+        signed = manifest.read_bytes()
+        manifest.write_bytes(signed[: len(signed) // 2])
+        await home.rooms.withdrawals.withdraw(bea.person)
+        await is_erased(home, whole, bea.person)
+        await home.recorder._books._jobs.join()
+        assert not home.media(damaged, bea.person, "*")
+        with pytest.raises(RecordingConflict, match="manifest cannot be trusted"):
+            await home.recorder.files(damaged.id)
+        found = {item.recording: item.outcome for item in await home.recorder.custody.erasures(bea.person)}
+        assert found == {damaged.id: "pending", whole.id: "erased"}
+        manifest.write_bytes(signed)
+    async with house(tmp_path) as home:
+        await is_erased(home, damaged, bea.person)
+        assert manifest_of(home, damaged).version == 2
+        assert len(await erased_rows(home)) == 2
 
 
 async def test_what_was_put_aside_loses_the_person_too_and_goes_with_its_recording(tmp_path):

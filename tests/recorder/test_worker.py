@@ -3,10 +3,12 @@
 import asyncio
 import os
 
+import av
 import pytest
 
 from media.clock_map import SECOND_NS
-from recorder.worker.messages import Failed, Flushed, Person
+from recorder.manifest import parse_draft
+from recorder.worker.messages import Failed, Flushed, MuteTap, Person
 from tests.media import encoded
 from tests.recorder.rig import (
     audio_records,
@@ -18,6 +20,7 @@ from tests.recorder.rig import (
     sound,
     video_records,
 )
+from tests.support.figures import tell
 
 MS = 1_000_000
 
@@ -114,6 +117,42 @@ async def test_a_format_change_begins_a_new_part_on_the_same_time_line(rig):
     assert [(event["width"], event["height"]) for event in opened] == [(160, 120), (80, 60)]
 
 
+async def test_a_picture_that_is_turned_is_recorded_upright_in_a_part_of_its_own(rig):
+    gate = rig.join("u_ada", "Ada", 1)
+    camera = rig.open(rig.tap("u_ada", "camera", "h264", gate))
+    await rig.send(video_records(camera, picture("h264", 2, width=160, height=96)))
+    await rig.until(lambda: rig.events("part_opened"), "the first part")
+    await asyncio.sleep(1.1)
+    await rig.send(video_records(camera, picture("h264", 2, width=96, height=160), first=50))
+    await rig.sent()
+    await rig.stop()
+    await rig.finish()
+    sizes = []
+    for name in rig.media_names():
+        with av.open(str(rig.folder / name)) as container:
+            shown = [(frame.width, frame.height) for frame in container.decode(video=0)]
+        sizes.append((len(shown), set(shown)))
+    assert sizes == [(50, {(160, 96)}), (50, {(96, 160)})]
+
+
+async def test_mutes_and_losses_are_in_the_manifest_of_their_track(rig):
+    gate = rig.join("u_ada", "Ada", 1)
+    mic = rig.open(rig.tap("u_ada", "mic", "opus", gate))
+    records = audio_records(mic, sound(2))
+    await rig.send(records[:30])
+    rig.tell(MuteTap(mic.tap, True))
+    rig.tell(MuteTap(mic.tap, False))
+    await rig.send(records[33:])
+    await rig.sent()
+    await rig.until(lambda: rig.events("gap"), "the gap")
+    await rig.stop()
+    await rig.finish()
+    (track,) = parse_draft((rig.folder / "manifest.draft.json").read_bytes()).tracks
+    assert [mute["is_muted"] for mute in track.mutes] == [True, False]
+    assert sum(gap["packets"] for gap in track.gaps) == 3
+    assert track.clock
+
+
 async def test_a_publisher_that_changes_its_format_all_the_time_makes_no_files_all_the_time(rig):
     gate = rig.join("u_ada", "Ada", 1)
     camera = rig.open(rig.tap("u_ada", "camera", "vp8", gate))
@@ -178,7 +217,7 @@ async def test_audio_and_video_of_a_participant_line_up_in_the_files(rig):
     flash_s = _onsets(lumas(rig.folder / "u_ada-camera-001.webm"), 120)
     beep_s = _onsets(loudness(rig.folder / "u_ada-mic-001.webm"), 0.2)
     offsets = [min(abs(flash - beep) for beep in beep_s) for flash in flash_s if 2 < flash < seconds - 1]
-    print(f"A/V offset: at most {1000 * max(offsets):.0f} ms over {len(offsets)} flashes")
+    tell(f"A/V offset: at most {1000 * max(offsets):.0f} ms over {len(offsets)} flashes")
     assert len(offsets) >= 8
     assert max(offsets) <= 0.06
     clock = rig.events("clock")

@@ -3,7 +3,7 @@
 import pytest
 
 from policy import Limits, Permission, RoomSettings
-from rooms import Chat, Code, Refused, RoomsConfig
+from rooms import Chat, ChatDeleted, Code, Refused, RoomsConfig
 from tests.rooms.rig import PERSON, Rig, rig
 
 
@@ -22,6 +22,36 @@ async def test_a_private_line_reaches_its_reader_and_author_alone(house: Rig) ->
     assert house.events(cleo, Chat) == []
     assert cleo.chat_history() == ()
     assert bob.chat_history() == ada.chat_history() == (line,)
+
+
+async def test_a_line_is_taken_back_by_its_author_or_a_moderator_and_nobody_else(house: Rig) -> None:
+    ada, bob = await house.join("ada"), await house.join("bob")
+    moderator = await house.join("mod", permissions=PERSON | {Permission.MODERATE})
+    lines = [await ada.chat("one"), await ada.chat("two")]
+    with pytest.raises(Refused) as refusal:
+        await bob.delete_chat(lines[0].id)
+    assert refusal.value.code is Code.FORBIDDEN
+    assert bob.chat_history() == tuple(lines)
+    await ada.delete_chat(lines[0].id)
+    assert house.events(bob, ChatDeleted) == [ChatDeleted(lines[0].id)]
+    await moderator.delete_chat(lines[1].id)
+    assert bob.chat_history() == ()
+    with pytest.raises(Refused) as refusal:
+        await ada.delete_chat(lines[0].id)
+    assert refusal.value.code is Code.NOT_FOUND
+
+
+async def test_a_private_line_is_taken_back_from_those_who_have_it(house: Rig) -> None:
+    ada, bob = await house.join("ada"), await house.join("bob")
+    moderator = await house.join("mod", permissions=PERSON | {Permission.MODERATE})
+    line = await ada.chat("psst", to=bob.id)
+    with pytest.raises(Refused) as refusal:
+        await moderator.delete_chat(line.id)
+    assert refusal.value.code is Code.NOT_FOUND, "its text is not theirs to know of"
+    await ada.delete_chat(line.id)
+    assert house.events(bob, ChatDeleted) == [ChatDeleted(line.id)]
+    assert house.events(moderator, ChatDeleted) == []
+    assert bob.chat_history() == ()
 
 
 @pytest.mark.parametrize(

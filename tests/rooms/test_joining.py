@@ -8,15 +8,20 @@ from policy import LIVE, RECORD, Acceptance, Limits, Permission, RoomSettings
 from rooms import (
     Action,
     Code,
+    JoinRequest,
+    Participant,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
     Refused,
     Removed,
     RoomClosed,
     RoomsConfig,
+    TrackPublished,
 )
+from rooms.announcement import AT_ONCE, PAUSE_S
 from store import Head, LedgerEntry, LedgerKind
-from tests.rooms.rig import EVERYTHING, PERSON, START_MS, Rig, rig, until
+from tests.rooms.rig import ACCEPTED, EVERYTHING, PERSON, START_MS, Rig, rig, until
 
 HOSTILE_ROOMS = (
     "",
@@ -279,3 +284,60 @@ async def test_accepting_and_agreeing_at_the_door_is_one_write(
     assert ada.consent_states()[RECORD] is not ada.consent_states()[LIVE]
     await until(lambda: len(written) == 2)
     assert written[1] == [LedgerKind.USE_REFUSED]
+
+
+async def _crowd(house: Rig, people: int) -> list[Participant]:
+    """So many in the room, each of whom knows of all others."""
+    crowd = [await house.join(f"person-{number}") for number in range(people)]
+    await house.clock.advance(1.0)
+    for person in crowd:
+        house.drain(person)
+    return crowd
+
+
+def _told(house: Rig, crowd: list[Participant]) -> list[list[type]]:
+    """What each heard since the last look."""
+    return [[type(event) for event in house.drain(person)] for person in crowd]
+
+
+async def test_a_large_room_hears_of_a_newcomer_a_few_people_at_a_time(house: Rig) -> None:
+    crowd = await _crowd(house, 3 * AT_ONCE)
+    await house.join("late")
+    first, rest = crowd[:AT_ONCE], crowd[AT_ONCE:]
+    assert _told(house, first) == [[ParticipantJoined]] * len(first)
+    assert _told(house, rest) == [[]] * len(rest)
+    await house.clock.advance(PAUSE_S)
+    assert _told(house, rest[:AT_ONCE]) == [[ParticipantJoined]] * AT_ONCE
+    assert _told(house, rest[AT_ONCE:]) == [[]] * AT_ONCE
+    await house.clock.advance(PAUSE_S)
+    assert _told(house, crowd) == [[]] * 2 * AT_ONCE + [[ParticipantJoined]] * AT_ONCE
+
+
+async def test_everybody_hears_of_a_newcomer_once_and_the_same_before_all_that_follows(house: Rig) -> None:
+    crowd = await _crowd(house, 2 * AT_ONCE)
+    late = await house.join("late")
+    await house.publish(late)
+    await house.join("later")
+    await late.leave()
+    await house.clock.advance(1.0)
+    heard = [house.drain(person) for person in crowd]
+    for events in heard:
+        kinds = [type(event) for event in events if not isinstance(event, ParticipantUpdated)]
+        assert kinds[0] is ParticipantJoined
+        assert kinds[1] is TrackPublished
+        joined = [event for event in events if isinstance(event, ParticipantJoined)]
+        assert [event.participant.identity for event in joined] == ["late", "later"]
+        assert kinds.index(ParticipantLeft) > kinds.index(TrackPublished)
+        assert events[0] is heard[0][0]  # one event for everybody, which is put into words once
+
+
+async def test_of_who_is_gone_before_the_room_was_told_nobody_hears_that_they_came(house: Rig) -> None:
+    [ada] = await _crowd(house, 1)
+    room = ada.room
+    late = await house.service.join(
+        JoinRequest(room="demo", identity="late", permissions=PERSON, accept=ACCEPTED)
+    )
+    assert house.drain(ada) == []
+    await late.leave()
+    assert ParticipantJoined not in [type(event) for event in house.drain(ada)]
+    assert room.count() == 1

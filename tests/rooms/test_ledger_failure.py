@@ -7,24 +7,26 @@ import asyncio
 
 import pytest
 
-from policy import RECORD, RoomMode, RoomSettings
+from policy import LIVE, RECORD, RoomMode, RoomSettings
 from rooms import Code, Cut, Refused
 from store import Head, Ledger, LedgerEntry, StoreReadOnly
 from tests.rooms.rig import Rig, rig, until
 
 
 class Breaker:
-    """Makes the ledger's appends fail until it is mended."""
+    """Makes the ledger's appends fail until it is mended, or so many times."""
 
     def __init__(self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_broken = False
+        self.failures = 0
         self.attempts = 0
         self._append = ledger.append
         monkeypatch.setattr(ledger, "append", self.append)
 
     async def append(self, *entries: LedgerEntry) -> Head:
         self.attempts += 1
-        if self.is_broken:
+        self.failures -= 1
+        if self.is_broken or self.failures >= 0:
             raise StoreReadOnly("it cannot be written: check the folder's permissions")
         return await self._append(*entries)
 
@@ -113,6 +115,20 @@ async def test_a_newcomer_may_publish_in_the_room_and_is_used_once_the_ledger_is
     kinds = [kind for kind, _ in await house.rows()]
     # The acceptance came first in time and stands first in the ledger.
     assert kinds == ["terms_accepted", "activity_started", "notice_acknowledged"]
+
+
+async def test_a_ledger_that_is_back_before_a_newcomer_is_inside_holds_up_nobody(
+    house: Rig, breaker: Breaker
+) -> None:
+    breaker.failures = 1
+    # To write down the refusal takes a turn at the door, and the acceptance is written with it.
+    ada = await house.join("ada", choices={LIVE: False})
+    assert breaker.attempts > 1
+    assert not house.service._house.keeper.is_failing
+    consumer = await house.record()
+    await house.acknowledge(ada)
+    assert house.gate(consumer.activity, ada)
+    assert next(kind for kind, _ in await house.rows()) == "terms_accepted"
 
 
 async def test_a_resumed_person_stays_out_until_the_ledger_has_noted_it(house: Rig, breaker: Breaker) -> None:

@@ -1,7 +1,9 @@
 """What people send and receive, and what ends when a permission does (threat model, row 29)."""
 
 import asyncio
+import contextlib
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,6 +20,24 @@ from rooms import (
 )
 from sfu import PeerActive, PeerFailed, PeerIdle, Router, TrackCodec
 from tests.rooms.rig import PERSON, START_MS, Rig, rig, until
+
+
+@contextlib.contextmanager
+def hold(monkeypatch: pytest.MonkeyPatch, method: str) -> Iterator[asyncio.Event]:
+    """Let calls of a router's method wait until the context ends; the event: one does."""
+    real, waits, may_go = getattr(Router, method), asyncio.Event(), asyncio.Event()
+
+    async def held(*arguments: object) -> None:
+        waits.set()
+        await may_go.wait()
+        await real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Router, method, held)
+        try:
+            yield waits
+        finally:
+            may_go.set()
 
 
 async def test_a_track_is_announced_with_its_source_and_offered_to_the_others(house: Rig) -> None:
@@ -189,6 +209,62 @@ async def test_a_second_offer_before_the_first_is_answered_is_refused(house: Rig
         await ada.publish(house.offer())
     assert refusal.value.code is Code.CONFLICT
     await first
+
+
+async def test_an_offer_while_the_last_connection_is_replaced_is_refused(
+    house: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob = await house.join("ada"), await house.join("bob")
+    await house.publish(ada)
+    with hold(monkeypatch, "remove_peer") as held:
+        second = asyncio.get_running_loop().create_task(house.publish(ada))
+        await held.wait()
+        with pytest.raises(Refused) as refusal:
+            await house.publish(ada)
+        assert refusal.value.code is Code.CONFLICT
+    tracks = await second
+    assert tuple(track.track for track in ada.info().tracks) == tracks
+    assert {track.track for track in (await ada.room.stats()).tracks} == set(tracks)
+    await until(lambda: len(ada.room.router._roster.peers) == 2, "ada's one connection, and bob's")
+    assert house.member(bob).subscriber is not None
+
+
+async def test_a_connection_that_ends_while_its_tracks_are_taken_leaves_none(
+    house: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await house.join("ada")
+    house.member(ada).enforced.add("audio")
+    with hold(monkeypatch, "set_enabled") as held:
+        publishing = asyncio.get_running_loop().create_task(house.publish(ada))
+        await held.wait()
+        peer = house.member(ada).publish_peer
+        assert peer is not None
+        house.service._plane_events.take(ada.room, PeerFailed(peer, "closed_by_peer"))
+    with pytest.raises(Refused) as refusal:
+        await publishing
+    assert refusal.value.code is Code.CONFLICT
+    assert ada.info().tracks == ()
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_an_offer_that_hides_what_it_sends_ends_its_connection_and_no_other(
+    house: Rig, is_new: bool
+) -> None:
+    ada, bob = await house.join("ada"), await house.join("bob")
+    first = [track.track for track in (await ada.publish(house.offer(session="5"))).tracks]
+    house.drain(bob)
+    head, _, _ = house.offer(session="6" if is_new else "5").rpartition("a=sendonly")
+    _, _, tail = house.offer().rpartition("a=sendonly")
+    # The direction that counts is the last one, and stands where nobody looks before negotiation.
+    hiding = f"{head}a=inactive{tail}" + "i=x\r\n" * 4_200 + "a=sendonly\r\n"
+    with pytest.raises(Refused) as refusal:
+        await ada.publish(hiding)
+    assert refusal.value.code is Code.INVALID_SDP
+    kept = first if is_new else []
+    assert [track.track for track in ada.info().tracks] == kept
+    assert [track.track for track in (await ada.room.stats()).tracks] == kept
+    assert [event.track for event in house.events(bob, TrackUnpublished)] == ([] if is_new else first)
+    assert (house.member(ada).publish_peer is not None) == is_new
 
 
 @pytest.mark.parametrize("offer", ["", "v=0", "x" * 65_536, "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"])

@@ -7,7 +7,7 @@ import pytest
 
 from policy import LIVE, RECORD, REPLAY
 from rooms import Cut, LedgerUnavailable, Withdrawal
-from store import LedgerKind
+from store import LedgerEntry, LedgerKind
 from tests.rooms.rig import Rig
 from tests.rooms.test_ledger_failure import Breaker
 
@@ -113,3 +113,18 @@ async def test_what_was_carried_out_stands_in_the_ledger(house: Rig) -> None:
     [row] = await house.store.ledger.rows(kind=LedgerKind.ERASED)
     assert (row.person, row.room, row.activity) == ("u_a", "rm_1", "rec_1")
     assert (await house.store.ledger.verify()).is_verified
+
+
+async def test_very_many_withdrawals_of_one_person_are_all_told(house: Rig) -> None:
+    recordings = [f"rec_{number}" for number in range(1_100)]
+    await house.store.ledger.append(
+        *(
+            LedgerEntry(at_ms=number, kind=kind, person="u_a", activity=recording)
+            for number, recording in enumerate(recordings)
+            for kind in (LedgerKind.WITHDRAWN, LedgerKind.ERASED)
+        )
+    )
+    asked, erased = await house.service.withdrawals.of("u_a")
+    assert [withdrawal.recording for withdrawal in asked] == recordings
+    assert list(erased) == recordings
+    assert await house.service.withdrawals.of("u_b") == ((), {})

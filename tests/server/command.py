@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tests.support.forks import Forked
+
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY")}
 
 
@@ -24,8 +26,9 @@ class Served:
 
     def complaints(self) -> str:
         """What it has written to its standard error."""
-        self.errors.seek(0)
-        return self.errors.read().decode()
+        # The process writes at the offset that this descriptor shares with it.
+        size = os.fstat(self.errors.fileno()).st_size
+        return os.pread(self.errors.fileno(), size, 0).decode()
 
     @property
     def url(self) -> str:
@@ -34,18 +37,28 @@ class Served:
 
 async def parley(*arguments: str, **environment: str) -> tuple[int, str]:
     """Run a command to its end: code and output."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "from server.cli import main; main()",
-        *arguments,
-        env=ENVIRONMENT | environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    with tempfile.TemporaryFile() as output:
+        process = Forked(arguments, ENVIRONMENT | environment, output)
+        try:
+            async with asyncio.timeout(60):
+                code = await process.wait()
+        finally:
+            process.kill()
+            await process.wait()
+        output.seek(0)
+        return code, output.read().decode()
+
+
+async def to_the_link(process: asyncio.subprocess.Process) -> list[str]:
+    """What it prints, up to the link to join."""
+    assert process.stdout is not None
+    lines: list[str] = []
     async with asyncio.timeout(60):
-        out, _ = await process.communicate()
-    return process.returncode or 0, out.decode()
+        while not lines or not lines[-1].startswith("Join: "):
+            line = (await process.stdout.readline()).decode()
+            assert line, f"it ended after {lines}"
+            lines.append(line.strip())
+    return lines
 
 
 @asynccontextmanager
@@ -67,14 +80,8 @@ async def serving(data: Path, *arguments: str) -> AsyncIterator[Served]:
         stdout=asyncio.subprocess.PIPE,
         stderr=errors,
     )
-    assert process.stdout is not None
-    lines: list[str] = []
     try:
-        async with asyncio.timeout(60):
-            while not lines or not lines[-1].startswith("Join: "):
-                line = (await process.stdout.readline()).decode()
-                assert line, lines
-                lines.append(line.strip())
+        lines = await to_the_link(process)
         yield Served(process, lines[-1].removeprefix("Join: "), lines, errors)
     finally:
         if process.returncode is None:

@@ -119,6 +119,22 @@ def test_a_certificate_needs_its_key() -> None:
     assert "server.tls_cert and server.tls_key come together" in problems(server__tls_cert=Path("x"))[0]
 
 
+def test_a_bucket_needs_both_halves_of_a_key_and_an_encrypted_way() -> None:
+    environment = {
+        "PARLEY_ARCHIVE_BUCKET": "recordings",
+        "PARLEY_ARCHIVE_ACCESS_KEY_ID": "id",
+        "PARLEY_ARCHIVE_ENDPOINT": "http://s3.example",
+        "PARLEY_ARCHIVE_CA_FILE": "/nowhere.pem",
+    }
+    with pytest.raises(ConfigError) as caught:
+        load(None, environment)
+    assert [problem.partition(" ")[0] for problem in caught.value.problems] == [
+        "archive.access_key_id",
+        "archive.endpoint",
+        "archive.ca_file:",
+    ]
+
+
 def test_two_keys_of_one_id_are_refused() -> None:
     assert "is taken" in problems(None, {"PARLEY_KEYS": f"one:{SECRET},one:{SECRET}"})[0]
 
@@ -154,6 +170,10 @@ def test_what_is_not_toml_is_one_problem(tmp_path: Path, text: str) -> None:
         ("rooms", "max_participants = 0"),
         ("broadcast", "allow_private = 'maybe'"),
         ("media", "announce = ['192.0.2.1']"),
+        ("archive", "bucket = 's3://recordings'"),
+        ("archive", "prefix = '/parley/'"),
+        ("archive", "endpoint = 'https://user:secret@s3.example'"),
+        ("archive", "piece_mib = 0"),
     ],
 )
 def test_a_value_that_does_not_fit_names_its_key(tmp_path: Path, section: str, line: str) -> None:

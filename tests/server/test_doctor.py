@@ -19,13 +19,21 @@ from server.config import Config
 from server.doctor import Finding, examine, machine, ports, services, turn
 from server.doctor import calls as calls_of
 from server.doctor.finding import Check, Patient
-from server.sections import ClusterSection, IceSection, MediaSection, ServerSection
+from server.sections import (
+    ArchiveSection,
+    ClusterSection,
+    IceSection,
+    MediaSection,
+    RecorderSection,
+    ServerSection,
+)
 from sfu.engine import srtp_table
 from sfu.probe import call
 from store import Store, StoreConfig
 from tests.browser.parley import free_port, serve
 from tests.server.command import parley
 from tests.store.test_ledger import entry, tamper
+from tests.support.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, VERSIONED, S3Server
 
 
 def config(data_dir: Path, **sections: dict[str, Any]) -> Config:
@@ -145,6 +153,33 @@ async def test_files_and_services_that_are_named_but_not_there(tmp_path: Path) -
     is_bad(await look(services.certificate, config(tmp_path, server=missing)), "no.pem")
     dead = config(tmp_path, cluster={"redis": f"redis://127.0.0.1:{free_port()}"})
     is_bad(await look(services.redis, dead), "does not answer", "cluster.redis")
+
+
+@pytest.mark.shares("the S3 server, and the client's connections to it")
+async def test_a_bucket_is_tried_and_one_that_keeps_versions_is_told(tmp_path: Path) -> None:
+    server = S3Server(tmp_path / "swift")
+
+    def bucket(name: str, *, encrypt: bool = True) -> Config:
+        section = ArchiveSection(
+            bucket=name,
+            endpoint=server.endpoint,
+            allow_http=True,
+            access_key_id=ACCESS_KEY,
+            secret_access_key=SECRET_KEY,
+        )
+        recorder = RecorderSection(encrypt=encrypt)
+        return dataclasses.replace(config(tmp_path), archive=section, recorder=recorder)
+
+    is_bad(await look(services.archive, bucket(BUCKET)), "cannot be used", "ListBucket")
+    server.start()
+    try:
+        assert (await look(services.archive, bucket(BUCKET))).verdict == "good"
+        is_bad(await look(services.archive, bucket("nothing")), "s3://nothing/parley", "PutObject")
+        noted = await look(services.archive, bucket(VERSIONED))
+        assert (noted.verdict, "keeps old versions" in noted.found) == ("note", True)
+        is_bad(await look(services.archive, bucket(VERSIONED, encrypt=False)), "not encrypted")
+    finally:
+        server.stop()
 
 
 async def test_a_ledger_that_was_changed_is_bad(tmp_path: Path) -> None:

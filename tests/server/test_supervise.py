@@ -14,6 +14,7 @@ import pytest
 from media.control import ControlChannel
 from server.supervise import Supervisor
 from tests.signaling.rig import until
+from tests.support.held_files import family
 
 WORKER = """
 import os, sys, msgspec
@@ -127,6 +128,21 @@ async def test_closing_ends_what_is_left(module: str) -> None:
     await supervisor.close()
     assert await worker.wait() == -signal.SIGKILL
     await supervisor.close()
+
+
+async def test_a_start_that_is_given_up_at_any_moment_leaves_no_process(module: str) -> None:
+    supervisor, before = Supervisor(), set(family(os.getpid()))
+    for turns in range(1_000):
+        starting = asyncio.create_task(supervisor.spawn(module, {}, {"stay": True}))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait({starting})
+        if not starting.cancelled():
+            break
+    assert turns > 1
+    await supervisor.close()
+    await until(lambda: set(family(os.getpid())) <= before, "the end of all")
 
 
 async def test_an_exit_code_is_told(supervisor: Supervisor, module: str) -> None:

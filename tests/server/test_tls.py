@@ -1,11 +1,22 @@
 """TLS: a certificate of one's own, and files that are read again."""
 
+import datetime as dt
 import ssl
 import stat
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
 
 from server.tls import Certificate, TlsError, self_signed
 
@@ -52,6 +63,53 @@ def test_changed_files_serve_new_connections(tmp_path: Path) -> None:
         (tmp_path / "two" / f"self-signed.{suffix}").replace(tmp_path / "one" / f"self-signed.{suffix}")
     assert certificate.reload_if_changed()
     assert served(certificate) == served(two) != served(one)
+
+
+def written(folder: Path, *, password: bytes | None = None) -> Path:
+    """A pair with an RSA key, under the names of a self-signed one."""
+    private = rsa.generate_private_key(65_537, 2_048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "RSA")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(private, hashes.SHA256())
+    )
+    lock = NoEncryption() if password is None else BestAvailableEncryption(password)
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)
+    folder.mkdir(exist_ok=True)
+    (folder / "self-signed.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "self-signed.key").write_bytes(pem)
+    return folder
+
+
+def test_a_pair_with_another_kind_of_key_serves_instead_of_the_one_before(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path, [])
+    written(tmp_path)
+    assert certificate.reload_if_changed()
+    assert x509.load_der_x509_certificate(served(certificate)).serial_number == 1
+
+
+def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
+    written(tmp_path, password=b"secret")
+    with pytest.raises(TlsError, match="without a password"):
+        Certificate(tmp_path / "self-signed.crt", tmp_path / "self-signed.key")
+
+
+def test_a_pair_that_cannot_be_used_is_told_once_until_it_changes(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path, [])
+    (tmp_path / "self-signed.key").write_text("nonsense")
+    with structlog.testing.capture_logs() as logs:
+        assert not any(certificate.reload_if_changed() for _ in range(3))
+        (tmp_path / "self-signed.key").unlink()
+        assert not any(certificate.reload_if_changed() for _ in range(3))
+    assert [log["event"] for log in logs] == ["certificate_not_reloaded"] * 2
+    assert "self-signed.key" in logs[1]["reason"]
 
 
 def test_a_pair_that_does_not_fit_is_not_used(tmp_path: Path) -> None:

@@ -19,10 +19,7 @@ from sfu import MediaConfig, MediaPlane
 from sfu.engine.fake import FakeEngine
 from signaling import (
     ApiKey,
-    BroadcastApi,
-    HlsStore,
     KeyRing,
-    RecorderApi,
     Services,
     SignalingConfig,
     VouchedTerms,
@@ -223,9 +220,10 @@ class Rig:
 async def rig(
     *,
     settings: RoomSettings | None = None,
-    recorder: RecorderApi | None = None,
-    broadcasts: BroadcastApi | None = None,
-    hls: HlsStore | None = None,
+    recorder: Any = None,
+    broadcasts: Any = None,
+    hls: Any = None,
+    takedowns: Any = None,
     doorkeeper: Doorkeeper | None = None,
     engine: Any = FakeEngine,
     media: MediaConfig = MEDIA,
@@ -237,7 +235,13 @@ async def rig(
     config = RoomsConfig() if settings is None else RoomsConfig(defaults=settings)
     rooms = await RoomService.start(plane, store, config)
     services = Services(
-        rooms=rooms, keys=KeyRing([KEY]), store=store, recorder=recorder, broadcasts=broadcasts, hls=hls
+        rooms=rooms,
+        keys=KeyRing([KEY]),
+        store=store,
+        recorder=recorder,
+        broadcasts=broadcasts,
+        hls=hls,
+        takedowns=takedowns,
     )
     base = SignalingConfig(web_root=ROOT / "web", hls_secret=b"h" * 32)
     app = create_app(services, replace(base, **changes))

@@ -21,7 +21,7 @@ def store() -> Hls:
 
 async def test_a_signed_link_plays_and_its_playlists_links_carry_it_on(store: Hls) -> None:
     async with rig(hls=store) as house:
-        link = signed_url(b"h" * 32, "bc_1", now=time.time(), ttl_s=60)
+        link = signed_url(b"h" * 32, "bc_1", "dst_1", now=time.time(), ttl_s=60)
         async with house.http.get(house.url + link) as response:
             assert response.status == 200
             assert response.content_type == "application/vnd.apple.mpegurl"
@@ -38,10 +38,11 @@ async def test_a_signed_link_plays_and_its_playlists_links_carry_it_on(store: Hl
 
 async def test_a_link_that_is_not_ours_or_not_of_now_does_not_play(store: Hls) -> None:
     async with rig(hls=store) as house:
-        good = signed_url(b"h" * 32, "bc_1", now=time.time(), ttl_s=60)
-        late = signed_url(b"h" * 32, "bc_1", now=time.time() - 100, ttl_s=60)
-        other = signed_url(b"h" * 32, "bc_2", now=time.time(), ttl_s=60)
-        forged = signed_url(b"x" * 32, "bc_1", now=time.time(), ttl_s=60)
+        good = signed_url(b"h" * 32, "bc_1", "dst_1", now=time.time(), ttl_s=60)
+        late = signed_url(b"h" * 32, "bc_1", "dst_1", now=time.time() - 100, ttl_s=60)
+        other = signed_url(b"h" * 32, "bc_2", "dst_1", now=time.time(), ttl_s=60)
+        elsewhere = signed_url(b"h" * 32, "bc_1", "dst_2", now=time.time(), ttl_s=60)
+        forged = signed_url(b"x" * 32, "bc_1", "dst_1", now=time.time(), ttl_s=60)
         longer = re.sub(r"expires=\d+", lambda found: found.group() + "0", good)
         for link in (
             "/live/bc_1/index.m3u8",
@@ -49,6 +50,7 @@ async def test_a_link_that_is_not_ours_or_not_of_now_does_not_play(store: Hls) -
             forged,
             longer,
             other.replace("bc_2", "bc_1"),
+            elsewhere.replace("dst_2", "dst_1"),
             good[:-1],
             good.replace("expires=", "expires=\u0663"),
             "/live/bc_1/seg_7.m4s",
@@ -59,9 +61,15 @@ async def test_a_link_that_is_not_ours_or_not_of_now_does_not_play(store: Hls) -
             assert ("has expired" in problem["detail"]) == (link == late), link
 
 
+async def test_a_link_of_a_destination_that_is_served_no_more_is_gone(store: Hls) -> None:
+    async with rig(hls=store) as house:
+        link = signed_url(b"h" * 32, "bc_1", "dst_2", now=time.time(), ttl_s=60)
+        assert (await house.get(link))[0] == 410
+
+
 async def test_a_player_on_any_site_may_read_the_answer_and_why_there_is_none(store: Hls) -> None:
     async with rig(hls=store) as house:
-        good = signed_url(b"h" * 32, "bc_1", now=time.time(), ttl_s=60)
+        good = signed_url(b"h" * 32, "bc_1", "dst_1", now=time.time(), ttl_s=60)
         query = good.partition("?")[2]
         for link, status in (
             (good, 200),
@@ -77,13 +85,23 @@ async def test_a_player_on_any_site_may_read_the_answer_and_why_there_is_none(st
                     assert response.content_type == "application/problem+json"
 
 
-@pytest.mark.parametrize("name", ["chat.vtt", "seg_7.ts", "seg_7.m4s.ts", "seg_7", ".m3u8", "index.m3u8%00"])
+@pytest.mark.parametrize("name", ["chat.srt", "seg_7.ts", "seg_7.m4s.ts", "seg_7", ".m3u8", "index.m3u8%00"])
 async def test_a_name_of_a_kind_that_is_not_made_is_not_found(store: Hls, name: str) -> None:
     async with rig(hls=store) as house:
-        query = signed_url(b"h" * 32, "bc_1", now=time.time(), ttl_s=60).partition("?")[2]
+        query = signed_url(b"h" * 32, "bc_1", "dst_1", now=time.time(), ttl_s=60).partition("?")[2]
         assert (await house.get(f"/live/bc_1/{name}?{query}"))[0] == 404
 
 
 def test_links_that_have_parameters_keep_them() -> None:
     assert with_parameters(b"a.m4s?x=1\n", b"q=2") == b"a.m4s?x=1\n"
     assert with_parameters(PLAYLIST.replace(b"\n", b"\r\n"), b"q=2").count(b"?q=2") == 2
+
+
+async def test_a_player_waits_for_what_it_asks_for_in_advance(store: Hls) -> None:
+    async with rig(hls=store) as house:
+        link = signed_url(b"h" * 32, "bc_1", "dst_1", now=time.time(), ttl_s=60)
+        assert (await house.get(f"{link}&_HLS_msn=7&_HLS_part=2"))[0] == 200
+        assert store.waited == [("index.m3u8", 7, 2)]
+        assert (await house.get(f"{link}&_HLS_msn=99"))[0] == 503
+        for wrong in ("_HLS_msn=x", "_HLS_msn=1e3", "_HLS_msn=\u0663", "_HLS_msn=7&_HLS_part=-1"):
+            assert (await house.get(f"{link}&{wrong}"))[0] == 422, wrong

@@ -69,7 +69,7 @@ async def test_without_a_token_every_endpoint_but_the_public_ones_is_401() -> No
 async def test_with_a_guests_token_every_endpoint_but_the_door_and_ones_own_consent_is_403() -> None:
     async with rig() as house:
         for endpoint in PROTECTED:
-            if endpoint.name in {"getDoor", "listConsents", "withdraw"}:
+            if endpoint.name in {"getDoor", "listConsents", "listErasures", "listCopies", "withdraw"}:
                 continue
             status, body = await house.request(
                 endpoint.method, concrete(endpoint.path), headers=house.bearer()
@@ -116,7 +116,20 @@ SUCCESSES: tuple[tuple[str, str, str, Any], ...] = (
     ("listRecordings", "GET", "/recordings?room=demo", None),
     ("getRecording", "GET", "/recordings/rec_1", None),
     ("listFiles", "GET", "/recordings/rec_1/files", None),
+    ("pauseRecording", "POST", "/recordings/rec_1/pause", None),
+    ("resumeRecording", "POST", "/recordings/rec_1/resume", None),
+    ("holdRecording", "POST", "/recordings/rec_1/holds", {"reason": "a claim"}),
+    ("listHolds", "GET", "/recordings/rec_1/holds", None),
+    ("releaseHold", "DELETE", "/recordings/rec_1/holds/hold_1", None),
+    ("listErasures", "GET", "/consents/withdrawals?identity=ada", None),
     ("stopRecording", "POST", "/recordings/rec_1/stop", None),
+    ("renderRecording", "POST", "/recordings/rec_1/renditions", {"layout": "speaker"}),
+    ("listRenditions", "GET", "/recordings/rec_1/renditions", None),
+    ("getRendition", "GET", "/recordings/rec_1/renditions/rnd_1", None),
+    ("getPlayback", "GET", "/recordings/rec_1/playback", None),
+    ("listQuotes", "GET", "/recordings/rec_1/chat?limit=2", None),
+    ("createViewerLink", "POST", "/recordings/rec_1/links", {"ttl_s": 600}),
+    ("removeRendition", "DELETE", "/recordings/rec_1/renditions/rnd_1", None),
     ("deleteRecording", "DELETE", "/recordings/rec_1", None),
     (
         "addPartner",
@@ -130,6 +143,7 @@ SUCCESSES: tuple[tuple[str, str, str, Any], ...] = (
             "terms_version": "1",
         },
     ),
+    ("createEmbed", "POST", "/rooms/demo/embeds", {"partner": "par_1"}),
     ("listPartners", "GET", "/partners", None),
     (
         "addDestination",
@@ -144,9 +158,15 @@ SUCCESSES: tuple[tuple[str, str, str, Any], ...] = (
         },
     ),
     ("listDestinations", "GET", "/destinations", None),
+    ("blockPartner", "POST", "/partners/par_1/block", None),
+    ("unblockPartner", "POST", "/partners/par_1/unblock", None),
     ("startBroadcast", "POST", "/broadcasts", {"room": "demo", "destinations": ["dst_2"]}),
     ("listBroadcasts", "GET", "/broadcasts", None),
     ("getBroadcast", "GET", "/broadcasts/bc_3", None),
+    ("addToBroadcast", "POST", "/broadcasts/bc_3/destinations", {"destination": "dst_9"}),
+    ("takeOutOfBroadcast", "DELETE", "/broadcasts/bc_3/destinations/dst_9", None),
+    ("dumpBroadcast", "POST", "/broadcasts/bc_3/dump", None),
+    ("changeBroadcast", "PATCH", "/broadcasts/bc_3", {"layout": "speaker"}),
     ("stopBroadcast", "POST", "/broadcasts/bc_3/stop", None),
     ("removeDestination", "DELETE", "/destinations/dst_2", None),
     ("removePartner", "DELETE", "/partners/par_1", None),
@@ -154,11 +174,23 @@ SUCCESSES: tuple[tuple[str, str, str, Any], ...] = (
     ("getTermsVersion", "GET", f"/terms/{DEFAULT_TERMS.version}", None),
     ("publishTerms", "POST", "/terms", NEW_TERMS),
     ("listConsents", "GET", "/consents?room=demo", None),
+    ("listCopies", "GET", "/consents/copies?identity=ada&room=demo", None),
+    ("listTakedowns", "GET", "/takedowns", None),
+    ("retryTakedown", "POST", "/takedowns/td_1/retry", None),
+    ("acknowledgeTakedown", "POST", "/takedowns/td_1/acknowledgement", {"code": "right"}),
+    ("getTakedownKey", "GET", "/takedowns/key", None),
     ("withdraw", "POST", "/consents/withdrawals", {"identity": "ada", "room": "demo"}),
     ("closeRoom", "DELETE", "/rooms/demo", None),
 )
 
 
 def test_every_endpoint_has_a_success_here() -> None:
-    elsewhere = {"getFile", "createDevelopmentToken", "createGuest"}
+    elsewhere = {
+        "getFile",
+        "getRenditionFile",
+        "getRenditionCaptions",
+        "getRenditionStill",
+        "createDevelopmentToken",
+        "createGuest",
+    }
     assert {name for name, *_ in SUCCESSES} | elsewhere == {endpoint.name for endpoint in ENDPOINTS}

@@ -94,6 +94,7 @@ def test_before_the_join_nothing_else_is_carried_out(driver: Driver, method: str
         "destinations": ["d"],
         "broadcast": "b",
         "token": "t",
+        "id": "l",
     }
     driver.receive(call(method, **params))
     assert driver.error() == (-32000, "unauthorized")

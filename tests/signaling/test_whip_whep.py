@@ -316,7 +316,13 @@ async def test_the_chat_feed_carries_granted_lines_by_screen_name_only() -> None
                     line = await feed.content.readline()
             shown = json.loads(line[6:])
             assert (shown["name"], shown["text"]) == ("Ada", "for everyone")
-            assert set(shown) == {"name", "text", "at_ms"}
+            assert set(shown) == {"id", "name", "text", "at_ms"}
+            await ada.call("chat_delete", id=shown["id"])
+            line = b""
+            async with asyncio.timeout(5):
+                while not line.startswith(b"data: "):
+                    line = await feed.content.readline()
+            assert json.loads(line[6:]) == {"deleted": shown["id"]}
             async with house.http.get(url, headers=house.bearer("eye")) as second:
                 assert second.status == 409
             async with house.http.delete(

@@ -1,5 +1,6 @@
 """The WebSocket protocol over a real socket: every method, in both encodings."""
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -112,6 +113,11 @@ async def test_chat_reaches_everyone_with_the_same_id(encoding: Encoding) -> Non
             assert (line["identity"], line["text"]) == ("bo", "hello <b>ada</b>\nsecond line")
         cy = await house.join("cy", encoding=encoding)
         assert [line["id"] for line in cy.result["chat_history"]] == [sent["id"]]
+        with pytest.raises(RpcError) as refused:
+            await cy.call("chat_delete", id=sent["id"])
+        assert refused.value.code == "forbidden"
+        assert await bo.call("chat_delete", id=sent["id"]) == {}
+        assert (await ada.hears("chat_deleted"))["id"] == sent["id"]
 
 
 @both
@@ -213,6 +219,7 @@ async def test_services_that_do_not_run_are_unavailable_and_need_their_grants(en
         ("record_start", {}),
         ("record_stop", {"recording": "rec_1"}),
         ("broadcast_start", {"destinations": ["dst_1"]}),
+        ("broadcast_change", {"broadcast": "bc_1", "layout": "speaker"}),
         ("broadcast_stop", {"broadcast": "bc_1"}),
         ("destinations", {}),
     )
@@ -406,6 +413,21 @@ async def test_a_slow_reader_is_closed_and_hurts_nobody() -> None:
         started = time.monotonic()
         await ada.call("ping")
         assert time.monotonic() - started < 1.0
+        closes = house.listener._runner.app[CONTEXT].metrics.closes.labels("slow_reader")
+        await until(lambda: closes._value.get() == 1, "closed as a slow reader")
+        slow.drop()
+
+
+async def test_a_reader_that_takes_nothing_of_one_message_is_closed_in_time() -> None:
+    async with rig(call_timeout_s=1.0, outbox_bytes=64 << 20) as house:
+        slow = await house.join("slow")
+        slow.socket._response.connection.transport.pause_reading()
+        line = ChatMessage(id="c", at_ms=0, participant="p", identity="x", name="X", text="x" * 60_000)
+        room = house.services.rooms.room("demo")
+        # More than what the sockets' buffers take, fewer than would be too many messages.
+        for _ in range(400):
+            room.tell(Chat(line))
+            await asyncio.sleep(0)
         closes = house.listener._runner.app[CONTEXT].metrics.closes.labels("slow_reader")
         await until(lambda: closes._value.get() == 1, "closed as a slow reader")
         slow.drop()

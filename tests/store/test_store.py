@@ -154,6 +154,19 @@ async def test_the_tables_are_those_of_the_schema_and_every_migration_runs_once(
     engine.dispose()
 
 
+def test_a_site_that_was_known_before_may_embed_rooms_on_its_own_pages(tmp_path: Path) -> None:
+    engine = SqliteFile(path=tmp_path / "x.sqlite3").engine()
+    with engine.begin() as connection:
+        migrate(connection, 1, MIGRATIONS[:2])
+        connection.exec_driver_sql(
+            "INSERT INTO partners VALUES ('pa_1', 'Partner', 'partner.example', '', '1', '[]', 0, NULL, 0)"
+        )
+        migrate(connection, 2)
+        origins = connection.exec_driver_sql("SELECT origins FROM partners").scalar_one()
+    assert origins == '["https://partner.example"]'
+    engine.dispose()
+
+
 def test_a_migration_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> None:
     def half(connection) -> None:  # type: ignore[no-untyped-def]
         connection.exec_driver_sql("CREATE TABLE half (x INTEGER)")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from policy import DEFAULT_TERMS, LIVE, Ban, RoomMode, RoomSettings
+from policy import DEFAULT_TERMS, LIVE, REPLAY, Ban, RoomMode, RoomSettings
+from signaling.rest.endpoint import MAX_PAGE
 from store import (
     BlobError,
     Blobs,
@@ -200,6 +201,13 @@ async def test_terms_that_were_changed_behind_the_stores_back_are_found(disk: St
         await disk.terms.history()
 
 
+async def test_the_longest_page_of_the_api_tells_that_there_is_another(memory: Store) -> None:
+    for number in range(MAX_PAGE + 2):
+        await memory.recordings.add(recording(number))
+    rows, _ = await memory.recordings.page(limit=MAX_PAGE + 1)
+    assert len(rows) == MAX_PAGE + 1, "the API asks for one more than it shows"
+
+
 async def test_a_recording_is_kept_changed_listed_and_removed(disk: Store) -> None:
     for number in range(5):
         await disk.recordings.add(recording(number))
@@ -237,6 +245,23 @@ async def test_a_recording_is_kept_changed_listed_and_removed(disk: Store) -> No
         with pytest.raises(NotFound):
             await missing
     assert (await disk.recordings.page(room="none"))[0] == ()
+
+
+async def test_a_recording_keeps_what_its_room_offered_when_it_ended(disk: Store) -> None:
+    both, only = frozenset({LIVE, REPLAY}), frozenset({LIVE})
+    await disk.recordings.add(recording(1, uses=both))
+    await disk.recordings.add(recording(2))
+    assert [(await disk.recordings.get(name)).allowed for name in ("rec_1", "rec_2")] == [both, None]
+    await disk.recordings.offer("rm_2", only)
+    assert (await disk.recordings.get("rec_1")).allowed == both
+    await disk.recordings.offer("rm_1", only)
+    assert (await disk.recordings.get("rec_1")).uses == only  # it runs: its room changes with it
+    await disk.recordings.change("rec_1", state=RecordingState.FINISHED)
+    await disk.recordings.offer("rm_1", both)
+    first = await disk.recordings.get("rec_1")
+    assert (first.uses, first.uses_since, first.allowed) == (only, both, only)
+    await disk.recordings.offer("rm_1", frozenset())
+    assert (await disk.recordings.get("rec_2")).allowed == frozenset()
 
 
 async def test_a_recording_whose_retention_ended_is_found(disk: Store) -> None:

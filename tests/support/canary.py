@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import select
 import stat
 import subprocess
@@ -44,10 +45,14 @@ class CanaryWatch:
         self._events = FolderEvents(folders, skip=skip)
         self._threads = [
             threading.Thread(target=self._guard, args=(work,), name=f"canary-{work.__name__}")
-            for work in (self._follow, self._sample)
+            for work in (self._watch, self._sample)
         ]
         for thread in self._threads:
             thread.start()
+
+    def follow(self, pid):
+        """Searches from now on also what this process and its children hold."""
+        self._processes = (*self._processes, pid)
 
     @property
     def found(self):
@@ -71,7 +76,7 @@ class CanaryWatch:
         except Exception as error:  # noqa: BLE001 - from here on nothing is watched
             self._failure = error if isinstance(error, EventsLostError) else EventsLostError(repr(error))
 
-    def _follow(self):
+    def _watch(self):
         waiting = {}
         while not self._is_stopping.is_set():
             if not waiting:
@@ -130,10 +135,34 @@ class CanaryWatch:
                 return
             at += len(chunk)
             data = tail + chunk
-            for name, canary in self._canaries.items():
-                if canary in data:
-                    self._found[name].add(shown)
+            self._look(data, shown)
             tail = data[-self._overlap :]
+
+    def _look(self, data, shown):
+        for name, canary in self._canaries.items():
+            if canary in data:
+                self._found[name].add(shown)
+
+
+STAMP_BYTES = 8
+
+
+def stamps_behind(mark):
+    """The pattern of a mark and the STAMP_BYTES bytes behind it, which are its group."""
+    return re.compile(re.escape(mark) + b"(.{%d})" % STAMP_BYTES, re.DOTALL)
+
+
+class StampWatch(CanaryWatch):
+    """Collects what stands behind a mark: `stamps`, to the files that held them."""
+
+    def __init__(self, folders, mark, *, processes=(), skip=()):
+        self.stamps = {}
+        self._pattern = stamps_behind(mark)
+        super().__init__(folders, {"mark": mark + bytes(STAMP_BYTES)}, processes=processes, skip=skip)
+
+    def _look(self, data, shown):
+        for stamp in set(self._pattern.findall(data)):
+            self.stamps.setdefault(stamp, set()).add(shown)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,14 @@
 """Whether a machine kept time while a test ran: a process that only sleeps, and how late it woke."""
 
+import asyncio
 import contextlib
 import json
 import subprocess
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
+
+from tests.support.figures import tell
 
 PERIOD_MS = 10
 MISS_MS = 250
@@ -62,23 +65,27 @@ class ControlLoop:
         return f"{self.misses} misses, worst {self.worst_ms:.0f} ms late, p99 {self.p99_ms:.1f} ms"
 
 
-async def unless_starved(scenario: Callable[[int, ControlLoop], Awaitable[None]]) -> None:
+async def unless_starved(
+    scenario: Callable[[int, ControlLoop], Awaitable[None]], *, within_s: float | None = None
+) -> None:
     """Runs a scenario; one that fails while the control loop missed its schedule is run once more.
 
-    The scenario gets the number of its run and the loop. Raises what it raised when the machine kept time,
-    and Starved when it failed a second time on a machine that did not.
+    The scenario gets the number of its run and the loop; a run that is not over `within_s` has failed.
+    Raises what it raised when the machine kept time, and Starved when it failed a second time on a machine
+    that did not.
     """
     for number in (1, 2):
         control = ControlLoop()
         failure = None
         try:
-            await scenario(number, control)
+            async with asyncio.timeout(within_s):
+                await scenario(number, control)
         except Exception as error:  # noqa: BLE001 - a starved machine fails in any way
             failure = error
         finally:
             with contextlib.suppress(BrokenPipeError):
                 control.stop()
-        print(f"control loop, run {number}: {control}")
+        tell(f"control loop, run {number}: {control}")
         if failure is None:
             return
         if not control.misses:

@@ -3,10 +3,10 @@
 import asyncio
 import time
 
+from bench.studio.encoded import encode_tone
+from bench.studio.peer import AUDIO_SSRC, NTP_OFFSET_NS, VIDEO_SSRC
 from media.clock_map import SECOND_NS
 from tests.media import encoded, packetise
-from tests.support.rtp_peer import AUDIO_SSRC, NTP_OFFSET_NS, VIDEO_SSRC
-from tests.support.taps import encode_tone
 
 FPS = 15
 SLICES = {1, 5}

@@ -3,11 +3,8 @@
 import asyncio
 import socket
 import time
-from fractions import Fraction
 
-import av
-import numpy as np
-
+from bench.studio.encoded import encode_colour, encode_tone
 from media.clock_map import ns_to_ntp
 from media.tap_record import FLAG_KEYFRAME_START, RtpRecord, SrRecord, TapHeader, encode_record
 
@@ -15,41 +12,6 @@ SECOND_NS = 1_000_000_000
 PACKET_BYTES = 1100
 NTP_OFFSET_NS = 3_900_000_000 * SECOND_NS
 """The publisher's wall clock against CLOCK_MONOTONIC: some instant of this century."""
-
-
-def encode_colour(rgb, *, fps=15, seconds=2, width=320, height=180):
-    """VP8 frames of one colour, the first a keyframe; to be repeated for ever."""
-    context = av.CodecContext.create("libvpx", "w")
-    context.width, context.height, context.pix_fmt = width, height, "yuv420p"
-    context.time_base, context.framerate = Fraction(1, fps), Fraction(fps)
-    context.bit_rate = 200_000
-    context.thread_count = 1
-    context.options = {"deadline": "realtime", "lag-in-frames": "0", "cpu-used": "8"}
-    frames = []
-    for index in range(fps * seconds):
-        picture = np.full((height, width, 3), rgb, dtype=np.uint8)
-        picture[:8, (index * 8) % width :][:, :8] = 255
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
-        frame.pts = index
-        frames += [(bytes(p), p.is_keyframe) for p in context.encode(frame)]
-    return frames
-
-
-def encode_tone(hz, *, seconds=2, level=0.3):
-    """Opus packets of 20 ms with one tone; `hz` times `seconds` should be whole, to repeat cleanly."""
-    context = av.CodecContext.create("libopus", "w")
-    context.sample_rate, context.layout, context.format = 48_000, "stereo", "flt"
-    context.open()
-    t = np.arange(48_000 * seconds) / 48_000
-    sound = np.repeat((level * np.sin(2 * np.pi * hz * t)).astype(np.float32), 2)
-    packets = []
-    for start in range(0, len(sound), 1920):
-        frame = av.AudioFrame.from_ndarray(
-            sound[start : start + 1920].reshape(1, -1), format="flt", layout="stereo"
-        )
-        frame.sample_rate, frame.pts = 48_000, start // 2
-        packets += [bytes(p) for p in context.encode(frame)]
-    return packets
 
 
 class Feeder:

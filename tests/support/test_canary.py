@@ -82,6 +82,13 @@ def test_a_file_deleted_while_open_is_found(tmp_path):
     assert path.endswith("(deleted)")
 
 
+def test_a_process_that_comes_later_is_followed(tmp_path):
+    with watching() as watch, deleted_while_open(tmp_path, CANARY) as pid:
+        watch.follow(pid)
+        (path,) = until_found(watch)
+    assert path.endswith("(deleted)")
+
+
 def test_a_memory_file_is_found():
     file = os.memfd_create("secret")
     try:

@@ -1,5 +1,6 @@
 """A run fails for what it shows; only on a machine that did not keep time it may be run again, once."""
 
+import asyncio
 import os
 import signal
 import time
@@ -80,3 +81,17 @@ async def test_a_second_failure_on_a_machine_that_kept_time_stands_as_it_is():
     scenario = Scenario(fails=[1, 2], starves=[1])
     with pytest.raises(TimeoutError, match="run 2"):
         await unless_starved(scenario)
+
+
+async def test_a_run_without_an_end_fails_in_time_and_starvation_is_named():
+    runs = []
+
+    async def scenario(number, control):
+        runs.append(number)
+        starve(control)
+        await asyncio.Event().wait()
+
+    with pytest.raises(Starved) as caught:
+        await unless_starved(scenario, within_s=MISS_MS / 1000 + 0.2)
+    assert runs == [1, 2]
+    assert isinstance(caught.value.__cause__, TimeoutError)

@@ -32,9 +32,9 @@ test("statistics of both connections add up", () => {
 
 test("pictures wait for two repairs where packets get lost, and never for long", () => {
   assert.equal(repair_wait_ms({ down_loss: 0, round_trip_ms: 100 }), null);
-  assert.equal(repair_wait_ms({ down_loss: 0.05, round_trip_ms: 100 }), 280);
+  assert.equal(repair_wait_ms({ down_loss: 0.05, round_trip_ms: 100 }), 320);
   assert.equal(repair_wait_ms({ down_loss: 0.05, round_trip_ms: 900 }), 400);
   assert.equal(repair_wait_ms({ down_loss: 0.007, round_trip_ms: 100 }), null);
-  assert.equal(repair_wait_ms({ down_loss: 0.007, round_trip_ms: 100 }, true), 280);
+  assert.equal(repair_wait_ms({ down_loss: 0.007, round_trip_ms: 100 }, true), 320);
   assert.equal(repair_wait_ms({ down_loss: 0.004, round_trip_ms: 100 }, true), null);
 });

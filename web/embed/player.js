@@ -2,26 +2,28 @@ import { Emitter } from "../sdk/emitter.js";
 import { delay_ms } from "../sdk/backoff.js";
 
 /**
- * Plays one source after another: each entry of `sources` makes a source (see WhepSource); when one is lost it is tried again with growing waits.
+ * Plays one source after another: `make_source(attempt)` makes a source (see WhepSource), or throws as one; when one is lost another is made, with growing waits.
  *
  * `over` ends the player for good, at once: the source's own word for "may not be shown any more" (403, 410).
- * Events: `state` {state: connecting, playing, ended; reason}, `stream`, `chat`.
+ * Events: `state` {state: connecting, playing, ended; reason}, `stream`, `chat`, `chat_deleted`.
  */
 export class Player extends Emitter {
-  #sources;
+  #make_source;
   #at = 0;
+  #run = 0;
   #source = null;
   #attempt = 0;
   #timer = null;
   state = "idle";
 
-  constructor(sources) {
+  constructor(make_source) {
     super();
-    this.#sources = sources;
+    this.#make_source = make_source;
   }
 
   /** Start, or start again after the end. */
   play() {
+    if (this.#source) return;
     clearTimeout(this.#timer);
     this.#set("connecting");
     this.#next();
@@ -29,19 +31,29 @@ export class Player extends Emitter {
 
   /** End what plays. */
   stop() {
+    this.#run++;
     clearTimeout(this.#timer);
-    this.#source?.stop();
+    if (this.#source) this.#source.stop();
+    else if (this.state !== "ended") this.#set("ended", "stopped");
   }
 
-  #next() {
-    const source = this.#sources[this.#at % this.#sources.length]();
+  async #next() {
+    const run = ++this.#run;
+    let source;
+    try {
+      source = await this.#make_source(this.#at);
+    } catch (error) {
+      if (run === this.#run) this.#ended(["forbidden", "unauthorized", "not_found", "gone"].includes(error.code) ? "over" : "lost", error);
+      return;
+    }
+    if (run !== this.#run) return;
     this.#source = source;
     source.on("stream", (stream) => {
       this.#attempt = 0;
       this.emit("stream", stream);
       this.#set("playing");
     });
-    source.on("chat", (line) => this.emit("chat", line));
+    for (const name of ["chat", "chat_deleted"]) source.on(name, (line) => this.emit(name, line));
     source.on("ended", ({ reason, error }) => this.#ended(reason, error));
     source.start().catch(() => {});
   }

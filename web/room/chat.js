@@ -29,6 +29,7 @@ export class Chat {
     });
     this.#text.addEventListener("input", () => this.#grow());
     room.on("chat", (line) => this.#add(line));
+    room.on("chat_deleted", ({ id }) => this.#remove(id));
     room.on("state", ({ state }) => state === "connected" && this.#catch_up());
     for (const name of ["activities", "consent", "notice", "permissions"]) room.on(name, () => this.#show_reach());
     this.#catch_up();
@@ -64,9 +65,29 @@ export class Chat {
     const follows = this.#last?.participant === participant && at_ms - this.#last.at_ms < SAME_AUTHOR_MS;
     this.#last = line;
     const time = el("time", { dateTime: new Date(at_ms).toISOString() }, clock_time(at_ms));
-    return el("li", { class: `line${own ? " line-own" : ""}${follows ? " line-follows" : ""}` },
+    const is_mine = line.identity === this.#room.self.identity;
+    return el("li", { id: line_element(line.id), class: `line${own ? " line-own" : ""}${follows ? " line-follows" : ""}` },
       el("p", { class: follows ? "line-head visually-hidden" : "line-head" }, el("span", { class: "line-name" }, own ? "You" : name), " ", time),
-      el("p", { class: "line-text" }, split_links(text).map(linked)));
+      el("p", { class: "line-text" }, split_links(text).map(linked)),
+      is_mine || this.#room.may("moderate") ? this.#bin(line, is_mine) : null);
+  }
+
+  #bin({ id, name }, is_mine) {
+    const label = is_mine ? "Delete your line, here and in recordings" : `Delete this line of ${name}, here and in recordings`;
+    const button = el("button", { type: "button", class: "line-delete", title: label, ariaLabel: label }, icon("bin"));
+    button.addEventListener("click", async () => {
+      try {
+        await this.#room.delete_chat(id);
+      } catch (error) {
+        toast(error.reason ?? error.message, { kind: "error" });
+      }
+    });
+    return button;
+  }
+
+  #remove(id) {
+    by_id(line_element(id))?.remove();
+    this.#last = null;
   }
 
   async #send(event) {
@@ -98,6 +119,10 @@ export class Chat {
     by_id("chat-outside").hidden = out.length === 0;
     by_id("chat-outside").textContent = `What you write also goes to the ${list_words([...new Set(out.map(({ kind }) => use_words(kind).noun))])}.`;
   }
+}
+
+function line_element(id) {
+  return `line-${id}`;
 }
 
 function linked({ text, href }) {

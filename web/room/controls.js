@@ -27,7 +27,7 @@ export class Controls {
   /** Draw every button's state again. */
   show() {
     const { mic, screen, mic_on, camera_on, camera, enforced_mute } = this.#media;
-    const { mic: mic_button, camera: camera_button, share, record, live, consent } = this.#buttons;
+    const { mic: mic_button, camera: camera_button, share, record, pause, live, consent } = this.#buttons;
     show_toggle(mic_button, { on: mic_on && Boolean(mic), name: "mic", key: "Alt+A", blocked: enforced_mute ? "a moderator muted you" : null });
     show_toggle(camera_button, { on: camera_on && Boolean(camera), name: "camera", key: "Alt+V" });
     const may_publish = this.#room.may("publish");
@@ -36,7 +36,10 @@ export class Controls {
     label(share, screen ? "screen_off" : "screen", screen ? "Stop sharing" : "Share screen", { pressed: Boolean(screen) });
     share.hidden = !may_publish || !navigator.mediaDevices?.getDisplayMedia;
     record.hidden = !this.#room.may("record");
-    label(record, "record", this.#studio.recording ? "Stop recording" : "Record", { pressed: Boolean(this.#studio.recording) });
+    const { recording } = this.#studio;
+    label(record, "record", recording ? "Stop recording" : "Record", { pressed: Boolean(recording) });
+    pause.hidden = !this.#room.may("record") || !recording;
+    label(pause, recording?.is_paused ? "play" : "pause", pause_words(recording), { pressed: Boolean(recording?.is_paused) });
     live.hidden = !this.#room.may("broadcast");
     label(live, "live", this.#studio.broadcasts.length ? "On air" : "Go live", { pressed: this.#studio.broadcasts.length > 0 });
     const out = this.#room.activities.some((activity) => this.#room.is_in(activity));
@@ -68,6 +71,7 @@ export class Controls {
     add("media", "camera", guarded(() => this.#media.set_camera(!this.#media.camera_on)), { class: "control round control-camera" });
     add("media", "share", guarded(() => this.#toggle_screen()));
     add("room", "record", () => this.#studio.toggle_recording());
+    add("room", "pause", () => this.#studio.toggle_pause());
     add("room", "live", () => this.#studio.open());
     add("room", "consent", this.#actions.consent);
     add("room", "chat", () => this.#actions.side("chat"));
@@ -89,6 +93,8 @@ export class Controls {
     const { screen } = this.#media;
     if (!this.#buttons.share.hidden) items.push({ icon: "screen", text: screen ? "Stop sharing" : "Share screen", action: guarded(() => this.#toggle_screen()) });
     if (this.#room.may("record")) items.push({ icon: "record", text: this.#studio.recording ? "Stop recording" : "Record", action: () => this.#studio.toggle_recording() });
+    const { recording } = this.#studio;
+    if (this.#room.may("record") && recording) items.push({ icon: recording.is_paused ? "play" : "pause", text: pause_words(recording), action: () => this.#studio.toggle_pause() });
     if (this.#room.may("broadcast")) items.push({ icon: "live", text: this.#studio.broadcasts.length ? "On air" : "Go live", action: () => this.#studio.open() });
     items.push({ icon: "people", text: "People", action: () => this.#actions.side("people") });
     items.push({ icon: "settings", text: "Devices", action: this.#actions.settings });
@@ -116,6 +122,10 @@ function label(button, name, text, { pressed = false } = {}) {
   button.setAttribute("aria-label", text);
   button.title = text;
   button.classList.toggle("pressed", pressed);
+}
+
+function pause_words(recording) {
+  return recording?.is_paused ? "Resume recording" : "Pause recording";
 }
 
 function guarded(action) {

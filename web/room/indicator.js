@@ -37,14 +37,14 @@ export class Indicator {
     document.body.classList.remove("is-out");
   }
 
-  #pill({ id, kind, sites, since_ms }, is_in) {
+  #pill({ id, kind, sites, since_ms, is_paused }, is_in) {
     const own = is_in ? "You are in it" : "You are not in it";
     const words = use_words(kind);
     return el("button", {
       class: `pill pill-${kind}`, type: "button", data_activity: id, on_click: this.#on_open,
       title: `${words.title}: ${site_names(sites)}. ${own}. Click to change.`,
     },
-    el("span", { class: "pill-word" }, el("i", { class: "dot", aria_hidden: "true" }), WORDS[kind] ?? words.noun.toUpperCase()),
+    el("span", { class: "pill-word" }, el("i", { class: "dot", aria_hidden: "true" }), is_paused ? "PAUSED" : WORDS[kind] ?? words.noun.toUpperCase()),
     el("span", { class: "pill-sites" }, site_label(sites)),
     el("span", { class: "pill-time", data_since: String(since_ms), aria_hidden: "true" }, duration(Date.now() - since_ms)),
     el("span", { class: is_in ? "pill-own" : "pill-own pill-own-out" }, icon(is_in ? "shield" : "shield_off"), is_in ? "you are in" : "you are out"));

@@ -50,7 +50,7 @@ export class Session {
     const media = this.#media;
     const consent = new Consent(room, this.#pass);
     const menu = new PersonMenu(room);
-    const studio = new Studio(room);
+    const studio = new Studio(room, this.#pass);
     const on_menu = (anchor, participant) => menu.open(anchor, participant);
     const stage = new Stage({ room, media, on_menu, on_blocked: () => this.#sound_blocked() });
     menu.use_stage(stage);
@@ -65,13 +65,15 @@ export class Session {
     const indicator = new Indicator({ room, on_open: () => consent.open() });
     new People({ room, media, on_menu });
     new Notices(room);
-    this.#parts = { stage, indicator, side };
+    this.#parts = { stage, indicator, side, studio };
     this.#dress();
     if (is_wide()) side.open("chat", { focus: false });
   }
 
   #dress() {
     fill(by_id("copy-link"), icon("link"));
+    fill(by_id("open-recordings"), icon("film"));
+    by_id("open-recordings").onclick = () => this.#parts.studio.open_recordings();
     for (const id of ["copy-link", "alone-copy"]) by_id(id).onclick = () => this.#invite.copy();
     this.#show_invite();
     this.#room.on("permissions", () => this.#show_invite());
@@ -84,6 +86,7 @@ export class Session {
     by_id("copy-link").setAttribute("aria-label", words ?? "");
     by_id("copy-link").title = words ?? "";
     by_id("alone-copy").textContent = words ?? "";
+    by_id("open-recordings").hidden = !this.#room.may("record");
   }
 
   #listen(on_ended) {

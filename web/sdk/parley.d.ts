@@ -14,7 +14,8 @@ export const VERSION: string;
 /** The WebSocket address of the server at `base` (default: the one that served this page). */
 export function signalling_url(base?: string): string;
 
-export type Permission = "join" | "publish" | "subscribe" | "chat" | "moderate" | "record" | "broadcast" | "admin";
+export type Layout = "grid" | "speaker" | "single" | "screen";
+export type Permission = "join" | "publish" | "subscribe" | "chat" | "moderate" | "record" | "watch" | "broadcast" | "admin";
 export type Source = "mic" | "camera" | "screen" | "screen_audio";
 export type Use = "live" | "record" | "replay" | (string & {});
 export type ConsentState = "granted" | "asked" | "refused" | "unavailable";
@@ -76,6 +77,8 @@ export interface Activity {
   sites: Site[];
   since_ms: number;
   started_by: string | null;
+  /** Nothing is kept just now; it may go on at any moment. */
+  is_paused: boolean;
 }
 
 export interface Notice {
@@ -200,6 +203,7 @@ export interface RoomEvents {
   /** One's own mute changed, also by a moderator. */
   own_muted: { source: Source; muted: boolean; enforced: boolean };
   chat: ChatLine;
+  chat_deleted: { id: string };
   /** Bytes that somebody else sent: to everyone, or (`private`) to this participant among others. */
   data: DataMessage;
   /** The data channels opened, or closed (they come back by themselves with the connection). */
@@ -285,6 +289,8 @@ export class Room {
   ): Promise<void>;
 
   chat(text: string): Promise<{ id: string; at_ms: number }>;
+  /** Take back a line of one's own (or anybody's, with `moderate`): everywhere, recordings included. */
+  delete_chat(id: string): Promise<void>;
 
   /**
    * Send bytes to everyone whose data is open, or to the identities in `to`. Needs `chat`. Resolves when the browser has taken them. While it
@@ -299,12 +305,19 @@ export class Room {
 
   moderate(action: "mute" | "unmute" | "remove" | "ban", identity: string, reason?: string): Promise<void>;
   record_start(): Promise<string>;
+  record_pause(recording: string): Promise<void>;
+  record_resume(recording: string): Promise<void>;
   record_stop(recording: string): Promise<void>;
   destinations(): Promise<Destination[]>;
   broadcast_start(
     destinations: string[],
-    options?: { layout?: "grid"; mode?: "program" | "passthrough"; publisher?: string },
+    options?: { layout?: Layout; person?: string; names?: boolean; chat?: boolean; mode?: "program" | "passthrough"; publisher?: string },
   ): Promise<{ broadcast: string; state: string; hls_url: string | null }>;
+  /** What is left out stays as it is; `person`: an identity, "" for whoever speaks; `gains`: 0 to 4 by identity. */
+  broadcast_change(
+    broadcast: string,
+    change: { layout?: Layout; person?: string; names?: boolean; chat?: boolean; gains?: Record<string, number> },
+  ): Promise<void>;
   broadcast_stop(broadcast: string): Promise<void>;
 
   renew(token: string): Promise<void>;
@@ -331,7 +344,8 @@ export class LevelMeter {
 
 export interface WhepEvents {
   stream: MediaStream;
-  chat: { name: string; text: string; at_ms: number };
+  chat: { id: string; name: string; text: string; at_ms: number };
+  chat_deleted: { id: string };
   /** `over`: the server says that it may not be shown (any more): do not try again. `lost`: try again. */
   ended: { reason: "over" | "lost" | "stopped"; error: ParleyError | null };
 }

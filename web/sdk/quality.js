@@ -1,9 +1,10 @@
 // PURE: from two WebRTC statistics reports to a word that a person understands, and to what may be done about it.
 
 const LOSSY = 0.01;
-// A request, or what it asks for, may get lost too.
-const REQUESTS = 2;
-const ANSWER_MS = 40;
+// What is sent again may get lost too.
+const REPAIRS = 2;
+// The gap is seen with the next picture, and the loss of a repair with the receiver's next feedback.
+const NOTICE_MS = 60;
 const MAX_WAIT_MS = 400;
 
 /** Counters that matter, from an iterable of RTCStats: packets received and lost, the far side's loss of ours (0..1), round trip (s). */
@@ -43,7 +44,7 @@ export function grade(before, now) {
  */
 export function repair_wait_ms({ down_loss, round_trip_ms }, is_waiting = false) {
   if (down_loss < (is_waiting ? LOSSY / 2 : LOSSY)) return null;
-  return Math.min(MAX_WAIT_MS, REQUESTS * (round_trip_ms + ANSWER_MS));
+  return Math.min(MAX_WAIT_MS, REPAIRS * (round_trip_ms + NOTICE_MS));
 }
 
 /** Readings of several peer connections as one. */

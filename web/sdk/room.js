@@ -174,6 +174,11 @@ export class Room extends Emitter {
     return this.#call("chat", { text });
   }
 
+  /** Take back a line of one's own (or anybody's, with `moderate`): everywhere, recordings included. */
+  async delete_chat(id) {
+    await this.#call("chat_delete", { id });
+  }
+
   // --- consent ---
 
   /** Accept the terms in force, with the statement of being 18 or older. */
@@ -213,6 +218,16 @@ export class Room extends Emitter {
     return (await this.#call("record_start")).recording;
   }
 
+  /** Keep nothing of a recording from now on; everyone is told. */
+  async record_pause(recording) {
+    await this.#call("record_pause", { recording });
+  }
+
+  /** Go on with a paused recording. */
+  async record_resume(recording) {
+    await this.#call("record_resume", { recording });
+  }
+
   /** End a recording. */
   async record_stop(recording) {
     await this.#call("record_stop", { recording });
@@ -224,8 +239,14 @@ export class Room extends Emitter {
   }
 
   /** Start a broadcast to these destinations: {broadcast, state, hls_url}. */
-  async broadcast_start(destinations, { layout = "grid", mode = "program", publisher } = {}) {
-    return this.#call("broadcast_start", { destinations, layout, mode, ...(publisher ? { publisher } : {}) });
+  async broadcast_start(destinations, { layout = "grid", person, names, chat, mode = "program", publisher } = {}) {
+    const given = Object.entries({ person, names, chat, publisher }).filter(([, value]) => value !== undefined && value !== "");
+    return this.#call("broadcast_start", { destinations, layout, mode, ...Object.fromEntries(given) });
+  }
+
+  /** Change how a program looks and sounds, without a break: {layout, person, names, chat, gains}. */
+  async broadcast_change(broadcast, change) {
+    await this.#call("broadcast_change", { broadcast, ...change });
   }
 
   /** End a broadcast. */
@@ -334,6 +355,10 @@ export class Room extends Emitter {
     chat: (line) => {
       this.chat_history = [...this.chat_history, line].slice(-MAX_CHAT_LINES);
       this.emit("chat", line);
+    },
+    chat_deleted: ({ id }) => {
+      this.chat_history = this.chat_history.filter((line) => line.id !== id);
+      this.emit("chat_deleted", { id });
     },
     speakers: (params) => this.emit("speakers", params),
     data_refused: (params) => this.emit("data_refused", params),

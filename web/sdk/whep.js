@@ -6,7 +6,7 @@ const CHAT_AGAIN_MS = 300;
 /**
  * One way to play a room from outside: WHEP (docs/protocol.md section 10), with the chat of those whose chat may go out.
  *
- * A *source* of the embed player has `start()`, `stop()` and the events `stream` MediaStream, `chat` {name, text, at_ms}, `ended` {reason, error};
+ * A *source* of the embed player has `start()`, `stop()` and the events `stream` MediaStream, `chat` {id, name, text, at_ms}, `chat_deleted` {id}, `ended` {reason, error};
  * this one plays within a second of the room. `ended` comes once: `over` (403, 404, 410: do not try again), `lost` (try again), `stopped`.
  */
 export class WhepSource extends Emitter {
@@ -90,8 +90,13 @@ export class WhepSource extends Emitter {
     for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
       const lines = (rest + chunk.value).split(/\r?\n/);
       rest = lines.pop();
-      for (const line of lines) if (line.startsWith("data:")) this.emit("chat", JSON.parse(line.slice(5)));
+      for (const line of lines) if (line.startsWith("data:")) this.#tell(JSON.parse(line.slice(5)));
     }
+  }
+
+  #tell(line) {
+    if (line.deleted) this.emit("chat_deleted", { id: line.deleted });
+    else this.emit("chat", line);
   }
 
   #end(reason, error = null) {

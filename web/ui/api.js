@@ -36,6 +36,27 @@ export function withdraw_from_recordings(token) {
   return post("/api/v1/consents/withdrawals", token, {});
 }
 
+/** The broadcasts of a token's room that run now: the look of each, and how its destinations do. */
+export async function fetch_broadcasts(token) {
+  const { items } = await get("/api/v1/broadcasts?limit=20", token);
+  return items.filter(({ ended_ms }) => ended_ms === null);
+}
+
+/** The destinations that a token may send to. */
+export async function fetch_destinations(token) {
+  return (await get("/api/v1/destinations", token)).items;
+}
+
+/** Start a broadcast, of a room or of a recording again: the broadcast. */
+export function start_broadcast(token, wish) {
+  return post("/api/v1/broadcasts", token, wish);
+}
+
+/** End a broadcast, or let a planned one not begin: the broadcast. */
+export function stop_broadcast(token, id) {
+  return post(`/api/v1/broadcasts/${encodeURIComponent(id)}/stop`, token);
+}
+
 /** A token from a server in development mode: {token, identity}. */
 export function fetch_dev_token(request) {
   return post("/api/v1/dev/tokens", null, request);

@@ -20,3 +20,14 @@ export function toast(text, { kind = "info" } = {}) {
   announce(text, { assertive: kind === "error" });
   setTimeout(() => note.remove(), SHOWN_MS);
 }
+
+/** Do something; when it fails, tell why. Resolves with whether it came off. */
+export async function attempt(action) {
+  try {
+    await action();
+    return true;
+  } catch (error) {
+    toast(error.reason ?? error.message, { kind: "error" });
+    return false;
+  }
+}

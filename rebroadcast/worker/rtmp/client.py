@@ -6,10 +6,11 @@ import secrets
 import socket
 import ssl
 import struct
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from rebroadcast.worker.link import Address, LinkError
 from rebroadcast.worker.rtmp.amf0 import Amf0Error, Encodable
 from rebroadcast.worker.rtmp.chunk import ChunkError
 from rebroadcast.worker.rtmp.session import (
@@ -20,10 +21,12 @@ from rebroadcast.worker.rtmp.session import (
     RtmpTarget,
     Send,
 )
+from rebroadcast.worker.rtmp.tls import TlsLayer
 
 CONNECT_TIMEOUT_S: Final = 10.0
 SEND_BUFFER_BYTES: Final = 128 * 1024
 NOTSENT_LOWAT_BYTES: Final = 32 * 1024
+_PINGS_MOST: Final = 64
 _READ_BYTES: Final = 64 * 1024
 _TCP_NOTSENT_LOWAT: Final = 25
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
@@ -33,20 +36,6 @@ _SYN_BYTES: Final = 1
 _TCPI_BYTES_ACKED: Final = struct.Struct("@120xQ")  # struct tcp_info, linux/tcp.h
 
 
-class RtmpError(Exception):
-    """A connection that could not be made, was refused, or broke; the reason holds no stream key."""
-
-    code = "rtmp_failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """One resolved and approved address of the destination: the only place that is connected to."""
-
-    host: str
-    port: int
-
-
 class RtmpConnection:
     """A live publish. Made by `open`; used on one event loop; `aclose` ends it.
 
@@ -54,12 +43,20 @@ class RtmpConnection:
     """
 
     def __init__(
-        self, session: PublishSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        session: PublishSession,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        tls: TlsLayer | None = None,
     ) -> None:
         self._session = session
+        self._tls = tls
         self._reader = reader
         self._writer = writer
         self._queued = 0
+        self._ping_bytes = 0
+        self._pings: deque[tuple[int, int]] = deque(maxlen=_PINGS_MOST)
+        self._read_there: int | None = None
 
     @classmethod
     async def open(
@@ -73,30 +70,50 @@ class RtmpConnection:
         """Connects, shakes hands and publishes; returns once the server accepted.
 
         Raises:
-            RtmpError: no connection, a refusal, a protocol fault, or a server that let a step's time pass.
+            LinkError: no connection, a refusal, a protocol fault, or a server that let a step's time pass.
         """
-        context = (tls or ssl.create_default_context()) if target.is_tls else None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(
-                    address.host, address.port, ssl=context, server_hostname=target.host if context else None
-                )
+                reader, writer = await asyncio.open_connection(address.host, address.port)
         except (OSError, TimeoutError) as error:
-            raise RtmpError(
+            raise LinkError(
                 f"no connection to {target.host}:{target.port}: {error or 'timed out'}"
             ) from error
         session = PublishSession(target, now=clock(), random_bytes=secrets.token_bytes(HANDSHAKE_BYTES - 8))
-        connection = cls(session, reader, writer)
+        layer = TlsLayer(tls or ssl.create_default_context(), target.host) if target.is_tls else None
+        connection = cls(session, reader, writer, layer)
         try:
             _bound_buffers(writer)
+            await connection._shake(target)
             await connection._publish(clock)
         except OSError as error:
             await connection.reset()
-            raise RtmpError(f"the connection broke: {error}") from error
+            raise LinkError(f"the connection broke: {error}") from error
         except BaseException:
             await connection.reset()
             raise
         return connection
+
+    async def _shake(self, target: RtmpTarget) -> None:
+        if self._tls is None:
+            return
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                data = b""
+                while True:
+                    is_done = self._tls.shake(data)
+                    self._write(self._tls.pending())
+                    if is_done:
+                        return
+                    data = await self._reader.read(_READ_BYTES)
+                    if not data:
+                        raise LinkError("the server closed the connection in the TLS handshake")
+        except (ssl.SSLError, ssl.CertificateError) as error:
+            self._write(self._tls.pending())
+            reason = getattr(error, "verify_message", "") or error.reason
+            raise LinkError(f"TLS with {target.host} failed: {reason}") from error
+        except TimeoutError as error:
+            raise LinkError(f"TLS with {target.host} timed out") from error
 
     async def _publish(self, clock: Callable[[], float]) -> None:
         while True:
@@ -115,13 +132,13 @@ class RtmpConnection:
         """Reads what the server says until it ends the session.
 
         Raises:
-            RtmpError: always, with the reason of the end.
+            LinkError: always, with the reason of the end.
         """
         while True:
             try:
                 data = await self._reader.read(_READ_BYTES)
             except OSError as error:
-                raise RtmpError(f"the connection broke: {error}") from error
+                raise LinkError(f"the connection broke: {error}") from error
             self._take(data, clock())
             self._flush()
 
@@ -140,24 +157,43 @@ class RtmpConnection:
         self._session.send_video(body, timestamp_ms)
         self._flush()
 
+    def ping(self) -> None:
+        """Asks the server to answer once it has read what was sent so far."""
+        if self._writer.transport.is_closing():
+            return
+        number = self._pings[-1][0] + 1 if self._pings else 1
+        self._pings.append((number, self.queued_bytes))
+        before = self._queued
+        self._session.ping(number)
+        self._flush()
+        self._ping_bytes += self._queued - before
+
     @property
     def queued_bytes(self) -> int:
-        """All bytes handed to this connection since it opened."""
-        return self._queued
+        """All bytes handed to this connection since it opened, encrypted where it is, but for pings."""
+        return self._queued - self._ping_bytes
 
     def backlog_bytes(self) -> int:
         """Bytes that wait in this process, before the kernel."""
         return self._writer.transport.get_write_buffer_size()
 
     def acknowledged_bytes(self) -> int:
-        """Bytes that the other host's TCP acknowledged (tcpi_bytes_acked); the truth about success."""
+        """Of those, at least so many did the other host's TCP acknowledge (tcpi_bytes_acked)."""
         sock: socket.socket | None = self._writer.get_extra_info("socket")
         if sock is None or sock.fileno() < 0:
             return 0
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCPI_BYTES_ACKED.size)
         if len(info) < _TCPI_BYTES_ACKED.size:
             return 0
-        return max(int(_TCPI_BYTES_ACKED.unpack(info)[0]) - _SYN_BYTES, 0)
+        return max(int(_TCPI_BYTES_ACKED.unpack(info)[0]) - _SYN_BYTES - self._ping_bytes, 0)
+
+    def read_bytes(self) -> int:
+        """Bytes that the server itself has read, as far as it answers pings; else those that its host has."""
+        answered = self._session.answered_ping
+        if answered is not None:
+            reached = [queued for number, queued in self._pings if number <= answered]
+            self._read_there = max([self._read_there or 0, *reached])
+        return self.acknowledged_bytes() if self._read_there is None else self._read_there
 
     def abort(self) -> None:
         """Resets the connection: nothing that waits is sent any more."""
@@ -189,11 +225,23 @@ class RtmpConnection:
 
     def _take(self, data: bytes, now: float) -> None:
         if not data:
-            raise RtmpError("the server closed the connection")
+            raise LinkError("the server closed the connection")
         try:
+            if self._tls is not None:
+                data = self._tls.unwrap(data)
+                self._write(self._tls.pending())
+                if not data:
+                    return  # not one record is whole yet
             self._session.receive(data, now)
+        except ssl.SSLError as error:
+            raise LinkError(f"the TLS session ended: {error.reason or error}") from error
         except (ChunkError, Amf0Error) as error:
-            raise RtmpError(f"the server broke the protocol: {error}") from error
+            raise LinkError(f"the server broke the protocol: {error}") from error
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self._queued += len(data)
+            self._writer.write(data)
 
     def _flush(self) -> bool:
         """Writes what the session wants sent; True when the publish was accepted just now."""
@@ -201,12 +249,11 @@ class RtmpConnection:
         for effect in self._session.poll():
             match effect:
                 case Send(data):
-                    self._queued += len(data)
-                    self._writer.write(data)
+                    self._write(data if self._tls is None else self._tls.wrap(data))
                 case Published():
                     is_published = True
                 case Refused(reason):
-                    raise RtmpError(reason)
+                    raise LinkError(reason)
         return is_published
 
 

@@ -116,6 +116,8 @@ class PublishSession:
         self._reported = 0
         self._window = 2_500_000
         self.acknowledged_bytes = 0
+        self.answered_ping: int | None = None
+        """The newest ping that the server answered: it has read what was sent before."""
         self._emit(b"\x03" + bytes(8) + random_bytes)
 
     @property
@@ -168,6 +170,13 @@ class PublishSession:
         """Sends one FLV video tag body; only while live."""
         self._media(MessageType.VIDEO, body, timestamp_ms, _VIDEO_STREAM)
 
+    def ping(self, number: int) -> None:
+        """Asks the server to answer when it has read up to here; `number` has 32 bits. Only while live."""
+        if self._state is SessionState.LIVE:
+            self._control(
+                MessageType.USER_CONTROL, _PING_REQUEST.to_bytes(2, "big") + number.to_bytes(4, "big")
+            )
+
     def close(self) -> None:
         """Ends the publish politely; the shell then closes the socket."""
         if self._state is SessionState.LIVE:
@@ -215,7 +224,12 @@ class PublishSession:
                 pass  # a publisher has no use for the rest (peer bandwidth, shared objects, media)
 
     def _user_control(self, payload: bytes) -> None:
-        if int.from_bytes(payload[:2], "big") == _PING_REQUEST and len(payload) >= 6:
+        if len(payload) < 6:
+            return
+        kind = int.from_bytes(payload[:2], "big")
+        if kind == _PING_RESPONSE:
+            self.answered_ping = int.from_bytes(payload[2:6], "big")
+        elif kind == _PING_REQUEST:
             self._control(MessageType.USER_CONTROL, _PING_RESPONSE.to_bytes(2, "big") + payload[2:6])
 
     def _command_received(self, values: list[amf0.Value], now: float) -> None:

@@ -174,13 +174,14 @@ def bench_latency(
     runs: kit.Runs = 3,
     profile: kit.Profile = kit.GCM,
     as_json: kit.AsJson = False,
+    plot: kit.Plot = False,
     keep: kit.Keep = None,
 ) -> None:
     """The latency that the engine adds to the bare relay's at half of what a core carries, turn by turn."""
     kit.ready()
-    from bench import compare, figures, forward
+    from bench import charts, compare, figures, forward
 
-    rows = []
+    pairs = []
     for chosen in kit.profiles(profile):
         wanted = kit.wanted(
             publishers=publishers, subscribers=subscribers, seconds=seconds, profile=chosen, is_pinned=True
@@ -195,14 +196,16 @@ def bench_latency(
             )
         )
         ours, bare = figures.middle(pair.ours), figures.middle(pair.theirs)
-        rows.append({**pair.plain(), "added_p99_ms": round(pair.added_p99_ms, 2)})
+        pairs.append(pair)
         print(
             f"{pair.shape} {chosen}, {ours.packets_per_s:.0f} packets/s: "
             f"p50 {ours.latency_p50_ms:.1f} and {bare.latency_p50_ms:.1f} ms (bare relay), "
             f"p99 {figures.median_p99_ms(pair.ours):.1f} and {figures.median_p99_ms(pair.theirs):.1f} ms: "
             f"{pair.added_p99_ms:+.1f} ms" + (" VOID" if ours.is_void or bare.is_void else "")
         )
-    kit.write("latency", {"pairs": rows}, as_json=as_json, keep=keep)
+    rows = [{**pair.plain(), "added_p99_ms": round(pair.added_p99_ms, 2)} for pair in pairs]
+    svg = charts.latencies(pairs) if plot else None
+    kit.write("latency", {"pairs": rows}, svg, as_json=as_json, keep=keep)
 
 
 def bench_workers(
@@ -212,13 +215,14 @@ def bench_workers(
     seconds: kit.Seconds = 8.0,
     runs: kit.Runs = 3,
     as_json: kit.AsJson = False,
+    plot: kit.Plot = False,
     keep: kit.Keep = None,
 ) -> None:
     """One room on two media threads against the same load on one, turn by turn."""
     kit.ready()
     from dataclasses import replace
 
-    from bench import calibration, compare, figures, load
+    from bench import calibration, charts, compare, figures, load
 
     wanted = kit.wanted(publishers=publishers, subscribers=subscribers, seconds=seconds)
     alone_us, crowded_us = calibration.datagram_us(), calibration.crowded_us()
@@ -245,5 +249,6 @@ def bench_workers(
         "crowded_datagram": round(crowd, 3),
         "two": pair.plain()["ours"],
         "one": pair.plain()["theirs"],
+        "ratio": round(pair.ratio, 3),
     }
-    kit.write("workers", {**result, "ratio": round(pair.ratio, 3)}, None, as_json=as_json, keep=keep)
+    kit.write("workers", result, charts.workers(pair) if plot else None, as_json=as_json, keep=keep)

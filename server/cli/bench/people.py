@@ -1,4 +1,4 @@
-"""`parley bench`: people who come all at once, and people who come and go for long."""
+"""`parley bench`: people who come all at once, who come and go, take consent back, flash and beep."""
 
 from typing import Annotated
 
@@ -15,17 +15,20 @@ def bench_storm(
     publishers: kit.Publishers = 1,
     workers: Annotated[int, typer.Option(help="Media threads of the server", min=1, max=64)] = 1,
     as_json: kit.AsJson = False,
+    plot: kit.Plot = False,
     keep: kit.Keep = None,
 ) -> None:
     """Very many people join one room at once: who is in when, keyframe requests, loop lag, memory."""
     kit.ready()
     from dataclasses import asdict
 
+    from bench import charts
     from bench.storm import storm
 
     found = kit.run(storm(joins=joins, seconds=seconds, publishers=publishers, workers=workers))
     print(found.line())
-    kit.write("storm", {**asdict(found)}, None, as_json=as_json, keep=keep)
+    svg = charts.storm(found) if plot and found.parts else None
+    kit.write("storm", {**asdict(found)}, svg, as_json=as_json, keep=keep)
     if found.connected < joins:
         fail(*found.failures[:5], code=1)
 
@@ -49,5 +52,51 @@ def bench_soak(
     problems = judge(found)
     result = {**found.plain(), "problems": problems}
     kit.write("soak", result, svg, as_json=as_json, keep=keep)
+    if problems:
+        fail(*problems, code=1)
+
+
+def bench_revocation(
+    *,
+    times: Annotated[int, typer.Option(help="Revocations", min=1, max=10_000)] = 200,
+    as_json: kit.AsJson = False,
+    plot: kit.Plot = False,
+    keep: kit.Keep = None,
+) -> None:
+    """From a revocation's call to the last of the person at RTMP, SRT, WHIP, HLS, WHEP and the recording."""
+    kit.ready()
+    from bench import charts
+    from bench.revocation import revocations
+
+    found = kit.run(revocations(times, kit.note))
+    print("\n".join(found.lines()))
+    late = found.late()
+    svg = charts.revocations(found) if plot else None
+    kit.write("revocation", {**found.plain(), "problems": late}, svg, as_json=as_json, keep=keep)
+    if late:
+        fail(*late, code=1)
+
+
+def bench_offsets(
+    *,
+    seconds: kit.Seconds = 60.0,
+    loss: Annotated[
+        float, typer.Option(help="Percent of the publisher's packets that are lost", min=0, max=50)
+    ] = 2.0,
+    drift: Annotated[float, typer.Option(help="Parts per million by which the sound device is fast")] = 50.0,
+    as_json: kit.AsJson = False,
+    plot: kit.Plot = False,
+    keep: kit.Keep = None,
+) -> None:
+    """How far beep and flash of one instant are apart in a recording, a film of it and what a site got."""
+    kit.ready()
+    from bench import charts
+    from bench.offsets import offsets
+
+    found = kit.run(offsets(seconds, loss=loss / 100, drift_ppm=drift, note=kit.note))
+    print("\n".join(found.lines()))
+    problems = found.problems()
+    svg = charts.offsets(found) if plot else None
+    kit.write("offsets", {**found.plain(), "problems": problems}, svg, as_json=as_json, keep=keep)
     if problems:
         fail(*problems, code=1)

@@ -153,7 +153,7 @@ class PyEngine {
                                 std::move(mid), codec_from(codec)});
   }
 
-  void open_gate(std::uint32_t slot, std::uint64_t version) { check_slot(engine_->gates().open(slot, version)); }
+  void open_gate(std::uint32_t slot, std::uint64_t version) { check_slot(engine_->open_gate(slot, version)); }
   void close_gate(std::uint32_t slot, std::uint64_t version) { check_slot(engine_->gates().close(slot, version)); }
 
  private:

@@ -1,7 +1,5 @@
 #include "check_lease.h"
 
-#include <algorithm>
-
 #include "crc32.h"
 
 namespace parley {
@@ -78,16 +76,16 @@ std::size_t CheckLease::answer(const HmacTable& hmac, Bytes check, const StunPro
   const std::uint32_t crc = crc32(out.first(writer.size())) ^ kStunFingerprintXor;
   writer.u32(0x8028'0004);
   writer.u32(crc);
-  if (!has_answered(probe)) {  // a repetition pushes nothing out
-    answered_[next_] = name_of(probe);
-    next_ = (next_ + 1) % kRemembered;
+  // A repetition is answered, and says nothing of the peer: whoever overheard it may have sent it.
+  if (!has_answered(probe)) {
+    answered_.remember(name_of(probe));
+    heard_ = now;
   }
-  heard_ = now;
   return writer.ok() ? size : 0;
 }
 
 bool CheckLease::has_answered(const StunProbe& probe) const {
-  return std::ranges::find(answered_, name_of(probe)) != answered_.end();
+  return answered_.knows(name_of(probe));
 }
 
 }  // namespace parley

@@ -3,13 +3,13 @@
 // Thread: the worker that owns the transport. Source: RFC 8489 sections 14.2, 14.5 and 14.7, RFC 8445 section 7.3.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
 
 #include "bytes.h"
+#include "check_memory.h"
 #include "endpoint.h"
 #include "hmac.h"
 #include "stun_probe.h"
@@ -21,8 +21,12 @@ class CheckLease {
  public:
   static constexpr std::size_t kMaxAnswer = 80;
 
-  // Empty credentials: nothing is answered from now on; what was answered stays known.
+  // Empty credentials: nothing is answered from now on; what was answered stays known, until others are lent.
   void lend(std::string ufrag, std::string pwd) {
+    if (!pwd.empty() && pwd != lent_) {
+      answered_ = {};
+      lent_ = pwd;
+    }
     ufrag_ = std::move(ufrag);
     pwd_ = std::move(pwd);
   }
@@ -39,12 +43,10 @@ class CheckLease {
   void forget_heard() { heard_ = 0; }
 
  private:
-  static constexpr std::size_t kRemembered = 64;
-
   std::string ufrag_;
   std::string pwd_;
-  std::array<std::uint64_t, kRemembered> answered_{};  // the random part of their transaction ids
-  std::size_t next_ = 0;
+  std::string lent_;  // the last password that there was
+  CheckMemory answered_;
   TimeNs heard_ = 0;
 };
 

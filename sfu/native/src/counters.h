@@ -46,7 +46,9 @@ namespace parley {
   X(rtx_received)                                                                                              \
   X(red_recovered)                                                                                             \
   X(rtx_sent)                                                                                                  \
+  X(rtx_repeated)                                                                                              \
   X(rtp_paced)                                                                                                 \
+  X(rtp_unpaced)                                                                                               \
   X(padding_sent)                                                                                              \
   X(drop_empty)                                                                                                \
   X(drop_unknown_kind)                                                                                         \

@@ -37,9 +37,14 @@ bool Departures::send(Forward& forward, MutableBytes claimed, std::size_t size, 
                     : send_now(forward, claimed, size, stamps, now);
   }
   const HeldPacket held{.forward = forward.id, .gate = forward.gate, .stamps = stamps};
-  if (!downlink->pacer.push(pool_, claimed.first(size), held)) {
+  if (!downlink->pacer.has_room(size)) {
     context_.counters.add(Counter::drop_pacer_full);
     return false;
+  }
+  if (!downlink->pacer.push(pool_, claimed.first(size), held)) {
+    // Others hold all slots of the worker: a packet out of its turn does less harm than one that is missing.
+    context_.counters.add(Counter::rtp_unpaced);
+    return send_now(forward, claimed, size, stamps, now);
   }
   context_.counters.add(Counter::rtp_paced);
   list(forward.transport, now);

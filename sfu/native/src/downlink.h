@@ -4,6 +4,7 @@
 
 #include "bwe/estimator.h"
 #include "bwe/pacer.h"
+#include "repair_watch.h"
 #include "units.h"
 
 namespace parley {
@@ -11,6 +12,7 @@ namespace parley {
 struct Downlink {
   BandwidthEstimator estimator;
   Pacer pacer;
+  RepairWatch repairs;
   ProbePlan probe;  // cluster 0: none is being sent
   std::uint32_t probe_sent_bytes = 0;
   TimeNs probe_started = 0;

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "clock.h"
 #include "commands.h"
 #include "dispatcher.h"
 #include "events.h"
@@ -60,6 +61,8 @@ class Engine {
   // The TCP listeners', in the order of the configuration.
   [[nodiscard]] const std::vector<Endpoint>& tcp_addresses() const { return tcp_addresses_; }
   [[nodiscard]] GatePage& gates() { return gates_; }
+  // Opens a gate for what arrives from now on. False for a slot outside the page.
+  bool open_gate(std::uint32_t slot, std::uint64_t version) { return gates_.open(slot, version, monotonic_now()); }
 
   // Queues a command; its ack number, or nothing when a worker's queue is full (or the engine is closed). It is
   // answered once, when every worker that it concerns has done its part.

@@ -10,6 +10,11 @@
 
 namespace parley {
 
+// The profile field in front of a packet's extensions, RFC 8285 sections 4.2 and 4.3; of two-byte ones its low four
+// bits are the application's.
+inline constexpr std::uint16_t kOneByteProfile = 0xBEDE;
+inline constexpr std::uint16_t kTwoByteProfile = 0x1000;
+
 enum class Extension : std::uint8_t {
   kMid,
   kRid,

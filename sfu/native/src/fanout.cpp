@@ -8,8 +8,8 @@
 
 namespace parley {
 
-Fanout::Fanout(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes, Departures& departures)
-    : context_(context), registry_(registry), keyframes_(keyframes), departures_(departures), gathered_(kGather),
+Fanout::Fanout(WorkerContext& context, KeyframeRequests& keyframes, Departures& departures, TapWriter& taps)
+    : context_(context), keyframes_(keyframes), departures_(departures), taps_(taps), gathered_(kGather),
       window_(context.config.coalesce) {}
 
 void Fanout::hear(Track& track, const Packet& packet, TimeNs now) {
@@ -74,7 +74,7 @@ void Fanout::flush(TimeNs now) {
     window_.flushed(now);
   }
   context_.arena.flush();
-  flush_sinks();
+  taps_.flush();
 }
 
 void Fanout::gather(Track& track, TimeNs now) {
@@ -111,7 +111,7 @@ void Fanout::fan_out(TimeNs now) {
       subscriber.pending_forwards.push_back(forward);
     }
     for (Tap* tap : track->taps) {
-      serve_tap(*tap, range);
+      taps_.serve(*tap, std::span(gathered_).subspan(range.first, range.count));
     }
   }
   for (Transport* subscriber : dirty_transports_) {
@@ -135,7 +135,7 @@ void Fanout::serve(Forward& forward, Range range, TimeNs now) {
     context_.counters.add(Counter::drop_not_writable, range.count);
     return;
   }
-  if (!passes_gate(forward, now)) {
+  if (!passes_gate(forward, context_.gates.opened_at(forward.gate))) {
     forward.dropped_by_gate += range.count;
     context_.counters.add(Counter::drop_gate_closed, range.count);
     return;
@@ -150,6 +150,11 @@ void Fanout::serve(Forward& forward, Range range, TimeNs now) {
     if (packets[index].is_lead_in && forward.is_outside()) {
       continue;  // had them when they came
     }
+    if (!forward.admits(packets[index].packet->arrival)) {
+      ++forward.dropped_by_gate;
+      context_.counters.add(Counter::drop_gate_closed);
+      continue;
+    }
     const int before = forward.layers.current();
     serve_packet(forward, packets[index], now);
     if (forward.layers.current() != before && forward.is_video) {
@@ -159,16 +164,15 @@ void Fanout::serve(Forward& forward, Range range, TimeNs now) {
   ask_keyframe(forward, now);
 }
 
-bool Fanout::passes_gate(Forward& forward, TimeNs now) {
+bool Fanout::passes_gate(Forward& forward, TimeNs since) {
   if (!context_.gates.is_open(forward.gate)) {
-    if (!forward.is_gated) {
+    if (forward.open_since != kNever) {
       forward.begin_gate();
     }
     return false;
   }
-  if (forward.is_gated) {
-    forward.is_gated = false;
-    forward.open_since = now;
+  if (forward.open_since == kNever) {
+    forward.open_since = since;
   }
   return true;
 }
@@ -274,7 +278,7 @@ void Fanout::catch_up(Forward& forward, const Packet& first, std::span<const Gat
     const Packet* packet = encoding.store.get(ext_seq, now);
     const bool is_to_come = std::ranges::any_of(
         still_to_come, [packet](const Gathered& gathered) { return gathered.packet == packet; });
-    if (packet == nullptr || is_to_come || packet->arrival < forward.open_since) {
+    if (packet == nullptr || is_to_come || !forward.admits(packet->arrival)) {
       continue;
     }
     serve_stored(forward, *packet, now);
@@ -342,207 +346,11 @@ bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, Ti
   return true;
 }
 
-void Fanout::resend(Forward& forward, std::uint16_t seq, TimeNs now) {
-  ++forward.nacked;
-  if (!forward.transport.can_send()) {
-    context_.counters.add(Counter::drop_not_writable);
-    return;
-  }
-  if (forward.track == nullptr || !forward.track->enabled || !context_.gates.is_open(forward.gate)) {
-    context_.counters.add(Counter::drop_gate_closed);
-    return;
-  }
-  if (forward.rtx_ssrc == 0) {
-    context_.counters.add(Counter::drop_nack_no_rtx);
-    return;
-  }
-  SentPacket sent;
-  switch (forward.sequencer.request(seq, now, forward.transport.rtt, sent)) {
-    case ResendVerdict::kSend:
-      break;
-    case ResendVerdict::kUnknown:
-      context_.counters.add(Counter::drop_nack_not_stored);
-      return;
-    case ResendVerdict::kTooSoon:
-    case ResendVerdict::kExhausted:
-    case ResendVerdict::kOverBudget:
-      context_.counters.add(Counter::drop_nack_budget);
-      return;
-  }
-  // Only the source that the gate speaks for: what an earlier source sent is not repeated.
-  const Encoding* encoding = registry_.encoding(sent.source);
-  if (encoding == nullptr || &encoding->track != forward.track) {
-    context_.counters.add(Counter::drop_nack_not_stored);
-    return;
-  }
-  const Packet* packet = encoding->store.get_by_low32(sent.source_seq, now);
-  if (packet == nullptr) {
-    context_.counters.add(Counter::drop_nack_not_stored);
-    return;
-  }
-  const std::int16_t rtx_pt = forward.payload_type(packet->codec).rtx_pt;
-  if (rtx_pt < 0) {
-    context_.counters.add(Counter::drop_nack_no_rtx);
-    return;
-  }
-  const RtpRewrite rewrite{
-      .ssrc = forward.rtx_ssrc,
-      .timestamp = sent.timestamp,
-      .original_seq = sent.seq,
-      .seq = forward.rtx_seq,
-      .pt = static_cast<std::uint8_t>(rtx_pt),
-      .marker = sent.marker,
-      .frame_number = packet->payload.picture.has_frame_number ? std::int32_t{sent.frame_number} : -1};
-  const PayloadPatch patch = payload_patch(*packet, sent.picture_id, sent.tl0_pic_idx, sent.keyidx);
-  resend_planner_.start(*packet);
-  const ExtensionPlan& plan = resend_planner_.plan(forward.transport.send_ids);
-  const MutableBytes out = context_.arena.claim();
-  const std::size_t size =
-      write_rtp(*packet, forward.header, plan, rewrite, patch, out.first(out.size() - kMaxSrtpTrailer));
-  if (size == 0) {
-    context_.counters.add(Counter::drop_rtp_too_long);
-    return;
-  }
-  if (!departures_.send_now(forward, out, size, stamp_offsets(forward.header, plan), now)) {
-    return;
-  }
-  ++forward.rtx_seq;
-  ++forward.resent;
-  context_.counters.add(Counter::rtx_sent);
-}
-
 void Fanout::refuse_codec(Forward& forward, Codec codec) {
   if (forward.refused_codec != codec) {
     forward.refused_codec = codec;
     context_.events.post(CodecUnsupportedEvent{forward.id, codec_name(codec)});
   }
-}
-
-void Fanout::serve_tap(Tap& tap, Range range) {
-  if (!context_.gates.is_open(tap.gate)) {
-    tap.dropped_by_gate += range.count;
-    context_.counters.add(Counter::drop_tap_gate_closed, range.count);
-    return;
-  }
-  for (const Gathered& gathered : std::span(gathered_).subspan(range.first, range.count)) {
-    const Packet& packet = *gathered.packet;
-    if (packet.is_padding_only() || gathered.is_lead_in) {
-      continue;
-    }
-    TapRecord record{.kind = TapKind::kRtp,
-                     .flags = 0,
-                     .encoding_index = packet.encoding,
-                     .tap = tap.id,
-                     .gate_slot = tap.gate.slot,
-                     .gate_version = tap.gate.version,
-                     .arrival_ns = static_cast<std::uint64_t>(packet.arrival),
-                     .ssrc = packet.rtp.ssrc,
-                     .codec = packet.has_copies() ? Codec::kOpus : packet.codec};
-    if (packet.payload.keyframe_start) {
-      record.flags |= kTapKeyframe;
-    }
-    if (packet.repaired) {
-      record.flags |= kTapRepaired;
-    }
-    if (gathered.codec_changed) {
-      record.flags |= kTapCodecChanged;
-    }
-    const Bytes body = packet.has_copies() ? without_copies(packet, plain_) : packet.rtp.packet;
-    append_record(tap, record, body);
-    ++tap.packets;
-    tap.bytes += body.size();
-    context_.counters.add(Counter::taps_written);
-  }
-}
-
-void Fanout::tap_report(Track& track, std::uint8_t encoding, const SenderInfo& report, TimeNs now) {
-  if (track.taps.empty()) {
-    return;
-  }
-  std::array<std::uint8_t, 16> body{};
-  const auto put = [&body](std::size_t at, std::uint64_t value, std::size_t size) {
-    for (std::size_t byte = 0; byte < size; ++byte) {
-      body[at + byte] = static_cast<std::uint8_t>(value >> (8 * byte));
-    }
-  };
-  put(0, report.ntp, 8);
-  put(8, report.rtp_timestamp, 4);
-  put(12, report.packet_count, 4);
-  for (Tap* tap : track.taps) {
-    if (!context_.gates.is_open(tap->gate)) {
-      context_.counters.add(Counter::drop_tap_gate_closed);
-      continue;
-    }
-    append_record(*tap,
-                  TapRecord{.kind = TapKind::kSenderReport,
-                            .flags = 0,
-                            .encoding_index = encoding,
-                            .tap = tap->id,
-                            .gate_slot = tap->gate.slot,
-                            .gate_version = tap->gate.version,
-                            .arrival_ns = static_cast<std::uint64_t>(now),
-                            .ssrc = report.ssrc},
-                  body);
-  }
-}
-
-void Fanout::append_record(Tap& tap, const TapRecord& record, Bytes body) {
-  Sink& sink = *tap.sink;
-  if (sink.socket.state() == TapSink::State::kClosed) {
-    ++tap.lost;
-    context_.counters.add(Counter::drop_tap_full);
-    return;
-  }
-  if (!sink.is_dirty) {
-    sink.is_dirty = true;
-    dirty_sinks_.push_back(&sink);
-  }
-  if (tap.unreported_lost != 0) {
-    std::array<std::uint8_t, 8> lost{};
-    for (std::size_t byte = 0; byte < lost.size(); ++byte) {
-      lost[byte] = static_cast<std::uint8_t>(tap.unreported_lost >> (8 * byte));
-    }
-    if (!sink.socket.has_room(lost.size())) {
-      flush_sink(sink);
-    }
-    TapRecord notice = record;
-    notice.kind = TapKind::kLost;
-    notice.flags = 0;
-    sink.socket.append(notice, lost);
-    tap.unreported_lost = 0;
-  }
-  if (!sink.socket.has_room(body.size())) {
-    flush_sink(sink);
-  }
-  sink.socket.append(record, body);
-}
-
-void Fanout::flush_sink(Sink& sink) {
-  TapSink::Loss loss;
-  if (sink.socket.flush(loss)) {
-    return;
-  }
-  sink.socket.for_each_record(loss.bytes, [&](std::uint32_t tap_id, TapKind kind, std::uint64_t lost_before) {
-    if (Tap* tap = registry_.tap(tap_id)) {
-      // A lost LOST record hands its count back; it was counted when those records were dropped.
-      const std::uint64_t records = kind == TapKind::kLost ? lost_before : 1;
-      tap->unreported_lost += records;
-      tap->lost += kind == TapKind::kLost ? 0 : 1;
-    }
-    context_.counters.add(Counter::drop_tap_full);
-  });
-  if (sink.socket.state() == TapSink::State::kClosed && !sink.is_reported) {
-    sink.is_reported = true;
-    context_.events.post(SinkClosedEvent{sink.id, sink.socket.reason()});
-  }
-}
-
-void Fanout::flush_sinks() {
-  for (Sink* sink : dirty_sinks_) {
-    flush_sink(*sink);
-    sink->is_dirty = false;
-  }
-  dirty_sinks_.clear();
 }
 
 void Fanout::forget(const Track& track) {

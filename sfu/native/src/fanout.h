@@ -4,7 +4,6 @@
 // Thread: the worker that owns it.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -12,10 +11,10 @@
 #include "batch_window.h"
 #include "departures.h"
 #include "forward.h"
+#include "gathered.h"
 #include "packet.h"
-#include "registry.h"
 #include "rtp_write.h"
-#include "tap.h"
+#include "tap_writer.h"
 #include "track.h"
 #include "transport.h"
 #include "units.h"
@@ -27,7 +26,7 @@ class KeyframeRequests;
 
 class Fanout {
  public:
-  Fanout(WorkerContext& context, Registry& registry, KeyframeRequests& keyframes, Departures& departures);
+  Fanout(WorkerContext& context, KeyframeRequests& keyframes, Departures& departures, TapWriter& taps);
 
   // A packet that its encoding has just stored. It begins the coalescing window of an empty batch, of which `waited` has
   // passed: the packet was in another worker's batch for so long.
@@ -35,8 +34,6 @@ class Fanout {
   // The audio level of the packet that is added next: its track may take a place on its stage, and what came just before
   // goes out with it, so that nobody's first syllable is cut off.
   void hear(Track& track, const Packet& packet, TimeNs now);
-  // A publisher's report for the taps of its track.
-  void tap_report(Track& track, std::uint8_t encoding, const SenderInfo& report, TimeNs now);
 
   // When the batch should go out.
   [[nodiscard]] TimeNs deadline() const { return window_.deadline(); }
@@ -56,9 +53,6 @@ class Fanout {
   // that is nothing a keyframe is asked for, also ahead of the transport's keys, so that it comes meanwhile.
   void welcome(Forward& forward, TimeNs now);
 
-  // One NACKed packet by RTX, within the forward's budget. Gated like the packet itself.
-  void resend(Forward& forward, std::uint16_t seq, TimeNs now);
-
   // Nothing of these may be sent any more (they are about to go). The batch was flushed before.
   void forget(const Track& track);
 
@@ -70,12 +64,6 @@ class Fanout {
   static constexpr std::int64_t kLeadIn = 5;
   static constexpr TimeNs kLeadInAge = 120 * kMillisecond;
 
-  struct Gathered {
-    const Packet* packet = nullptr;
-    bool codec_changed = false;
-    bool is_lead_in = false;
-    ExtensionPlanner planner;
-  };
   struct Range {
     std::uint32_t first = 0;
     std::uint32_t count = 0;
@@ -85,32 +73,26 @@ class Fanout {
   void gather(Track& track, TimeNs now);
   void fan_out(TimeNs now);
   void serve(Forward& forward, Range range, TimeNs now);
-  bool passes_gate(Forward& forward, TimeNs now);
+  // Whether the gate is open; where it was not before, what arrived until `since` stays behind.
+  bool passes_gate(Forward& forward, TimeNs since);
   void ask_keyframe(const Forward& forward, TimeNs now);
   void serve_packet(Forward& forward, Gathered& gathered, TimeNs now);
   void serve_stored(Forward& forward, const Packet& packet, TimeNs now);
   void switch_source(Forward& forward, Gathered& gathered, bool set_marker, TimeNs now);
   void catch_up(Forward& forward, const Packet& first, std::span<const Gathered> still_to_come, TimeNs now);
   bool send(Forward& forward, Gathered& gathered, const Munged& munged, TimeNs now);
-  void serve_tap(Tap& tap, Range range);
-  void append_record(Tap& tap, const TapRecord& record, Bytes body);
-  void flush_sink(Sink& sink);
-  void flush_sinks();
   void refuse_codec(Forward& forward, Codec codec);
 
   WorkerContext& context_;
-  Registry& registry_;
   KeyframeRequests& keyframes_;
   Departures& departures_;
+  TapWriter& taps_;
   std::vector<Track*> dirty_tracks_;
   std::vector<Transport*> dirty_transports_;
   std::vector<Track*> gathered_tracks_;
-  std::vector<Sink*> dirty_sinks_;
   std::vector<Gathered> gathered_;
   std::size_t gathered_count_ = 0;
   Gathered stored_;  // one packet that the batch does not hold
-  std::array<std::uint8_t, kMaxPacketSize> plain_{};  // what a tap gets of RED
-  ExtensionPlanner resend_planner_;
   BatchWindow window_;
 };
 

@@ -52,8 +52,7 @@ struct Forward {
   std::int64_t source_start = 0;     // number of the first packet of the source at hand
   std::uint32_t clock_hz = 0;        // of the codec sent last
   std::uint32_t turn = 0;            // of its source on the stage, when it sent last
-  bool is_gated = true;              // the gate was not seen open since it was set or closed
-  TimeNs open_since = 0;             // what arrived earlier belongs to another grant
+  TimeNs open_since = kNever;        // what arrived until then is of another grant; kNever: the gate was not open
   Codec refused_codec = Codec::kUnknown;  // told as unsupported
 
   TimeNs next_report = 0;
@@ -69,9 +68,13 @@ struct Forward {
   // Behind a consent gate: it leads outside the room, and gets everyone whatever the room hears.
   [[nodiscard]] bool is_outside() const { return gate.slot != 0; }
 
+  // Whether it may send what arrived then: outside the room only what came under the grant at hand, whatever waited for
+  // its batch when the gate opened.
+  [[nodiscard]] bool admits(TimeNs arrival) const { return arrival > open_since || !is_outside(); }
+
   // The gate closed or changed: nothing that went out, or was stored, under the former grant is sent (again).
   void begin_gate() {
-    is_gated = true;
+    open_since = kNever;
     layers.reset_source();
     sequencer.clear();
   }

@@ -7,6 +7,8 @@ namespace parley {
 
 namespace {
 constexpr TimeNs kAssumedRtt = 100 * kMillisecond;
+
+std::uint32_t to_ms(TimeNs time) { return static_cast<std::uint32_t>(time / kMillisecond); }
 }  // namespace
 
 ForwardSequencer::ForwardSequencer(const ResendConfig& config) : config_(config), credit_(config.first_credit_bytes) {
@@ -18,32 +20,50 @@ void ForwardSequencer::record(const SentPacket& sent, TimeNs now) {
     ring_.resize(config_.entries);
   }
   ring_[sent.seq & (config_.entries - 1U)] = {
-      .sent = sent, .last_ms = static_cast<std::uint32_t>(now / kMillisecond), .resends = 0, .used = true};
+      .sent = sent, .last_ms = to_ms(now), .resends = 0, .used = true};
   credit_ = std::min(credit_ + sent.size, config_.max_credit_bytes);
 }
 
 ResendVerdict ForwardSequencer::request(std::uint16_t seq, TimeNs now, TimeNs rtt, SentPacket& out) {
-  if (ring_.empty()) {
+  Entry* entry = find(seq);
+  if (entry == nullptr) {
     return ResendVerdict::kUnknown;
+  }
+  const TimeNs guard = std::clamp(rtt > 0 ? rtt : kAssumedRtt, config_.min_interval, config_.max_interval);
+  const std::uint32_t elapsed_ms = to_ms(now) - entry->last_ms;
+  if (entry->resends > 0 && entry->resends < config_.max_resends &&
+      static_cast<TimeNs>(elapsed_ms) * kMillisecond < guard) {
+    return ResendVerdict::kTooSoon;
+  }
+  return pay(*entry, now, out);
+}
+
+ResendVerdict ForwardSequencer::repeat(std::uint16_t seq, TimeNs lost, TimeNs now, SentPacket& out) {
+  Entry* entry = find(seq);
+  if (entry == nullptr) {
+    return ResendVerdict::kUnknown;
+  }
+  return entry->last_ms == to_ms(lost) ? pay(*entry, now, out) : ResendVerdict::kTooSoon;
+}
+
+ForwardSequencer::Entry* ForwardSequencer::find(std::uint16_t seq) {
+  if (ring_.empty()) {
+    return nullptr;
   }
   Entry& entry = ring_[seq & (config_.entries - 1U)];
-  if (!entry.used || entry.sent.seq != seq) {
-    return ResendVerdict::kUnknown;
-  }
+  return entry.used && entry.sent.seq == seq ? &entry : nullptr;
+}
+
+ResendVerdict ForwardSequencer::pay(Entry& entry, TimeNs now, SentPacket& out) {
   if (entry.resends >= config_.max_resends) {
     return ResendVerdict::kExhausted;
-  }
-  const auto now_ms = static_cast<std::uint32_t>(now / kMillisecond);
-  const TimeNs guard = std::clamp(rtt > 0 ? rtt : kAssumedRtt, config_.min_interval, config_.max_interval);
-  if (entry.resends > 0 && static_cast<TimeNs>(now_ms - entry.last_ms) * kMillisecond < guard) {
-    return ResendVerdict::kTooSoon;
   }
   if (entry.sent.size > credit_) {
     return ResendVerdict::kOverBudget;
   }
   credit_ -= entry.sent.size;
   ++entry.resends;
-  entry.last_ms = now_ms;
+  entry.last_ms = to_ms(now);
   out = entry.sent;
   return ResendVerdict::kSend;
 }

@@ -50,6 +50,8 @@ class ForwardSequencer {
 
   // One NACKed sequence number. On kSend `out` is filled, the resend is counted and paid for. `rtt` 0 = unknown.
   ResendVerdict request(std::uint16_t seq, TimeNs now, TimeNs rtt, SentPacket& out);
+  // The same for a resend that left at `lost` and did not arrive. One that was repeated meanwhile waits for its own fate.
+  ResendVerdict repeat(std::uint16_t seq, TimeNs lost, TimeNs now, SentPacket& out);
 
   [[nodiscard]] std::int64_t credit_bytes() const { return credit_; }
   void clear();
@@ -61,6 +63,9 @@ class ForwardSequencer {
     std::uint8_t resends = 0;
     bool used = false;
   };
+
+  Entry* find(std::uint16_t seq);
+  ResendVerdict pay(Entry& entry, TimeNs now, SentPacket& out);
 
   ResendConfig config_;
   std::vector<Entry> ring_;

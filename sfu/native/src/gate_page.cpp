@@ -11,6 +11,7 @@ namespace parley {
 GatePage::~GatePage() {
   if (words_ != nullptr) {
     munmap(words_, static_cast<std::size_t>(slots_) * sizeof(std::uint64_t));
+    munmap(opened_, static_cast<std::size_t>(slots_) * sizeof(TimeNs));
   }
 }
 
@@ -31,15 +32,25 @@ std::string GatePage::map(int fd, std::uint32_t slots) {
   if (mapped == MAP_FAILED) {
     return std::string("gate page: ") + std::strerror(errno);
   }
+  // Pages that nobody opens a gate of take no memory.
+  void* times = mmap(nullptr, static_cast<std::size_t>(slots) * sizeof(TimeNs), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (times == MAP_FAILED) {
+    const std::string reason = std::strerror(errno);
+    munmap(mapped, bytes);
+    return "gate page: " + reason;
+  }
   words_ = static_cast<std::uint64_t*>(mapped);
+  opened_ = static_cast<TimeNs*>(times);
   slots_ = slots;
   return {};
 }
 
-bool GatePage::open(std::uint32_t slot, std::uint64_t version) {
+bool GatePage::open(std::uint32_t slot, std::uint64_t version, TimeNs at) {
   if (!is_valid(slot)) {
     return false;
   }
+  std::atomic_ref<TimeNs>(opened_[slot]).store(at, std::memory_order_relaxed);
   word(slot).store((version << 1) | 1, std::memory_order_release);
   return true;
 }

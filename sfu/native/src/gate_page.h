@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "units.h"
+
 namespace parley {
 
 // Where a forward or a tap stands: packets pass while the slot holds exactly this version, open.
@@ -31,9 +33,15 @@ class GatePage {
   [[nodiscard]] std::uint32_t slots() const { return slots_; }
   [[nodiscard]] bool is_valid(std::uint32_t slot) const { return slot != 0 && slot < slots_; }
 
-  // Both return false for a slot outside the page (and for the reserved slot 0).
-  bool open(std::uint32_t slot, std::uint64_t version);
+  // Both return false for a slot outside the page (and for the reserved slot 0). `at`: what arrived until then does not
+  // pass, though it may wait for its batch.
+  bool open(std::uint32_t slot, std::uint64_t version, TimeNs at = 0);
   bool close(std::uint32_t slot, std::uint64_t version);
+
+  // When the gate was opened, of one that is open; 0 for what permission alone governs.
+  [[nodiscard]] TimeNs opened_at(GatePosition at) const {
+    return at.slot >= slots_ ? 0 : std::atomic_ref<TimeNs>(opened_[at.slot]).load(std::memory_order_relaxed);
+  }
 
   [[nodiscard]] bool is_open(GatePosition at) const {
     if (at.slot == 0) {
@@ -51,6 +59,7 @@ class GatePage {
   }
 
   std::uint64_t* words_ = nullptr;
+  TimeNs* opened_ = nullptr;  // of this process alone
   std::uint32_t slots_ = 0;
 };
 

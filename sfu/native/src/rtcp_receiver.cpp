@@ -72,6 +72,7 @@ void RtcpReceiver::receive(Transport& transport, MutableBytes datagram, TimeNs n
       case RtcpKind::kTransportFeedback:
         if (const auto feedback = TransportFeedbackReader::open(*message)) {
           departures_.feedback(transport, *feedback, now);
+          resender_.repeat_lost(transport, now);
         }
         break;
       case RtcpKind::kExtendedReport:
@@ -110,7 +111,7 @@ void RtcpReceiver::take_report(Transport& transport, const SenderInfo& report, T
   encoding.stats.receive_sender_report(report.ntp, now);
   track.clocks.receive(encoding.index, report, now);
   links_.share(track, encoding.index, report, now);
-  fanout_.tap_report(track, encoding.index, report, now);
+  taps_.report(track, encoding.index, report, now);
 }
 
 void RtcpReceiver::receive_report_blocks(Transport& transport, const RtcpMessage& message, TimeNs now) {
@@ -163,7 +164,7 @@ void RtcpReceiver::receive_nack(Transport& transport, const RtcpMessage& message
       context_.counters.add(Counter::drop_nack_budget);
       return;
     }
-    fanout_.resend(*forward, seq, now);
+    resender_.resend(*forward, seq, now);
   });
 }
 

@@ -4,10 +4,11 @@
 
 #include "bytes.h"
 #include "departures.h"
-#include "fanout.h"
 #include "keyframe_requests.h"
 #include "registry.h"
+#include "resender.h"
 #include "rtcp_view.h"
+#include "tap_writer.h"
 #include "track_links.h"
 #include "worker_context.h"
 
@@ -15,9 +16,10 @@ namespace parley {
 
 class RtcpReceiver {
  public:
-  RtcpReceiver(WorkerContext& context, Fanout& fanout, KeyframeRequests& keyframes, TrackLinks& links,
-               Departures& departures)
-      : context_(context), fanout_(fanout), keyframes_(keyframes), links_(links), departures_(departures) {}
+  RtcpReceiver(WorkerContext& context, TapWriter& taps, Resender& resender, KeyframeRequests& keyframes,
+               TrackLinks& links, Departures& departures)
+      : context_(context), taps_(taps), resender_(resender), keyframes_(keyframes), links_(links),
+        departures_(departures) {}
 
   // One SRTCP datagram from a bound path; decrypted in place.
   void receive(Transport& transport, MutableBytes datagram, TimeNs now);
@@ -39,7 +41,8 @@ class RtcpReceiver {
   Forward* forward_of(Transport& transport, std::uint32_t media_ssrc);
 
   WorkerContext& context_;
-  Fanout& fanout_;
+  TapWriter& taps_;
+  Resender& resender_;
   KeyframeRequests& keyframes_;
   TrackLinks& links_;
   Departures& departures_;

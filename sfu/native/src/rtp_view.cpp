@@ -6,8 +6,6 @@ namespace parley {
 
 namespace {
 
-constexpr std::uint16_t kOneByteProfile = 0xBEDE;
-
 struct Element {
   std::uint8_t id = 0;
   std::size_t offset = 0;  // inside the block
@@ -18,7 +16,7 @@ struct Element {
 class ElementWalk {
  public:
   ElementWalk(Bytes block, std::uint16_t profile)
-      : block_(block), is_one_byte_(profile == kOneByteProfile), is_two_byte_((profile & 0xFFF0U) == 0x1000U) {}
+      : block_(block), is_one_byte_(profile == kOneByteProfile), is_two_byte_((profile & 0xFFF0U) == kTwoByteProfile) {}
 
   bool next(Element& element) {
     if (is_one_byte_) {

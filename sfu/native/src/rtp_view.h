@@ -28,7 +28,7 @@ struct RtpView {
 
   [[nodiscard]] Bytes payload() const { return packet.subspan(payload_offset, payload_size); }
   [[nodiscard]] Bytes extension_block() const { return packet.subspan(extension_offset, extension_size); }
-  [[nodiscard]] bool is_two_byte_form() const { return (extension_profile & 0xFFF0U) == 0x1000U; }
+  [[nodiscard]] bool is_two_byte_form() const { return (extension_profile & 0xFFF0U) == kTwoByteProfile; }
 };
 
 // Nothing when: shorter than its header, version not 2, CSRCs or extension overrun, padding 0 or more than what follows

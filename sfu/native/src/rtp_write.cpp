@@ -8,8 +8,6 @@ namespace parley {
 
 namespace {
 
-constexpr std::uint16_t kOneByteProfile = 0xBEDE;
-constexpr std::uint16_t kTwoByteProfile = 0x1000;
 constexpr std::size_t kMaxOneByteSize = 16;
 
 constexpr std::uint32_t bit_of(Extension extension) { return 1U << static_cast<unsigned>(extension); }

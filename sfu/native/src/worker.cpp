@@ -11,9 +11,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <system_error>
 
+#include "clock.h"
 #include "demux.h"
 #include "injected_record.h"
 
@@ -28,12 +28,6 @@ constexpr unsigned long kTimerSlackNs = 5'000;
 
 constexpr std::uint64_t tag(Watched kind, std::uint32_t id) {
   return (static_cast<std::uint64_t>(kind) << 32) | id;
-}
-
-TimeNs monotonic_now() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<TimeNs>(now.tv_sec) * kSecond + now.tv_nsec;
 }
 
 timespec to_timespec(TimeNs duration) {
@@ -61,11 +55,13 @@ Worker::Worker(const WorkerConfig& config, std::vector<std::unique_ptr<UdpSocket
       registry_(context_),
       keyframes_(context_),
       departures_(context_, registry_),
-      fanout_(context_, registry_, keyframes_, departures_),
+      taps_(context_, registry_),
+      fanout_(context_, keyframes_, departures_, taps_),
+      resender_(context_, registry_, departures_),
       links_(context_, *neighbours.doors[config.index], fanout_, keyframes_),
       feedback_(context_, registry_, keyframes_, departures_),
       rtp_(context_, fanout_, keyframes_, feedback_, links_),
-      rtcp_(context_, fanout_, keyframes_, links_, departures_),
+      rtcp_(context_, taps_, resender_, keyframes_, links_, departures_),
       checks_(context_),
       stun_guard_(config.seed),
       door_(*neighbours.doors[config.index]) {

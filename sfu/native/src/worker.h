@@ -23,6 +23,7 @@
 #include "feedback.h"
 #include "keyframe_requests.h"
 #include "registry.h"
+#include "resender.h"
 #include "rtcp_receiver.h"
 #include "rtp_receiver.h"
 #include "stun_guard.h"
@@ -109,7 +110,9 @@ class Worker : private Registry::Watcher {
   Registry registry_;
   KeyframeRequests keyframes_;
   Departures departures_;
+  TapWriter taps_;
   Fanout fanout_;
+  Resender resender_;
   TrackLinks links_;
   Feedback feedback_;
   RtpReceiver rtp_;

@@ -39,9 +39,11 @@ TEST(a_drop_is_followed_and_the_way_back_found) {
   BandwidthPath path(PathConfig{.bps = 3'000'000});
   path.run(20 * kSecond, 2'500'000);
   CHECK(path.estimator.bps() >= 2'400'000);
+  path.count_anew();
   path.path.bps = 1'000'000;
   path.run(3 * kSecond, 2'500'000);
   print("3 -> 1 Mb/s", path);
+  CHECK(path.lost() <= 0.02);
   CHECK(path.estimator.bps() <= 1'050'000);
   path.count_anew();
   path.run(20 * kSecond, 2'500'000);
@@ -52,6 +54,25 @@ TEST(a_drop_is_followed_and_the_way_back_found) {
   path.run(10 * kSecond, 2'500'000);
   print("1 -> 3 Mb/s", path);
   CHECK(path.estimator.bps() >= 2'000'000);
+}
+
+TEST(a_path_that_carries_less_than_what_is_sent_is_seen_at_once) {
+  // A camera that does not follow the estimate, as a viewer's layer does not until it is changed.
+  constexpr TimeNs kFrame = 50 * kMillisecond;
+  for (const TimeNs one_way : {5 * kMillisecond, 20 * kMillisecond, 50 * kMillisecond}) {
+    for (const double sent_bps : {1'200'000.0, 1'700'000.0, 2'200'000.0}) {
+      BandwidthPath path(PathConfig{.bps = 3'000'000, .one_way = one_way});
+      path.run_frames(10 * kSecond, sent_bps, 20, 2'500'000);
+      path.path.bps = 1'000'000;
+      TimeNs taken = 0;
+      for (; path.estimator.bps() > 1'100'000 && taken < 2 * kSecond; taken += kFrame) {
+        path.run_frames(kFrame, sent_bps, 20, 2'500'000);
+      }
+      std::cerr << "RTT " << 2 * one_way / kMillisecond << " ms, " << sent_bps / 1000 << " kb/s: seen after "
+                << taken / kMillisecond << " ms\n";
+      CHECK(taken <= 450 * kMillisecond);
+    }
+  }
 }
 
 TEST(large_frames_do_not_hide_what_the_path_carries) {

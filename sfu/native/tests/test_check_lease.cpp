@@ -117,6 +117,29 @@ TEST(what_was_answered_is_known_for_a_while_and_who_was_heard_once) {
   CHECK(!lease.has_answered(*probe_stun(second)));
 }
 
+TEST(a_repetition_is_answered_and_nobody_is_heard) {
+  CheckLease lease;
+  lease.lend("ufrag", "secret");
+  std::array<std::uint8_t, 80> out{};
+  CHECK(ask(lease, browser_check("secret", 1), kV4, out) != 0);
+  lease.forget_heard();
+  CHECK(ask(lease, browser_check("secret", 1), kV4, out) != 0);
+  CHECK(!lease.is_heard());
+}
+
+TEST(other_credentials_begin_with_an_empty_memory) {
+  CheckLease lease;
+  lease.lend("ufrag", "secret");
+  std::array<std::uint8_t, 80> out{};
+  const Data check = browser_check("secret", 1);
+  CHECK(ask(lease, check, kV4, out) != 0);
+  lease.lend("", "");
+  lease.lend("ufrag", "secret");
+  CHECK(lease.has_answered(*probe_stun(check)));
+  lease.lend("other", "password");
+  CHECK(!lease.has_answered(*probe_stun(check)));
+}
+
 TEST(repetitions_push_nothing_out_of_memory) {
   CheckLease lease;
   lease.lend("ufrag", "secret");

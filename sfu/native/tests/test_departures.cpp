@@ -1,10 +1,13 @@
 // What leaves for a viewer that returns transport-wide feedback: numbered, paced, probed, and never past a closed gate.
 #include "departures.h"
 
+#include <algorithm>
 #include <array>
+#include <thread>
 
 #include "check.h"
 #include "loopback.h"
+#include "rtcp_build.h"
 #include "rtp_view.h"
 #include "twcc_recorder.h"
 
@@ -51,6 +54,11 @@ struct Stage {
     for (; seen < viewer.rtp.size(); ++seen) {
       const auto view = parse_rtp(viewer.rtp[seen]);
       const ExtensionTable table = read_extensions(*view, ids);
+      const bool is_repair = view->ssrc != kSsrc && view->payload_size > 0;
+      repairs += is_repair ? 1 : 0;
+      if (is_repair && repairs == lost_repair) {
+        continue;
+      }
       if (const auto number = read_twcc_seq(*view, table)) {
         recorder.receive(*number, test::monotonic());
         numbers.push_back(*number);
@@ -87,6 +95,8 @@ struct Stage {
   std::size_t seen = 0;
   std::size_t media = 0;
   std::size_t padding = 0;
+  std::size_t repairs = 0;
+  std::size_t lost_repair = 0;  // which one gets lost; 0: none
 };
 
 }  // namespace
@@ -105,6 +115,36 @@ TEST(numbers_follow_each_other_over_media_and_padding) {
     CHECK_EQ(stage.numbers[at], static_cast<std::uint16_t>(stage.numbers[at - 1] + 1));
   }
   CHECK(stage.house.counter("padding_sent") >= 5);
+}
+
+TEST(a_repair_that_gets_lost_is_repeated_though_nobody_asks_again) {
+  Stage stage;
+  stage.report_until_told();
+  stage.publish(5);
+  CHECK(test::until([&] { return stage.collect() >= stage.seq - 1U; }));
+  stage.lost_repair = 1;
+  std::array<std::uint8_t, 64> buffer{};
+  Writer writer(buffer);
+  const auto newest = std::ranges::find(stage.viewer.rtp.rbegin(), stage.viewer.rtp.rend(), kSsrc,
+                                        [](const Data& packet) { return load_u32(packet, 8); });
+  const std::array<std::uint16_t, 1> missing{load_u16(*newest, 2)};
+  CHECK(append_nack(writer, 7, kSsrc, missing));
+  const auto size = static_cast<std::ptrdiff_t>(writer.size());
+  stage.viewer.send_rtcp(stage.house.address(), Data(buffer.begin(), buffer.begin() + size));
+  CHECK(test::until([&] {
+    stage.publish(1);  // what comes behind shows that something is missing
+    stage.collect();
+    stage.report();
+    return stage.repairs >= 2;
+  }));
+  for (int report = 0; report < 20; ++report) {
+    stage.publish(1);
+    stage.collect();
+    stage.report();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  CHECK_EQ(stage.house.counter("rtx_repeated"), 1);
+  CHECK_EQ(stage.house.counter("rtx_sent"), 2);
 }
 
 TEST(a_burst_waits_its_turn_and_arrives_whole) {

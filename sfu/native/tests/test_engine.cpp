@@ -130,7 +130,7 @@ TEST(nothing_passes_after_a_fence_behind_a_closed_gate) {
   house.join(1, publisher);
   house.join(2, viewer);
   house.publish_audio(10, 1, 0x11);
-  house.engine->gates().open(3, 1);
+  house.engine->open_gate(3, 1);
   house.forward(20, 10, 2, 0x900, {3, 1});
   const Rain rain(publisher, house.address(), 0x11);
   for (std::uint64_t version = 1; version < 20; version += 2) {
@@ -148,9 +148,50 @@ TEST(nothing_passes_after_a_fence_behind_a_closed_gate) {
     CHECK(test::until([&] { return house.counter("drop_gate_closed") >= dropped + 20; }));
     viewer.collect();
     CHECK_EQ(viewer.rtp.size(), 0U);
-    house.engine->gates().open(3, version + 2);
+    house.engine->open_gate(3, version + 2);
     house.run(SetForwardGate{20, {3, version + 2}});
   }
+}
+
+TEST(whoever_joins_does_not_wait_for_a_batch_that_gathers) {
+  Peer publisher;
+  Peer viewer;
+  Peer newcomer;
+  EngineConfig config;
+  config.coalesce_us = 100'000;
+  House house(std::move(config));
+  house.join(1, publisher);
+  house.join(2, viewer);
+  house.publish_video(10, 1, 0x22);
+  for (std::uint32_t id = 0; id < 16; ++id) {
+    CHECK_EQ(house.forward(20 + id, 10, 2, 0x900 + 2 * id), "");
+  }
+  CHECK_EQ(house.run(AddTransport{0, 3, {"ufrag3"}}), "");
+  CHECK_EQ(house.run(BindPath{3, {.socket = 0, .remote = newcomer.address()}, true}), "");
+  constexpr int kSpans = 20;
+  std::uint16_t seq = 0;
+  // How often the worker woke in half a second of a packet each 2 ms.
+  const auto loops = [&](bool is_joining) {
+    const auto before = house.counter("loops");
+    for (int span = 0; span < kSpans; ++span) {
+      if (is_joining) {
+        newcomer.send_raw(house.address(), Data(60, 22));  // looks like DTLS
+      }
+      for (int packet = 0; packet < 12; ++packet) {
+        publisher.send_rtp(house.address(), test::video_packet(seq, 0x22, seq == 0));
+        ++seq;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      }
+      viewer.collect();
+    }
+    return house.counter("loops") - before;
+  };
+  (void)loops(false);  // the window opens, and the newcomer's first half second ends
+  const auto asleep = loops(false);
+  const auto awake = loops(true);
+  CHECK_EQ(house.counter("dtls_delivered"), kSpans);
+  CHECK(asleep < 12 * kSpans / 2);
+  CHECK(2 * awake > 3 * asleep);  // on a busy machine packets gather by themselves
 }
 
 TEST(people_come_and_go_while_media_flows) {
@@ -164,14 +205,14 @@ TEST(people_come_and_go_while_media_flows) {
   house.publish_video(11, 2, 0x22);
   auto [near, far] = make_pair();
   house.run(AddSink{50, std::move(near)});
-  house.engine->gates().open(5, 1);
+  house.engine->open_gate(5, 1);
   std::atomic<bool> stop{false};
   // The consent service's thread: gates flip all the time.
   std::thread flipper([&] {
     for (std::uint64_t version = 2; !stop.load(); ++version) {
       house.engine->gates().close(5, version);
       std::this_thread::sleep_for(std::chrono::microseconds(300));
-      house.engine->gates().open(5, version);
+      house.engine->open_gate(5, version);
       std::this_thread::sleep_for(std::chrono::microseconds(300));
     }
   });
@@ -224,7 +265,7 @@ TEST(a_tap_gets_records_until_its_consumer_goes) {
   house.publish_audio(10, 1, 0x11);
   auto [near, far] = make_pair();
   house.run(AddSink{50, std::move(near)});
-  house.engine->gates().open(5, 1);
+  house.engine->open_gate(5, 1);
   CHECK_EQ(house.run(AddTap{30, 10, 50, {5, 1}}), "");
   publisher.send_rtp(house.address(), test::opus_packet(1, 0x11));
   std::size_t bytes = 0;

@@ -60,6 +60,20 @@ TEST(repeats_within_the_rtt_are_ignored) {
   CHECK_EQ(sequencer.request(1, 190 * kMs, 5 * kSecond, out), ResendVerdict::kSend);  // at most 100 ms
 }
 
+TEST(a_resend_that_is_known_to_be_lost_is_repeated_at_once_and_once) {
+  ForwardSequencer sequencer;
+  sequencer.record(sent(1), 0);
+  SentPacket out;
+  CHECK_EQ(sequencer.repeat(2, 0, 10 * kMs, out), ResendVerdict::kUnknown);
+  CHECK_EQ(sequencer.request(1, 50 * kMs, kRtt, out), ResendVerdict::kSend);
+  CHECK_EQ(sequencer.repeat(1, 50 * kMs, 60 * kMs, out), ResendVerdict::kSend);
+  CHECK_EQ(out.seq, 1);
+  CHECK_EQ(sequencer.repeat(1, 50 * kMs, 61 * kMs, out), ResendVerdict::kTooSoon);
+  CHECK_EQ(sequencer.request(1, 99 * kMs, kRtt, out), ResendVerdict::kTooSoon);
+  CHECK_EQ(sequencer.repeat(1, 60 * kMs, 100 * kMs, out), ResendVerdict::kSend);
+  CHECK_EQ(sequencer.repeat(1, 100 * kMs, 140 * kMs, out), ResendVerdict::kExhausted);
+}
+
 TEST(three_resends_are_all) {
   ForwardSequencer sequencer;
   sequencer.record(sent(1), 0);

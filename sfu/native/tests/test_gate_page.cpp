@@ -2,6 +2,9 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
+#include <thread>
+
 #include "check.h"
 #include "loopback.h"
 
@@ -62,4 +65,27 @@ TEST(another_map_of_the_same_page_sees_the_store) {
   reader.map(fd.get(), 8);
   writer.open(2, 9);
   CHECK(reader.is_open({2, 9}));
+}
+
+TEST(a_reader_beside_the_writer_sees_no_version_open_that_never_was) {
+  constexpr std::uint64_t kVersions = 20'000;
+  const UniqueFd fd = test::make_page(8);
+  GatePage page;
+  page.map(fd.get(), 8);
+  std::atomic<std::uint64_t> newest{0};
+  std::thread writer([&] {
+    for (std::uint64_t version = 2; version <= kVersions; version += 2) {
+      page.open(2, version, static_cast<TimeNs>(version));
+      newest.store(version, std::memory_order_release);
+      page.close(2, version + 1);
+    }
+  });
+  std::uint64_t wrong = 0;
+  for (std::uint64_t version = 0; version < kVersions; version = newest.load(std::memory_order_acquire)) {
+    wrong += page.is_open({2, version + 1}) ? 1U : 0U;
+    wrong += page.opened_at({2, version}) % 2 != 0 ? 1U : 0U;
+  }
+  writer.join();
+  CHECK_EQ(wrong, 0U);
+  CHECK(!page.is_open({2, kVersions}));
 }

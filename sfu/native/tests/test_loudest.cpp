@@ -152,6 +152,7 @@ TEST(taps_and_what_leads_outside_get_everyone_once) {
   const UniqueFd far(ends[1]);
   CHECK_EQ(room.run(AddSink{50, UniqueFd(ends[0])}), "");
   CHECK_EQ(room.run(AddTap{60, 212, 50, {3, 1}}), "");
+  room.tick(kMillisecond);
   room.run_for(600 * kMillisecond, {4});
   CHECK(room.heard[Room::ssrc_to_viewer(12)].empty());
   room.run_for(600 * kMillisecond, {12});

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "rtcp_build.h"
+#include "rtp_view.h"
 #include "worker_bench.h"
 
 using namespace parley;
@@ -208,6 +209,62 @@ TEST(what_a_muted_camera_showed_before_is_not_sent) {
   CHECK_EQ(call.run(SetTrackEnabled{kCamera, true}), "");
   call.frame(false);
   CHECK(call.seen().empty());
+}
+
+TEST(what_a_newcomer_is_sent_at_once_is_spread_over_time_and_numbered_for_feedback) {
+  Call call;
+  constexpr std::size_t kPackets = 60;
+  for (std::size_t packet = 0; packet < kPackets; ++packet) {
+    call.frame(packet == 0, kMillisecond);
+  }
+  ExtensionIds ids;
+  ids.set(Extension::kTwcc, 3);
+  CHECK_EQ(call.run(SetExtensions{2, ids, true}), "");
+  CHECK_EQ(call.forward(kForward, kCamera, 2), "");
+  call.secure();
+  call.tick(0);
+  call.viewer.collect();
+  CHECK(!call.viewer.rtp.empty());
+  CHECK(call.viewer.rtp.size() < kPackets / 2);
+  for (int tick = 0; tick < 200; ++tick) {
+    call.tick(2 * kMillisecond);
+  }
+  call.viewer.collect();
+  CHECK_EQ(call.viewer.rtp.size(), kPackets);
+  for (std::size_t at = 0; at < call.viewer.rtp.size(); ++at) {
+    const auto view = parse_rtp(call.viewer.rtp[at]);
+    CHECK_EQ(read_twcc_seq(*view, read_extensions(*view, ids)).value_or(0xffff), at);
+  }
+}
+
+TEST(more_newcomers_than_may_wait_at_once_are_sent_everything_all_the_same) {
+  Call call;
+  constexpr std::size_t kPackets = 240;
+  constexpr std::size_t kNewcomers = Departures::kMaxHeld / kPackets + 5;
+  for (std::size_t packet = 0; packet < kPackets; ++packet) {
+    call.frame(packet == 0, kMillisecond);
+  }
+  ExtensionIds ids;
+  ids.set(Extension::kTwcc, 3);
+  std::vector<test::Peer> newcomers(kNewcomers);
+  for (std::uint32_t index = 0; index < kNewcomers; ++index) {
+    call.join(100 + index, newcomers[index]);
+    CHECK_EQ(call.run(SetExtensions{100 + index, ids, true}), "");
+    CHECK_EQ(call.forward(200 + index, kCamera, 100 + index), "");
+    call.tick(0);
+    newcomers[index].collect();
+  }
+  CHECK(call.counter(Counter::rtp_unpaced) > 0);
+  for (int tick = 0; tick < 300; ++tick) {
+    call.tick(2 * kMillisecond);
+    for (test::Peer& newcomer : newcomers) {
+      newcomer.collect();
+    }
+  }
+  for (const test::Peer& newcomer : newcomers) {
+    CHECK_EQ(newcomer.rtp.size(), kPackets);
+  }
+  CHECK_EQ(call.counter(Counter::drop_pacer_full), 0);
 }
 
 TEST(outside_the_room_nothing_goes_from_before_the_gate_was_open) {

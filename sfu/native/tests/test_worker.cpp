@@ -1,7 +1,10 @@
 // One worker without its thread: datagrams, commands and time go in by hand; what it sends arrives on real sockets.
 #include "worker.h"
 
+#include <sys/socket.h>
+
 #include <array>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -189,6 +192,46 @@ TEST(a_gate_is_checked_at_the_last_moment) {
   viewer.collect();
   CHECK(viewer.rtp.empty());
   CHECK_EQ(bench.counter(Counter::drop_gate_closed), 1);
+}
+
+// What waits for its batch while the gate opens arrived before it was open.
+TEST(a_batch_from_before_a_gate_opened_passes_neither_to_a_forward_nor_to_a_tap) {
+  Bench bench;
+  test::Peer publisher;
+  test::Peer viewer;
+  bench.join(1, publisher);
+  bench.join(2, viewer);
+  bench.audio(10, 1, 0x11);
+  int ends[2] = {-1, -1};
+  CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+  const UniqueFd far(ends[1]);
+  CHECK_EQ(bench.run(AddSink{50, UniqueFd(ends[0])}), "");
+  CHECK_EQ(bench.forward(20, 10, 2, GatePosition{3, 1}), "");
+  CHECK_EQ(bench.run(AddTap{60, 10, 50, {3, 1}}), "");
+  const auto passes = [&](std::uint16_t seq, const std::function<void()>& meanwhile) {
+    bench.tick(kMillisecond);
+    bench.receive_rtp(publisher, test::opus_packet(seq, 0x11));
+    meanwhile();
+    bench.tick(2 * kMillisecond);
+    viewer.collect();
+    const std::size_t got = viewer.rtp.size();
+    viewer.rtp.clear();
+    Data record(1500);
+    const ssize_t size = recv(far.get(), record.data(), record.size(), 0);
+    CHECK_EQ(size > 0, got == 1);
+    return got == 1;
+  };
+  CHECK(!passes(1, [&] { bench.gates.open(3, 1, bench.now + kMillisecond); }));
+  CHECK_EQ(bench.counter(Counter::drop_gate_closed), 1);
+  CHECK_EQ(bench.counter(Counter::drop_tap_gate_closed), 1);
+  CHECK(passes(2, [] {}));
+  bench.gates.close(3, 2);
+  CHECK(!passes(3, [] {}));
+  bench.gates.open(3, 3, bench.now);
+  CHECK(!passes(4, [] {}));  // theirs is another version
+  CHECK_EQ(bench.run(SetForwardGate{20, {3, 3}}), "");
+  CHECK_EQ(bench.run(SetTapGate{60, {3, 3}}), "");
+  CHECK(passes(5, [] {}));
 }
 
 TEST(removing_a_transport_removes_everything_that_hangs_on_it) {

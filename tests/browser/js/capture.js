@@ -3,6 +3,7 @@
 //
 // installCapture({ cameras: [{ label, colour: [r, g, b] }], microphones: [{ label, tone_hz }], screen: [r, g, b] })
 // A microphone without tone_hz is the browser's own fake one (Firefox runs no AudioContext on a machine without a sound card).
+// Speakers are the browser's own, which it names once the page may use a microphone of it.
 // The screen "tab" is Firefox's own capture of a tab, which needs no display.
 "use strict";
 globalThis.installCapture = (spec) => {
@@ -65,6 +66,7 @@ globalThis.installCapture = (spec) => {
   const devices = navigator.mediaDevices;
   if (!devices) return;                         // about:blank
   const own = devices.getUserMedia.bind(devices);
+  const own_list = devices.enumerateDevices.bind(devices);
   devices.getUserMedia = async ({ audio, video }) => {
     const tracks = [];
     if (audio) {
@@ -95,5 +97,6 @@ globalThis.installCapture = (spec) => {
   devices.enumerateDevices = async () => [
     ...cameras.map((camera, index) => ({ kind: "videoinput", deviceId: camera_id(index), groupId: "", label: camera.label })),
     ...microphones.map((microphone, index) => ({ kind: "audioinput", deviceId: microphone_id(index), groupId: "", label: microphone.label })),
+    ...(await own_list()).filter(({ kind }) => kind === "audiooutput"),
   ];
 };

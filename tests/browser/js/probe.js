@@ -50,7 +50,8 @@ globalThis.probe = {
     const stopped = new Promise((resolve) => { recorder.onstop = resolve; });
     recorder.start();
     setTimeout(() => recorder.state === "recording" && recorder.stop(), span_ms);
-    await stopped;
+    // A recorder that never ends heard nothing: whoever asked asks again.
+    await Promise.race([stopped, new Promise((give_up) => { setTimeout(give_up, span_ms + 3000); })]);
     const blob = new Blob(parts);
     if (!blob.size) return new Float32Array();
     const decoder = new OfflineAudioContext(1, 48000, 48000);

@@ -5,15 +5,16 @@ from fractions import Fraction
 import av
 import pytest
 
+from bench.studio.rtmp_site import RtmpSite
 from rebroadcast.worker import flv
+from rebroadcast.worker.link import Address, LinkError
 from rebroadcast.worker.rtmp import RtmpTarget
-from rebroadcast.worker.rtmp.client import Address, RtmpConnection, RtmpError
-from tests.support.rtmp_server import RtmpServer
+from rebroadcast.worker.rtmp.client import RtmpConnection
 
 
 @pytest.fixture
 async def server(tmp_path):
-    server = RtmpServer(tmp_path)
+    server = RtmpSite(tmp_path)
     await server.start()
     yield server
     await server.stop()
@@ -57,7 +58,7 @@ async def test_a_real_server_takes_and_records_what_is_published(server):
 @pytest.mark.parametrize("application", ["closed", "absent"])
 async def test_a_refused_publish_ends_with_an_error_that_keeps_the_key(server, application):
     # This server answers Publish.Start before it applies its rule, then closes: acceptance proves little.
-    with pytest.raises(RtmpError) as error:
+    with pytest.raises(LinkError) as error:
         await publish_until_the_end(server, application)
     assert "very-secret" not in str(error.value)
 
@@ -74,14 +75,14 @@ async def test_a_server_that_goes_away_ends_the_run(server):
     connection = await connect(server)
     run = asyncio.create_task(connection.run(time.monotonic))
     await server.stop()
-    with pytest.raises(RtmpError):
+    with pytest.raises(LinkError):
         await run
     await connection.reset()
 
 
 async def test_a_closed_port_is_an_error_that_names_the_host(server):
     await server.stop()
-    with pytest.raises(RtmpError, match=r"127\.0\.0\.1"):
+    with pytest.raises(LinkError, match=r"127\.0\.0\.1"):
         await connect(server)
 
 

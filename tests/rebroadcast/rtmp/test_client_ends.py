@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from bench.studio.rtmp_site import RtmpSite
+from rebroadcast.worker.link import Address, LinkError
 from rebroadcast.worker.rtmp import RtmpTarget
-from rebroadcast.worker.rtmp.client import Address, RtmpConnection, RtmpError
-from tests.support.rtmp_server import RtmpServer
+from rebroadcast.worker.rtmp.client import RtmpConnection
 
 PUBLISHER = """
 import asyncio, os, signal, sys, time
 from rebroadcast.worker.rtmp import RtmpTarget
-from rebroadcast.worker.rtmp.client import Address, RtmpConnection
+from rebroadcast.worker.link import Address
+from rebroadcast.worker.rtmp.client import RtmpConnection
 
 async def main(port):
     target = RtmpTarget.parse(f"rtmp://127.0.0.1:{port}/live/key")
@@ -42,7 +44,7 @@ def unsent_to(port):
 
 
 async def test_what_the_kernel_holds_of_a_killed_process_is_not_sent(tmp_path):
-    server = RtmpServer(tmp_path)
+    server = RtmpSite(tmp_path)
     await server.start()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PUBLISHER, str(server.port), stdin=-1, stdout=-1, cwd=Path.cwd()
@@ -74,7 +76,7 @@ async def test_a_site_that_resets_during_the_handshake_is_an_error_of_its_own(af
     listener = await asyncio.start_server(reset, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     target = RtmpTarget.parse(f"rtmp://127.0.0.1:{port}/live/key")
-    with pytest.raises(RtmpError):
+    with pytest.raises(LinkError):
         await RtmpConnection.open(target, Address("127.0.0.1", port), clock=time.monotonic)
     listener.close()
     await listener.wait_closed()

@@ -168,3 +168,17 @@ def test_a_url_splits_into_application_and_key(url, tc_url, key):
 def test_a_url_without_its_parts_is_refused(url):
     with pytest.raises(ValueError):
         RtmpTarget.parse(url)
+
+
+def test_an_answered_ping_says_how_far_the_server_has_read(server):
+    server.session.ping(7)
+    server.pump()
+    assert not server.messages, "there is nobody to answer yet"
+    go_live(server)
+    server.session.ping(7)
+    server.pump()
+    assert server.messages[-1].payload == b"\x00\x06\x00\x00\x00\x07"
+    assert server.session.answered_ping is None
+    for payload in (b"\x00\x07", b"\x00\x07\x00\x00\x00\x07"):
+        server.say(write_message(Message(4, 0, 0, payload), chunk_stream=2, chunk_bytes=128))
+    assert server.session.answered_ping == 7

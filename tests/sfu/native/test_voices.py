@@ -6,6 +6,8 @@ import struct
 from collections import Counter
 from dataclasses import dataclass, field
 
+import pytest
+
 from media.gates import Gate
 from media.tap_record import DATAGRAM_MAX_BYTES, RtpRecord, read_records
 from sfu.engine.fake.rtp import FakeRtp
@@ -74,6 +76,7 @@ class Crowd:
             self.heard.append((asyncio.get_running_loop().time(), packet))
 
 
+@pytest.mark.slow
 async def test_of_twenty_voices_three_are_forwarded_and_the_next_is_heard_at_once(house: House) -> None:
     crowd = await Crowd.gather(house)
     everyone = await crowd.talk(0.2, {2, 5, 11})

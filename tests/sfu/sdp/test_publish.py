@@ -56,6 +56,15 @@ def test_every_captured_offer_is_answered_in_shape(name):
         }
 
 
+@pytest.mark.parametrize("name", OFFERS)
+def test_opus_is_asked_for_with_in_band_fec(name):
+    # Whether a receiver can use it is its own to say (RFC 7587 section 7.1), and ours are browsers.
+    _, answer = _answer(capture(name))
+    opus = [codec for media in answer.media if media.port for codec in media.codecs if codec.name == "opus"]
+    assert all(codec.parameter("useinbandfec") == "1" for codec in opus)
+    assert opus or not any(media.kind == "audio" and media.port for media in answer.media)
+
+
 @pytest.mark.parametrize(
     ("name", "role", "video"),
     [

@@ -83,6 +83,7 @@ def test_a_first_offer_says_everything_a_browser_needs():
         assert media.rtcp_mux
         assert media.rtcp_rsize
     assert [codec.name for codec in video.codecs] == ["vp8", "rtx", "h264", "rtx", "vp9", "rtx", "av1", "rtx"]
+    assert [codec.parameter("useinbandfec") for codec in audio.codecs if codec.name == "opus"] == ["1"]
     assert video.ssrc_groups[0].ssrcs == video.ssrcs
     assert video.msid[0] == "stream2"
 

@@ -138,6 +138,16 @@ def test_an_overheard_nomination_repeated_from_elsewhere_moves_nothing(check):
     assert agent.dropped["replayed"] == 1
 
 
+def test_no_number_of_checks_makes_an_overheard_nomination_new(check):
+    agent = _agent()
+    nomination = check(nominate=True)
+    _receive(agent, nomination)
+    for _ in range(1000):
+        _receive(agent, check())
+    assert _receive(agent, nomination, _AWAY) == []
+    assert agent.selected[:3] == _HOME
+
+
 @pytest.mark.parametrize(
     "data",
     [

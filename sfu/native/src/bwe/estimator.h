@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "bwe/acked_rate.h"
@@ -43,6 +44,8 @@ class BandwidthEstimator {
   void sent(std::uint16_t seq, std::uint32_t bytes, std::uint16_t cluster, TimeNs now);
   // False when it names nothing that was sent and not yet told of.
   bool feedback(const TransportFeedbackReader& reader, TimeNs now);
+  // What the last feedback told of.
+  [[nodiscard]] std::span<const PacketResult> results() const { return results_; }
   // Several times a second.
   void tick(TimeNs now);
   // The packets go another way from now on: what was learnt of the old one says nothing of it.

@@ -35,9 +35,12 @@ class Pacer {
     next_at_ = std::max(next_at_, now - kBurst) + static_cast<TimeNs>(seconds * static_cast<double>(kSecond));
   }
 
-  // The packet waits; false when there is no room for it.
+  // Whether this viewer's queue takes so much more.
+  [[nodiscard]] bool has_room(std::size_t bytes) const { return bytes <= kMaxPacketSize && queued_ + bytes <= kMaxBytes; }
+
+  // The packet waits; false when there is no room for it, here or in the pool.
   bool push(SlotPool& pool, std::span<const std::uint8_t> packet, const HeldPacket& held) {
-    if (packet.size() > kMaxPacketSize || queued_ + packet.size() > kMaxBytes) {
+    if (!has_room(packet.size())) {
       return false;
     }
     const std::uint32_t index = pool.claim();

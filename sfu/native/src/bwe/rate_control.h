@@ -52,6 +52,7 @@ class RateControl {
   TimeNs decreased_at_ = 0;
   TimeNs dropped_at_ = 0;
   double dropped_from_ = 0;
+  bool has_spared_ = false;    // the last cut left room for all that is sent
   double capacity_ = 0;        // mean of the acknowledged rate at overuse, 0 unknown
   double variance_ = 0.4;      // relative to the mean, in kbps
 };

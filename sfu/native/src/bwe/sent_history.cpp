@@ -105,6 +105,7 @@ void SentHistory::feedback(TransportFeedbackReader reader, std::vector<PacketRes
                                .arrived = fate->received ? base + fate->arrival_ticks * kTick : 0,
                                .bytes = entry.bytes,
                                .cluster = entry.cluster,
+                               .seq = static_cast<std::uint16_t>(seq),
                                .received = fate->received});
   }
 }

@@ -1,0 +1,1 @@
+"""What a measurement plays and reads: publishers whose every packet is known, sites, decoded output."""

@@ -1,0 +1,1 @@
+"""WHIP as a publishing client: `http` speaks to the endpoint, `link` sends the media."""

@@ -1,0 +1,21 @@
+"""The bench against a whole server: a minute of coming and going."""
+
+import pytest
+
+from bench.soak import soak
+from bench.soak_figures import judge
+from tests.support.figures import tell
+
+SECONDS = 60.0
+JOINS_PER_S = 16.0
+"""More than in the hour: the more people come, the less for each of them is what is filled once."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_a_minute_of_coming_and_going_leaves_nothing_behind() -> None:
+    found = await soak(SECONDS, joins_per_s=JOINS_PER_S)
+    assert found.joins > 100
+    assert found.recordings >= 2
+    tell(found.line())
+    assert judge(found) == ()

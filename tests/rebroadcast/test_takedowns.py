@@ -1,0 +1,141 @@
+"""Takedown notices, to a partner's real server: signed, once for each withdrawal, until acknowledged."""
+
+import asyncio
+import base64
+import json
+import time
+
+import pytest
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from rebroadcast import BroadcastConflict, BroadcastNotFound
+from rebroadcast.takedowns import SIGNATURE
+from store import TakedownState
+from tests.rebroadcast.house import ROOM, house
+
+pytestmark = pytest.mark.slow
+
+
+class Office:
+    """A partner's server that takes notices, and answers as it is told."""
+
+    def __init__(self):
+        self.notices = []
+        self.answer = lambda notice: web.json_response({"acknowledged": notice["code"]})
+
+    async def start(self):
+        async def take(request):
+            body = await request.read()
+            self.notices.append((body, request.headers[SIGNATURE]))
+            return self.answer(json.loads(body))
+
+        app = web.Application()
+        app.router.add_post("/takedown", take)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/takedown"
+
+    async def stop(self):
+        await self._runner.cleanup()
+
+
+@pytest.fixture
+async def office():
+    made = Office()
+    await made.start()
+    yield made
+    await made.stop()
+
+
+async def sent(home, office, *, takedown_url):
+    """Ada was live at a partner for a while: ids of her, the partner, the broadcast and the destination."""
+    partner = await home.broadcasts.add_partner(
+        name="Other",
+        site="other.example",
+        policy_url="https://other.example/privacy",
+        uses=["live"],
+        terms_version="1",
+        takedown_url=takedown_url,
+    )
+    home.partners["other.example"] = partner.id
+    ada = await home.enter("ada")
+    bob = await home.enter("bob")
+    server = await home.site()
+    destination = await home.destination(server, site="other.example")
+    info = await home.broadcasts.start(ROOM, [destination])
+    await ada.acknowledge()
+    await home.live(info)
+    await home.broadcasts.stop(info.id)
+    assert bob.participant.pending_notices() == ()
+    person = await home.store.persons.find("ada")
+    return person, partner.id, info.id, destination
+
+
+async def state(home):
+    return [(row.state, row.attempts) for row in await home.broadcasts.takedowns.notices()]
+
+
+async def until_state(home, wanted):
+    deadline = time.monotonic() + 20
+    while (found := await state(home)) != wanted:
+        assert time.monotonic() < deadline, f"never {wanted}: {found}"
+        await asyncio.sleep(0.05)
+
+
+async def test_a_withdrawal_is_told_to_whoever_received_the_person_until_it_is_acknowledged(tmp_path, office):
+    async with house(tmp_path) as home:
+        person, partner, broadcast, destination = await sent(home, office, takedown_url=office.url)
+        (copy,) = await home.broadcasts.takedowns.copies(person)
+        assert (copy.broadcast, copy.site, copy.destination) == (broadcast, "other.example", destination)
+        assert copy.until_ms > copy.from_ms
+        nobody = await home.store.persons.find("bob")
+        assert await home.broadcasts.takedowns.copies(nobody) == []
+        await home.rooms.withdrawals.withdraw(person)
+        await until_state(home, [(TakedownState.ACKNOWLEDGED, 1)])
+        ((body, signature),) = office.notices
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(home.broadcasts.takedowns.public_key))
+        key.verify(base64.b64decode(signature.removeprefix("ed25519=")), body)
+        notice = json.loads(body)
+        assert [(part["broadcast"], part["destination"]) for part in notice["parts"]] == [
+            (broadcast, destination)
+        ]
+        assert not [word for word in ("ada", "Ada", person) if word in body.decode()], "nobody is named"
+        (row,) = await home.broadcasts.takedowns.notices(person=person)
+        assert (row.partner, row.person) == (partner, person)
+        with pytest.raises(BroadcastConflict):
+            await home.broadcasts.takedowns.retry(row.id)
+
+
+async def test_a_notice_that_is_not_taken_is_tried_again_and_a_partner_may_acknowledge_later(
+    tmp_path, office
+):
+    async with house(tmp_path) as home:
+        person, *_ = await sent(home, office, takedown_url=office.url)
+        office.answer = lambda _: web.Response(status=503)
+        await home.rooms.withdrawals.withdraw(person)
+        await until_state(home, [(TakedownState.PENDING, 1)])
+        (row,) = await home.broadcasts.takedowns.notices()
+        assert row.reason == "the partner answered HTTP 503"
+        assert row.next_at_ms > row.created_at_ms
+        office.answer = lambda _: web.Response(status=202)
+        await home.broadcasts.takedowns.retry(row.id)
+        await until_state(home, [(TakedownState.DELIVERED, 2)])
+        for notice, code in ((row.id, "0" * 40), ("td_none", json.loads(row.body)["code"])):
+            with pytest.raises(BroadcastNotFound):
+                await home.broadcasts.takedowns.acknowledge(notice, code)
+        code = json.loads(row.body)["code"]
+        assert (await home.broadcasts.takedowns.acknowledge(row.id, code)).state is TakedownState.ACKNOWLEDGED
+        answered = (await home.broadcasts.takedowns.acknowledge(row.id, code)).answered_at_ms
+        assert answered is not None
+
+
+async def test_a_redirect_is_not_followed_and_a_partner_without_an_address_is_told_to_the_operator(
+    tmp_path, office
+):
+    async with house(tmp_path) as home:
+        person, *_ = await sent(home, office, takedown_url=None)
+        await home.rooms.withdrawals.withdraw(person)
+        await until_state(home, [(TakedownState.UNDELIVERABLE, 0)])
+        assert office.notices == []
