@@ -14,6 +14,8 @@ from typing import Any, Final, Protocol, TypeVar, overload
 
 import msgspec
 
+from media.streams import wait_gone
+
 CONTROL_FD: Final = 3
 FRAME_MAX_BYTES: Final = 1 << 20
 SEND_BUFFER_MAX_BYTES: Final = 4 << 20
@@ -178,10 +180,7 @@ class ControlChannel:
     async def close(self) -> None:
         """Close the channel; what was sent before is still delivered; idempotent."""
         self._writer.close()
-        try:
-            await self._writer.wait_closed()
-        except OSError:
-            return  # the peer was gone first, which is a way of being closed
+        await wait_gone(self._writer)
 
 
 class BlockingControl:

@@ -1,7 +1,6 @@
 """The socket around `PublishSession`: one connection, what it was sent, what the other side acknowledged."""
 
 import asyncio
-import contextlib
 import secrets
 import socket
 import ssl
@@ -10,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from media.streams import wait_gone
 from rebroadcast.worker.link import Address, LinkError
 from rebroadcast.worker.rtmp.amf0 import Amf0Error, Encodable
 from rebroadcast.worker.rtmp.chunk import ChunkError
@@ -203,8 +203,7 @@ class RtmpConnection:
     async def reset(self) -> None:
         """Aborts and waits until the socket is gone."""
         self.abort()
-        with contextlib.suppress(OSError):  # how it broke was told by whoever was reading
-            await self._writer.wait_closed()
+        await wait_gone(self._writer)
 
     async def aclose(self) -> None:
         """Ends the publish politely, within a second."""
@@ -214,8 +213,8 @@ class RtmpConnection:
         self._writer.close()
         try:
             async with asyncio.timeout(1.0):
-                await self._writer.wait_closed()
-        except (OSError, TimeoutError):
+                await wait_gone(self._writer)
+        except TimeoutError:
             await self.reset()
 
     def _linger(self, mode: bytes) -> None:

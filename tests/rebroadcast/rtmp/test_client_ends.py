@@ -80,3 +80,21 @@ async def test_a_site_that_resets_during_the_handshake_is_an_error_of_its_own(af
         await RtmpConnection.open(target, Address("127.0.0.1", port), clock=time.monotonic)
     listener.close()
     await listener.wait_closed()
+
+
+async def test_a_site_that_stops_reading_holds_no_polite_end_up(tmp_path):
+    server = RtmpSite(tmp_path)
+    await server.start()
+    try:
+        target = RtmpTarget.parse(f"rtmp://127.0.0.1:{server.port}/live/key")
+        connection = await RtmpConnection.open(target, Address("127.0.0.1", server.port), clock=time.monotonic)
+        server.freeze()
+        for index in range(400):
+            connection.send_video(b"\x27\x01\0\0\0" + bytes(60_000), index)
+        began = time.monotonic()
+        await connection.aclose()
+        assert time.monotonic() - began < 4.0
+        assert unsent_to(server.port) == 0
+    finally:
+        server.thaw()
+        await server.stop()
