@@ -29,6 +29,7 @@ _PUBLISHER_EVERY: Final = 8
 """Of so many joins one is a publisher's."""
 _RECORDING_EVERY_S: Final = 10.0
 _SAMPLE_EVERY_S: Final = 1.0
+_LONGEST: Final = 4.0
 _NOTE_EVERY: Final = 60
 """Samples."""
 _SETTLES_S: Final = 12.0
@@ -40,15 +41,24 @@ _ROOM: Final = "room-0"
 
 
 async def soak(
-    seconds: float, note: Callable[[str], None] = lambda _words: None, *, joins_per_s: float = _JOINS_PER_S
+    seconds: float,
+    note: Callable[[str], None] = lambda _words: None,
+    *,
+    joins_per_s: float = _JOINS_PER_S,
+    least_joins: int = 0,
 ) -> SoakFigures:
-    """Let people come and go for so long, as many a second as the machine makes of these; then all leave."""
+    """Let people come and go for so long, as many a second as the machine makes of these; then all leave.
+
+    With fewer joins than `least_joins` it goes on, for `_LONGEST` times as long at most.
+    """
     found = SoakFigures(minutes=round(seconds / 60, 2))
     served = await Served.start(environment={"PARLEY_ROOMS_EMPTY_S": str(_EMPTY_AFTER_S)})
     try:
         node = await Node.open(_SOCKETS)
         try:
-            await _soak(served, node, found, note, seconds=seconds, step_s=1 / joins_per_s)
+            await _soak(
+                served, node, found, note, seconds=seconds, step_s=1 / joins_per_s, least_joins=least_joins
+            )
         finally:
             await node.close()
     finally:
@@ -64,6 +74,7 @@ async def _soak(
     *,
     seconds: float,
     step_s: float,
+    least_joins: int,
 ) -> None:
     began = time.monotonic()
     await _one_call(served, node)
@@ -77,7 +88,8 @@ async def _soak(
             await crowd.watch(others=_PUBLISHERS)
         now = time.monotonic()
         until, toggles, samples = now + seconds, now + _RECORDING_EVERY_S, now + _SAMPLE_EVERY_S
-        while (due := time.monotonic()) < until:
+        latest = now + seconds * _LONGEST
+        while (due := time.monotonic()) < until or (found.joins < least_joins and due < latest):
             await _change(crowd, found)
             if due >= toggles:
                 toggles += _RECORDING_EVERY_S
@@ -88,6 +100,7 @@ async def _soak(
                 if len(found.samples) % _NOTE_EVERY == 0:
                     note(f"{time.monotonic() - began:.0f} s, {found.samples[-1].rss_kib:.0f} KiB")
             await asyncio.sleep(max(due + step_s - time.monotonic(), 0))
+        found.minutes = round((time.monotonic() - now) / 60, 2)
         if recording is not None:
             await _toggle(served, recording, found)
         received = await crowd.read()

@@ -39,6 +39,7 @@ ALONE = (
     "net/test_bandwidth.py",
     "net/test_bottleneck.py",
     "net/test_link.py",
+    "net/test_lip_sync.py",
     "net/test_ten_viewers.py",
     "rebroadcast/test_admission_measured.py",
     "sfu/native/test_voices.py",

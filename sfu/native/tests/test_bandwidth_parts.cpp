@@ -1,6 +1,7 @@
 // The estimator's parts, each by itself.
 #include "bwe/delay_floor.h"
 #include "bwe/probe_control.h"
+#include "bwe/rate_control.h"
 #include "bwe/rivalry.h"
 #include "check.h"
 
@@ -91,4 +92,28 @@ TEST(a_queue_that_drains_as_it_should_is_ones_own) {
     rivalry.sent(900'000 / 8);
     CHECK(!rivalry.is_on());
   }
+}
+
+TEST(who_sends_little_goes_on_unless_packets_were_seen_to_wait_long) {
+  constexpr double kSent = 300'000;
+  struct Row {
+    RateControl::Proof proof;
+    bool is_long;
+    bool goes_on;
+  };
+  using enum RateControl::Proof;
+  for (const auto& [proof, is_long, goes_on] :
+       {Row{kTrend, true, true}, Row{kLoss, true, true}, Row{kTrain, false, true}, Row{kTrain, true, false}}) {
+    RateControl control(2'000'000);
+    CHECK(control.overuse(kSent, proof, is_long, kSent, 50 * kMs, kSecond));
+    CHECK_EQ(control.bps() > kSent, goes_on);
+  }
+}
+
+TEST(a_silent_path_is_given_time_to_show_the_effect_of_being_halved) {
+  RateControl control(2'000'000);
+  control.overuse(300'000, RateControl::Proof::kTrain, false, 300'000, 50 * kMs, kSecond);
+  control.halve(2 * kSecond);
+  CHECK(!control.overuse(300'000, RateControl::Proof::kTrain, false, 300'000, 50 * kMs, 2 * kSecond + 120 * kMs));
+  CHECK(control.overuse(300'000, RateControl::Proof::kTrain, false, 300'000, 50 * kMs, 2 * kSecond + 150 * kMs));
 }

@@ -93,13 +93,17 @@ void BandwidthEstimator::judge(bool is_over, bool has_loss, TimeNs now) {
   }
   if (rivalry_.is_on() && has_loss) {
     rivalry_.end();
-    control_.overuse(acked_.bps(), true, true, sent_bps_, rtt_, now);
+    control_.overuse(acked_.bps(), RateControl::Proof::kLoss, true, sent_bps_, rtt_, now);
   } else if (!is_over || rivalry_.is_on()) {
     control_.update(is_over ? PathUse::kNormal : trend_.use(), acked_.bps(), rtt_, now);
-  } else if (control_.overuse(filled ? filled : acked_.filled_bps(), filled && is_plausible(*filled),
-                              floor_.above() > kLongQueue, sent_bps_, rtt_, now) &&
-             filled) {
-    rivalry_.cut(*filled, floor_.above(), now);
+  } else {
+    const auto proof = filled && is_plausible(*filled) ? RateControl::Proof::kTrain : RateControl::Proof::kTrend;
+    const bool is_long = floor_.above() > kLongQueue;
+    const bool has_cut =
+        control_.overuse(filled ? filled : acked_.filled_bps(), proof, is_long, sent_bps_, rtt_, now);
+    if (has_cut && filled) {
+      rivalry_.cut(*filled, floor_.above(), now);
+    }
   }
 }
 

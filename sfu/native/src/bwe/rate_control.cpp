@@ -29,15 +29,15 @@ double seconds(TimeNs time) { return static_cast<double>(time) / static_cast<dou
 
 }  // namespace
 
-bool RateControl::overuse(std::optional<double> acked_bps, bool is_train, bool is_long, double sent_bps, TimeNs rtt,
-                           TimeNs now) {
+bool RateControl::overuse(std::optional<double> acked_bps, Proof proof, bool is_long, double sent_bps, TimeNs rtt,
+                          TimeNs now) {
   // One cut per reaction time: the queue and the detector need it to show the last one's effect. One that left what is
   // sent as it was has none.
   const TimeNs way = std::clamp<TimeNs>(rtt == 0 ? kUnknownRtt : rtt, 10 * kMillisecond, kUnknownRtt);
   const TimeNs wait = kReaction + (has_spared_ ? 0 : way);
   const bool is_due = decreased_at_ == 0 || now - decreased_at_ >= wait;
   if (is_due) {
-    decrease(acked_bps.value_or(rate_), is_train, is_long, sent_bps, now);
+    decrease(acked_bps.value_or(rate_), proof, is_long, sent_bps, now);
   }
   state_ = State::kHold;
   return is_due;
@@ -88,24 +88,25 @@ void RateControl::halve(TimeNs now) {
   note_decrease(now);
   rate_ = std::max(kMinBps, rate_ / 2);
   capacity_ = 0;
+  has_spared_ = false;
   state_ = State::kHold;
 }
 
-void RateControl::decrease(double acked_bps, bool is_train, bool is_long, double sent_bps, TimeNs now) {
+void RateControl::decrease(double acked_bps, Proof proof, bool is_long, double sent_bps, TimeNs now) {
   note_decrease(now);
   // Where less is sent than may be, a queue first costs what was not proved: what is sent now may go on. If it is real,
   // the next cut follows soon and costs more. A long queue of packets that were seen to wait is real.
-  const double kept = (is_train && is_long) || sent_bps >= kFilled * rate_ ? 0 : kKept * sent_bps;
+  const double kept = (proof == Proof::kTrain && is_long) || sent_bps >= kFilled * rate_ ? 0 : kKept * sent_bps;
   const double beta = is_long || rate_ > kDrop * acked_bps ? kLongBeta : kBeta;
   double next = std::max(beta * acked_bps, kept);
   has_spared_ = kept > beta * acked_bps;
-  if (!is_train) {
+  if (proof == Proof::kTrend) {
     // No packets queued for long enough to tell what the path delivers: a queue that is real shows itself soon.
     next = std::max(next, kDoubted * rate_);
   }
   // A path that delivers more than the rate drains its queue by itself.
   rate_ = std::clamp(std::min(rate_, next), kMinBps, kMaxBps);
-  if (is_train) {
+  if (proof != Proof::kTrend) {
     learn_capacity(acked_bps);
   }
 }

@@ -17,10 +17,16 @@ class RateControl {
 
   // The detector's verdict at `now`, when it is not overuse. `acked_bps`: what arrives at present. `rtt` 0: unknown.
   void update(PathUse use, std::optional<double> acked_bps, TimeNs rtt, TimeNs now);
-  // The queue grows. `acked_bps`: what the path delivers; `is_train`: measured on packets that queued, and not only what
-  // happened to be sent. `is_long`: the queue is not a burst's. `sent_bps`: what was sent of late.
+  // What shows the queue.
+  enum class Proof : std::uint8_t {
+    kTrend,  // delays that grow; `acked_bps` is only what happened to be sent
+    kLoss,   // a packet was lost behind a queue that others share
+    kTrain,  // packets that were seen to wait; `acked_bps` was measured on them
+  };
+  // The queue grows. `acked_bps`: what the path delivers. `is_long`: the queue is not a burst's. `sent_bps`: what was
+  // sent of late.
   // False when the last cut is so young that it has yet to show its effect, and nothing changed.
-  bool overuse(std::optional<double> acked_bps, bool is_train, bool is_long, double sent_bps, TimeNs rtt, TimeNs now);
+  bool overuse(std::optional<double> acked_bps, Proof proof, bool is_long, double sent_bps, TimeNs rtt, TimeNs now);
   // The path carries nothing back.
   void halve(TimeNs now);
   // A probe has shown that at least so much gets through.
@@ -41,7 +47,7 @@ class RateControl {
   enum class State : std::uint8_t { kHold, kIncrease };
 
   void increase(std::optional<double> acked_bps, TimeNs rtt, TimeNs now);
-  void decrease(double acked_bps, bool is_train, bool is_long, double sent_bps, TimeNs now);
+  void decrease(double acked_bps, Proof proof, bool is_long, double sent_bps, TimeNs now);
   void note_decrease(TimeNs now);
   void learn_capacity(double acked_bps);
   [[nodiscard]] double deviation() const;
