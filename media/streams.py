@@ -7,8 +7,8 @@ from contextlib import suppress
 async def wait_gone(writer: asyncio.StreamWriter) -> None:
     """Wait until the connection behind `writer` is gone, broken or not.
 
-    All who await `StreamWriter.wait_closed` share one future, and the first of them who is cancelled, by a time
-    limit too, cancels it for everybody after. Here cancelling ends the caller's wait alone.
+    All who await `StreamWriter.wait_closed` share one future, and the first of them who is cancelled, by a
+    time limit too, cancels it for everybody after. Here cancelling ends the caller's wait alone.
     """
     await asyncio.shield(_gone(writer))
 

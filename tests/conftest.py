@@ -47,6 +47,9 @@ ALONE = (
 """Where `slow` tests measure time, load or loss: nothing else may run beside them."""
 
 
+_PLACES = tuple(str(Path(__file__).parent / place) for place in ALONE)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "shares(what): leaves sockets or threads to a fixture of wider scope")
     config.addinivalue_line("markers", "alone: given to the slow tests of ALONE")
@@ -108,21 +111,32 @@ def _nothing_stays(request: pytest.FixtureRequest) -> Iterator[None]:
         time.sleep(0.01)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`-m alone` reads no file that cannot have such a test."""
+    is_elsewhere = collection_path.suffix == ".py" and not str(collection_path).startswith(_PLACES)
+    return True if config.option.markexpr == "alone" and is_elsewhere else None
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs alone; give coroutine tests the task check: outermost in the loop, inside the other."""
-    folder = Path(__file__).parent
-    places = tuple(str(folder / place) for place in ALONE)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what runs alone; give coroutine tests the task check: outermost in the loop, inside the other.
+
+    Of several files at a time, slow ones begin: what is short fills the end.
+    """
+    slow: set[Path] = set()
     for item in items:
-        is_slow = item.get_closest_marker("slow") or item.get_closest_marker("browser")
-        if is_slow and str(item.path).startswith(places):
-            item.add_marker("alone")
+        if item.get_closest_marker("slow") or item.get_closest_marker("browser"):
+            slow.add(item.path)
+            if str(item.path).startswith(_PLACES):
+                item.add_marker("alone")
         function = getattr(item, "function", None)
         if function is None or not inspect.iscoroutinefunction(inspect.unwrap(function)):
             continue
         names: list[str] = item.fixturenames  # type: ignore[attr-defined]
         names.remove("_nothing_stays")
         names[:0] = ["_nothing_stays", "_no_task_stays"]
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -43,7 +43,7 @@ class Machine:
             pacer.done(self.now_ns, waited_ns=waited_ns, drew_ns=drew_ns, work=self.work)
 
 
-@pytest.mark.parametrize("fps", [24, 25, 30, 50])
+@pytest.mark.parametrize("fps", [24, 50])
 def test_six_hours_neither_drift_nor_drop(fps):
     machine = Machine(fps, draw_ns=SECOND_NS // fps // 2)
     jitter = random.Random(7)

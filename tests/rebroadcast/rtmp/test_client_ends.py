@@ -87,7 +87,9 @@ async def test_a_site_that_stops_reading_holds_no_polite_end_up(tmp_path):
     await server.start()
     try:
         target = RtmpTarget.parse(f"rtmp://127.0.0.1:{server.port}/live/key")
-        connection = await RtmpConnection.open(target, Address("127.0.0.1", server.port), clock=time.monotonic)
+        connection = await RtmpConnection.open(
+            target, Address("127.0.0.1", server.port), clock=time.monotonic
+        )
         server.freeze()
         for index in range(400):
             connection.send_video(b"\x27\x01\0\0\0" + bytes(60_000), index)
