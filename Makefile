@@ -7,13 +7,16 @@ BIN := .venv/bin
 NATIVE := $(shell find sfu/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt 2>/dev/null)
 TLS := $(if $(filter-out 127.0.0.1 localhost ::1,$(HOST)),--tls self-signed --generate-key)
 
-.PHONY: run test check dev test-native sanitize fuzz bench clean
+.PHONY: run test test-all check dev test-native sanitize fuzz bench clean
 
 run: .venv/run.stamp ## install, build and serve on loopback with embedded defaults
 	$(BIN)/parley serve --host $(HOST) --port $(PORT) $(TLS) $(ARGS)
 
 test: .venv/test.stamp ## install what tests need, and pass them
 	tools/test
+
+test-all: .venv/test.stamp ## besides: what measures time, load and loss, every codec, browser and size, TSan
+	tools/test all
 
 check: .venv/test.stamp ## format, lint, types, floors, unit tests
 	tools/check

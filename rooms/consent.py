@@ -252,6 +252,7 @@ class ConsentService:
 
     def suspend(self, room: Room, member: Member, hold: Hold) -> "asyncio.Future[Revocation]":
         """Lay the person's grants to rest: gates close as in a revocation, what was agreed stays agreed."""
+        member.suspensions[hold] += 1
         member.facts = member.facts.held(hold, True)
         return self.gates.settle(room, "suspended", members=[member])
 
@@ -259,7 +260,7 @@ class ConsentService:
         """Lift a hold; gates open again under a new version, once the ledger has noted it."""
         if hold not in member.facts.holds:
             return
-        acceptance = member.facts.acceptance
+        acceptance, suspensions = member.facts.acceptance, member.suspensions[hold]
         if acceptance is not None and room.running():
             entry = self.notary.entry(
                 room,
@@ -270,6 +271,8 @@ class ConsentService:
             )
             if not await self.notary.try_note(entry):
                 member.facts = member.facts.held(Hold.LEDGER, True)
+        if suspensions != member.suspensions[hold]:
+            return  # the hold was laid on anew while the ledger was written
         member.facts = member.facts.held(hold, False)
         self.gates.settle(room, "resumed", members=[member])
 

@@ -1,7 +1,8 @@
 """Joining: who is let in, with what they said at the door, and who takes their place again."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
@@ -95,15 +96,16 @@ class Joining:
         member.address_hash = request.address_hash
         member.state = State.ACTIVE
         participant = self._attach(room, member, is_resumed=True, media=request.media)
-        await self._desks.renewal.renew(room, member, request.expires_at_ms, request.permissions)
-        if request.media == "new":
-            await self._desks.leaving.drop_peers(room, member)
-            self._desks.subscribing.catch_up(room, member)
-        else:
-            self._desks.subscribing.resume(member)
-        await self._consent.resume(room, member, Hold.SIGNALLING)
-        if request.accept is not None:
-            await self._speak_for(room, member, request)
+        with self._answering(room, member):
+            await self._desks.renewal.renew(room, member, request.expires_at_ms, request.permissions)
+            if request.media == "new":
+                await self._desks.leaving.drop_peers(room, member)
+                self._desks.subscribing.catch_up(room, member)
+            else:
+                self._desks.subscribing.resume(member)
+            await self._consent.resume(room, member, Hold.SIGNALLING)
+            if request.accept is not None:
+                await self._speak_for(room, member, request)
         room.tell_updated(member)
         _log.info("participant_resumed", room=room.id, participant=member.id)
         return participant
@@ -224,9 +226,21 @@ class Joining:
             self._consent.welcome(room, member)
             self._desks.subscribing.catch_up(room, member)
         if ending is not None:
-            await asyncio.shield(ending)
+            with self._answering(room, member):
+                await asyncio.shield(ending)
         _log.info("participant_joined", room=room.id, participant=member.id, transport=member.transport)
         return participant
+
+    @contextmanager
+    def _answering(self, room: Room, member: Member) -> Iterator[None]:
+        """Whoever is inside and will not be told so, the call having failed, has no signalling."""
+        session = member.session
+        try:
+            yield
+        except BaseException:
+            if member.session is session:
+                self._house.scope.start(self._desks.leaving.suspend(room, member), "unanswered join")
+            raise
 
     def _attach(self, room: Room, member: Member, *, is_resumed: bool, media: MediaOnResume) -> Participant:
         secret = self._house.secret() if member.transport == "ws" and not member.is_external else ""

@@ -1,11 +1,12 @@
 """One place in a room: everything that outlives the session which holds it."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from operator import is_
 from typing import Protocol
 
-from policy import ConsentFacts, ConsentState, Permission, RoomFacts, Site, Use, consent_state, name_key
+from policy import ConsentFacts, ConsentState, Hold, Permission, RoomFacts, Site, Use, consent_state, name_key
 from rooms.clock import Timer
 from rooms.data_account import DataAccount
 from rooms.events import RoomEvent
@@ -75,6 +76,8 @@ class Member:
     viewing: Viewing | None = None
     choice_generation: int = 0
     """Counts refusals, so that an agreement that was under way when a refusal came does not take effect."""
+    suspensions: Counter[Hold] = field(default_factory=Counter)
+    """Counts them by hold: a resumption that was under way when the next one came does not lift that."""
     chat_tokens: float = -1.0
     chat_at: float = 0.0
     data: DataAccount | None = None

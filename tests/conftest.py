@@ -29,13 +29,17 @@ ALONE = (
     "attacks/test_sites.py",
     "attacks/test_slow_and_noisy.py",
     "attacks/test_strangers.py",
+    "main_job",
+)
+"""Where `slow` tests look at moments and at every packet: nothing else may run beside them."""
+
+MEASURED = (
     "bench/test_command.py",
     "bench/test_forward.py",
     "bench/test_offsets.py",
     "bench/test_program.py",
     "bench/test_revocation.py",
     "bench/test_served.py",
-    "main_job",
     "net/test_bandwidth.py",
     "net/test_bottleneck.py",
     "net/test_link.py",
@@ -44,15 +48,23 @@ ALONE = (
     "rebroadcast/test_admission_measured.py",
     "sfu/native/test_voices.py",
 )
-"""Where `slow` tests measure time, load or loss: nothing else may run beside them."""
+"""Where `slow` tests measure time, load or loss, alone too: `make test-all` runs them."""
 
 
-_PLACES = tuple(str(Path(__file__).parent / place) for place in ALONE)
+_PLACES = {
+    mark: tuple(str(Path(__file__).parent / place) for place in places)
+    for mark, places in {"alone": ALONE, "measured": MEASURED}.items()
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "shares(what): leaves sockets or threads to a fixture of wider scope")
     config.addinivalue_line("markers", "alone: given to the slow tests of ALONE")
+    config.addinivalue_line("markers", "measured: given to the slow tests of MEASURED")
+    config.addinivalue_line(
+        "markers",
+        "wide: another codec, browser or size of what a test shows already; `make test-all` runs it",
+    )
 
 
 def _open_channels() -> dict[int, str]:
@@ -112,23 +124,27 @@ def _nothing_stays(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """`-m alone` reads no file that cannot have such a test."""
-    is_elsewhere = collection_path.suffix == ".py" and not str(collection_path).startswith(_PLACES)
-    return True if config.option.markexpr == "alone" and is_elsewhere else None
+    """`-m alone` and `-m measured` read no file that cannot have such a test."""
+    places = _PLACES.get(config.option.markexpr)
+    if places is None or collection_path.suffix != ".py" or str(collection_path).startswith(places):
+        return None
+    return True
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what runs alone; give coroutine tests the task check: outermost in the loop, inside the other.
 
-    Of several files at a time, slow ones begin: what is short fills the end.
+    Of several files at a time the fast come first: what is built beside them is ready when browsers need
+    the machine.
     """
     slow: set[Path] = set()
     for item in items:
         if item.get_closest_marker("slow") or item.get_closest_marker("browser"):
             slow.add(item.path)
-            if str(item.path).startswith(_PLACES):
-                item.add_marker("alone")
+            for mark, places in _PLACES.items():
+                if str(item.path).startswith(places):
+                    item.add_marker(mark)
         function = getattr(item, "function", None)
         if function is None or not inspect.iscoroutinefunction(inspect.unwrap(function)):
             continue
@@ -136,7 +152,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         names.remove("_nothing_stays")
         names[:0] = ["_nothing_stays", "_no_task_stays"]
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.path not in slow)
+        items.sort(key=lambda item: item.path in slow)
 
 
 @pytest.hookimpl(wrapper=True)

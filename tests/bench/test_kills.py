@@ -8,7 +8,9 @@ from tests.support.promises import assert_promised
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_sealed", [True, False], ids=["sealed", "plain"])
+@pytest.mark.parametrize(
+    "is_sealed", [True, pytest.param(False, marks=pytest.mark.wide)], ids=["sealed", "plain"]
+)
 async def test_killed_recorders_lose_less_than_a_second_and_every_file_plays(is_sealed):
     notes = []
     (kill,) = kills = await measure(1, 3, is_sealed=is_sealed, note=notes.append)
@@ -21,7 +23,7 @@ async def test_killed_recorders_lose_less_than_a_second_and_every_file_plays(is_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["server", "recorder", "program"])
+@pytest.mark.parametrize("victim", ["server", pytest.param("recorder", marks=pytest.mark.wide), "program"])
 async def test_a_killed_server_or_recorder_loses_less_than_a_second_and_a_killed_program_comes_back(victim):
     notes = []
     (kill,) = await house_kills.measure(victim, 1, 3, notes.append)

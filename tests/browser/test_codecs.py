@@ -36,7 +36,9 @@ async def only(parley, room):
     return allow
 
 
-@pytest.mark.parametrize(("codec", "mime"), [("vp9", "video/VP9"), ("av1", "video/AV1")])
+@pytest.mark.parametrize(
+    ("codec", "mime"), [pytest.param("vp9", "video/VP9", marks=pytest.mark.wide), ("av1", "video/AV1")]
+)
 async def test_chromium_and_firefox_call_each_other_on(only, join, join_fox, codec, mime):
     await only(codec)
     ada, fox = await join("ada"), await join_fox()

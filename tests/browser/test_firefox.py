@@ -143,6 +143,7 @@ async def test_a_reload_takes_the_same_place(join, join_fox):
     assert await ada.page.evaluate("() => document.querySelectorAll('.tile:not([hidden])').length") == 2
 
 
+@pytest.mark.wide
 async def test_the_embedded_player_plays_who_agreed_in_firefox(parley, fox, join, explicit):
     ada = await join("ada", uses=YES_TO_ALL)
     token = parley.token(explicit, "watcher", grants=("join", "subscribe"), external=True)

@@ -104,7 +104,9 @@ async def test_room_from_door_to_end(parley, browser, join, room, size):
     await page.close()
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("phone", "light"), ("desktop", "dark")])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [("phone", "light"), pytest.param("desktop", "dark", marks=pytest.mark.wide)]
+)
 async def test_one_two_and_four_people_a_live_room_and_its_embed(parley, browser, join, room, size, scheme):
     await parley.api("POST", "/rooms", {"name": room, "mode": "explicit", "title": "Harbour talk"})
     await add_channel(parley, f"Channel of {room}")

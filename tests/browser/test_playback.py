@@ -252,6 +252,7 @@ async def test_the_film_plays_seeks_and_follows_the_chat_in_chromium(kept, films
     await page.close()
 
 
+@pytest.mark.wide
 async def test_the_film_plays_seeks_and_follows_the_chat_in_firefox(kept, films, fox):
     page = await fox.page()
     await look(page, kept, films)

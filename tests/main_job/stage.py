@@ -42,7 +42,9 @@ encrypt = false
 
 @contextlib.asynccontextmanager
 async def set_up(folder):
-    """A stage with its server and the partner's site running; every file is watched before they start."""
+    """A stage with its server and the partner's site running; files are watched from before they start until
+    they have ended.
+    """
     data_dir = folder / "data"
     data_dir.mkdir(parents=True)
     config = folder / "parley.toml"
@@ -178,11 +180,10 @@ class Stage:
         return await self.api("GET", f"/broadcasts/{self._broadcast['id']}")
 
     async def stop(self):
-        """Ends the broadcast and the recording, and the watch over the files."""
+        """Ends the broadcast and the recording."""
         await self.api("POST", f"/broadcasts/{self._broadcast['id']}/stop")
         await self.api("POST", f"/recordings/{self._recording}/stop")
         assert (await self.api("GET", f"/recordings/{self._recording}/files"))["items"]
-        self.watch.close()
 
     @property
     def recording(self):

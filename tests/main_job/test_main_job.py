@@ -25,6 +25,7 @@ async def test_what_people_agreed_to_goes_out_and_nothing_else(tmp_path):
     async def run(number, _control):
         async with set_up(tmp_path / str(number)) as stage:
             await main_job(stage)
+        canaries_are_where_they_may_be(stage.watch)
 
     await unless_starved(run, within_s=ATTEMPT_S)
 
@@ -57,5 +58,4 @@ async def main_job(stage):
 
     await outside.stop()
     await stage.stop()
-    canaries_are_where_they_may_be(stage.watch)
     files_hold_who_agreed(stage, revocation)

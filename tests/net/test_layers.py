@@ -46,11 +46,11 @@ async def browser() -> AsyncIterator[chromium.Chromium]:
     ("codec", "options"),
     [
         ("vp8", {"simulcast": True}),
-        ("h264", {"simulcast": True}),
-        ("vp9", {"simulcast": True}),
-        ("av1", {"simulcast": True}),
+        pytest.param("h264", {"simulcast": True}, marks=pytest.mark.wide),
+        pytest.param("vp9", {"simulcast": True}, marks=pytest.mark.wide),
+        pytest.param("av1", {"simulcast": True}, marks=pytest.mark.wide),
         ("vp9", {"scalability_mode": "L3T3_KEY"}),
-        ("av1", {"scalability_mode": "L3T3_KEY"}),
+        pytest.param("av1", {"scalability_mode": "L3T3_KEY"}, marks=pytest.mark.wide),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )

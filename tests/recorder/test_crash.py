@@ -62,7 +62,7 @@ async def record_a_while(rig):
     await rig.sent()
 
 
-@pytest.mark.parametrize("codec", ["vp8", "h264"])
+@pytest.mark.parametrize("codec", ["vp8", pytest.param("h264", marks=pytest.mark.wide)])
 async def test_kill_9_loses_less_than_the_last_second(rig, codec):
     frames, packets = picture(codec, RECORDED_S), sound(RECORDED_S)
     gate = rig.join("u_ada", "Ada", 1)
@@ -193,7 +193,7 @@ async def test_finishing_that_is_killed_is_done_by_the_next(rig):
     assert draft(rig.folder).files[0].frames == 50
 
 
-@pytest.mark.parametrize("codec", ["vp8", "h264"])
+@pytest.mark.parametrize("codec", ["vp8", pytest.param("h264", marks=pytest.mark.wide)])
 async def test_a_torn_file_is_finished_up_to_its_last_whole_fragment(rig, codec):
     gate = rig.join("u_ada", "Ada", 1)
     camera = rig.open(rig.tap("u_ada", "camera", codec, gate))

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from policy import LIVE, RECORD, RoomMode, RoomSettings
-from rooms import Code, Cut, Refused
+from rooms import Code, Cut, Participant, Refused, State
 from store import Head, Ledger, LedgerEntry, StoreReadOnly
 from tests.rooms.rig import Rig, rig, until
 
@@ -28,6 +28,21 @@ class Breaker:
         self.failures -= 1
         if self.is_broken or self.failures >= 0:
             raise StoreReadOnly("it cannot be written: check the folder's permissions")
+        return await self._append(*entries)
+
+
+class Stall:
+    """Makes the ledger's appends wait until `open` is set."""
+
+    def __init__(self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.open = asyncio.Event()
+        self.waiting = 0
+        self._append = ledger.append
+        monkeypatch.setattr(ledger, "append", self.append)
+
+    async def append(self, *entries: LedgerEntry) -> Head:
+        self.waiting += 1
+        await self.open.wait()
         return await self._append(*entries)
 
 
@@ -204,3 +219,44 @@ async def test_what_is_agreed_to_at_the_door_is_not_taken_and_the_acceptance_is_
     await house.clock.advance(1.1)
     await until(lambda: house.member(ada).facts.holds == frozenset(), "acceptance")
     assert [kind for kind, _ in await house.rows()].count("use_agreed") == 0
+
+
+async def test_who_resumes_and_is_not_answered_has_no_signalling(
+    house: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob = await house.join("ada"), await house.join("bob")
+    consumer = await house.record()
+    await house.acknowledge(ada)
+    await ada.suspend()
+    stall = Stall(house.store.ledger, monkeypatch)
+    resuming = asyncio.create_task(house.join("ada", accept=None, resume=ada.resume_secret))
+    await until(lambda: stall.waiting, "the ledger")
+    resuming.cancel()
+    await asyncio.wait([resuming])
+    stall.open.set()
+    states = lambda: {info.identity: info.state for info in bob.room.participants()}  # noqa: E731
+    await until(lambda: states()["ada"] is State.SUSPENDED, "the place is kept for the grace time")
+    assert not house.gate(consumer.activity, ada)
+    await house.clock.advance(30.5)
+    await until(lambda: "ada" not in states(), "and lost after it")
+
+
+async def test_a_hold_that_is_laid_on_while_it_is_lifted_stays(
+    house: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await house.join("ada")
+    consumer = await house.record()
+    await house.acknowledge(ada)
+    await ada.suspend()
+    stall = Stall(house.store.ledger, monkeypatch)
+    resuming = asyncio.create_task(house.join("ada", accept=None, resume=ada.resume_secret))
+    await until(lambda: stall.waiting, "the ledger")
+    newest = house.member(ada).session
+    assert isinstance(newest, Participant)
+    suspending = asyncio.create_task(newest.suspend())
+    await asyncio.sleep(0)
+    stall.open.set()
+    await asyncio.gather(resuming, suspending)
+    assert not house.gate(consumer.activity, ada)
+    again = await house.join("ada", accept=None, resume=newest.resume_secret)
+    await until(lambda: house.gate(consumer.activity, again), "resumed by the next")

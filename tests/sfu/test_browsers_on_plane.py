@@ -49,6 +49,7 @@ async def test_two_chromium_tabs_see_and_hear_each_other(router: Router) -> None
         await hears(two, "audio", 500)
 
 
+@pytest.mark.wide
 async def test_chromium_and_firefox_see_and_hear_each_other(router: Router) -> None:
     async with (
         serve(router) as url,

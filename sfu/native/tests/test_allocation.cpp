@@ -87,11 +87,14 @@ TEST(a_forwarded_packet_allocates_nothing) {
   };
   ExtensionIds ids;
   ids.set(Extension::kTwcc, 3);
+  counting = true;
   for (std::uint32_t peer = 0; peer <= kViewers; ++peer) {
     run(AddTransport{0, peer + 1, {"ufrag" + std::to_string(peer)}});
     run(BindPath{peer + 1, {.socket = 0, .remote = peers[peer]->address()}, true});
     run(SetSrtp{peer + 1, &peers[peer]->rx(), &peers[peer]->rx(), *SrtpProfile::by_name("AEAD_AES_128_GCM")});
   }
+  counting = false;
+  CHECK(allocations.exchange(0) > 0);  // the control: what the worker allocates is counted
   run(AddTrack{100, 1, true, "v", {test::kVp8}, {{"", 0x11, 0x12}}, true, false});
   for (std::uint32_t viewer = 1; viewer <= kViewers; ++viewer) {
     run(SetExtensions{viewer + 1, ids, true});

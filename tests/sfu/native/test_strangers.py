@@ -20,11 +20,14 @@ from tests.sfu.native.peers import (
     stranger,
     vp8,
 )
-from tests.support.promises import STARVED_FACTOR
+
+JUNK_PER_S = 20_000
+LEAST_PER_S = 5_000
+"""What a starved machine still sends; at the whole rate: `tests/attacks/test_strangers.py`."""
 
 
 @pytest.mark.slow
-async def test_a_call_does_not_suffer_from_twenty_thousand_junk_packets_a_second(house: House) -> None:
+async def test_a_call_does_not_suffer_from_thousands_of_junk_packets_a_second(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     await house.watch(await house.audio(publisher), viewer)
     unknown, target = stranger(house)
@@ -43,7 +46,7 @@ async def test_a_call_does_not_suffer_from_twenty_thousand_junk_packets_a_second
         nonlocal sent
         began = time.monotonic()
         while not stop.is_set():
-            while sent < (time.monotonic() - began) * 20_000:
+            while sent < (time.monotonic() - began) * JUNK_PER_S:
                 unknown.sendto(kinds[sent % len(kinds)], target)
                 sent += 1
             time.sleep(0.001)
@@ -61,7 +64,7 @@ async def test_a_call_does_not_suffer_from_twenty_thousand_junk_packets_a_second
     heard = await hear(viewer)
     counters = await house.counters()
     assert len(heard.rtp) == seconds * 50
-    assert sent > seconds * 20_000 / STARVED_FACTOR
+    assert sent > seconds * LEAST_PER_S
     assert counters["drop_event_full"] == counters["drop_event_network_full"] == 0
     assert not house.of(events.Stun)
     assert not house.of(events.Dtls)
