@@ -80,6 +80,11 @@ class HlsRendition:
             return self.window.edge > (segment, part if part is not None else 1 << 30)
         return not self.window.is_hinted(name.removeprefix(self.prefix))
 
+    @property
+    def is_described(self) -> bool:
+        """Whether its codecs and size are known."""
+        return bool(self._stream)
+
     def attributes(self) -> str:
         """What the multivariant playlist says of it."""
         return f"BANDWIDTH={self._bandwidth}" + (f",{self._stream}" if self._stream else "")

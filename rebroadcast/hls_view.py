@@ -53,8 +53,11 @@ class HlsView:
     async def wait(self, name: str, segment: int | None, part: int | None) -> bool:
         """Waits for what a player asks for in advance; False when it asks for what cannot come soon.
 
-        `segment` and `part`: what a media playlist is to hold before it is answered with.
+        `segment` and `part`: what a media playlist is to hold before it is answered with. Players read the
+        multivariant playlist once: for a while it waits until every rendition's codecs and size are known.
         """
+        if name == PLAYLIST:
+            return await self._described()
         rendition = self._rendition(name)
         if rendition is None:
             return True  # `get` says that there is none
@@ -63,6 +66,15 @@ class HlsView:
                 while not rendition.is_over and not rendition.has(name, segment, part):
                     if segment is not None and segment > rendition.window.edge[0] + _AHEAD_MOST:
                         return False
+                    await self._changed()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _described(self) -> bool:
+        try:
+            async with asyncio.timeout(_PATIENCE * max(one.window.target_s for one in self._renditions)):
+                while any(not (one.is_described or one.is_over) for one in self._renditions):
                     await self._changed()
         except TimeoutError:
             return False

@@ -170,3 +170,17 @@ def test_times_of_before_a_process_was_started_again_stay_as_they_were():
     after = re.findall(r"DATE-TIME:(\S+)", stage.text(LARGE))
     assert after[: len(before)] == before
     assert after[-1].startswith("2023-11-14")
+
+
+async def test_the_multivariant_playlist_waits_until_every_rendition_is_described():
+    stage = Stage()
+    stage.serve(LARGE, SMALL)
+    view = stage.hls.view([LARGE, SMALL])
+    large, small = stage.outputs
+    waiting = asyncio.create_task(view.wait("index.m3u8", None, None))
+    for output, height in ((large, 720), (small, 360)):
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        stage.hls.start(HlsStart(output, b"init", stage.epoch, codecs="avc1.64001f,mp4a.40.2", height=height))
+    assert await asyncio.wait_for(waiting, 5)
+    assert re.findall(r"RESOLUTION=\d+x(\d+)", view.get("index.m3u8").decode()) == ["720", "360"]

@@ -95,3 +95,11 @@ async def test_a_run_without_an_end_fails_in_time_and_starvation_is_named():
         await unless_starved(scenario, within_s=MISS_MS / 1000 + 0.2)
     assert runs == [1, 2]
     assert isinstance(caught.value.__cause__, TimeoutError)
+
+
+async def test_what_is_excused_is_run_again_once_on_a_machine_that_kept_time():
+    once = Scenario(fails=[1])
+    await unless_starved(once, excused=TimeoutError)
+    assert once.runs == 2
+    with pytest.raises(TimeoutError, match="run 2"):
+        await unless_starved(Scenario(fails=[1, 2]), excused=TimeoutError)
