@@ -10,8 +10,20 @@ from typing import Any
 from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright
 
 from tests.browser.fake_media import write_picture, write_sound
-from tests.browser.page import SHOTS, BrowserMissingError, Capture, Colour, probe_script
+from tests.browser.page import SHOTS, BrowserHungError, BrowserMissingError, Capture, Colour, probe_script
 from tests.net.namespace import MACHINE, Namespace
+
+_ANSWERS_S = 25.0
+"""Longer than the driver's own limits, which a page that takes no input does not heed."""
+
+
+@contextlib.asynccontextmanager
+async def _answering(within_s: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(within_s):
+            yield
+    except TimeoutError as error:
+        raise BrowserHungError(f"Chromium did not answer for {within_s:g} s") from error
 
 
 class ChromiumPage:
@@ -33,16 +45,18 @@ class ChromiumPage:
 
     async def evaluate(self, body: str, argument: object = None) -> Any:
         """Run a JavaScript function with a JSON argument."""
-        async with asyncio.timeout(60):
+        async with _answering(60):
             return await self.page.evaluate(body, argument)
 
     async def click(self, selector: str) -> None:
         """Click as a person does."""
-        await self.page.locator(f"{selector} >> visible=true").first.click(timeout=10_000)
+        async with _answering(_ANSWERS_S):
+            await self.page.locator(f"{selector} >> visible=true").first.click(timeout=10_000)
 
     async def fill(self, selector: str, text: str) -> None:
         """Replace a field's text."""
-        await self.page.locator(f"{selector} >> visible=true").first.fill(text, timeout=10_000)
+        async with _answering(_ANSWERS_S):
+            await self.page.locator(f"{selector} >> visible=true").first.fill(text, timeout=10_000)
 
     async def choose(self, selector: str, label: str) -> None:
         """Choose an option of a select by its label."""

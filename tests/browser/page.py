@@ -13,6 +13,10 @@ SHOTS = Path(__file__).parent / "shots"
 Colour = tuple[int, int, int]
 
 
+class BrowserHungError(AssertionError):
+    """A browser did not answer its driver at all, beyond every limit of the driver's own."""
+
+
 class BrowserMissingError(AssertionError):
     """A browser that the tests need is not installed; a failure, never a skip."""
 

@@ -15,7 +15,8 @@ from tests.support.waiting import until
 _SEGMENTS = 3
 PAUSE_MAX_S = 2.0
 """A recorded file grows by a fragment of half a second each; HLS has a segment each second."""
-_SOUND_OFF_S = 0.1
+_SOUND_OFF_S = 0.2
+"""A segment has the frames of sound that were there when its pictures ended, some more or fewer."""
 
 
 async def partner_restarts(stage, outside):

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from tests.support.figures import tell
 
 PERIOD_MS = 10
-MISS_MS = 250
-"""So late is a miss: the span within which a revocation is promised to be over."""
+MISS_MS = 100
+"""So late is a miss: two fifths of the span within which a revocation is promised to be over."""
 
 _LOOP = """
 import json, select, sys, time
