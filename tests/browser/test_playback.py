@@ -308,10 +308,11 @@ async def test_a_replay_is_confirmed_followed_and_ended_on_the_page(kept, films,
         return [one for one in found["items"] if one["replay"]["recording"] == kept.id]
 
     await page.click("#replay")
-    await until(page, "() => document.querySelectorAll('.destination').length === 1")
+    evening = "() => [...document.querySelectorAll('.destination')].find((one) => one.innerText.includes('Evening'))"
+    await until(page, f"() => ({evening})() !== undefined")
     disabled = "() => document.getElementById('replay-next').disabled"
     assert await page.evaluate(disabled) is True
-    await page.click(".destination input")
+    await page.evaluate(f"() => ({evening})().querySelector('input').click()")
     await check(page, "recording-replay-choose")
     await page.click("#replay-next")
     await until(page, "() => document.activeElement.id === 'replay-go'")
@@ -328,6 +329,47 @@ async def test_a_replay_is_confirmed_followed_and_ended_on_the_page(kept, films,
     await until(page, "() => document.querySelector('.on-air') === null", within_s=20)
     (replay,) = await replays()
     assert replay["state"] == "stopped"
+    await page.close()
+
+
+async def test_a_replay_is_planned_for_a_time_on_the_page_and_given_up(kept, films, browser):
+    await add_channel(kept.parley, "Tomorrow", site="planned.example", uses=("live", "replay"))
+    page = await browser.page()
+    await watch(page, kept.link(grants=("record", "broadcast")))
+    await page.click("#replay")
+    tomorrow = "() => [...document.querySelectorAll('.destination')].find((one) => one.innerText.includes('Tomorrow'))"
+    await until(page, f"() => ({tomorrow})() !== undefined")
+    await page.evaluate(f"() => ({tomorrow})().querySelector('input').click()")
+    tomorrow_ms = await page.evaluate(
+        """() => {
+          const at = new Date(Date.now() + 86_400_000);
+          at.setSeconds(0, 0);
+          const local = new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+          const input = document.getElementById("replay-at");
+          input.value = local;
+          input.dispatchEvent(new Event("change"));
+          return at.getTime();
+        }"""
+    )
+    await page.click("#replay-next")
+    await until(page, "() => document.activeElement.id === 'replay-go'")
+    words = await page.evaluate("() => document.getElementById('replay-words').innerText")
+    assert words.startswith("It goes to Tomorrow (planned.example) on "), words
+    await check(page, "recording-replay-plan")
+    await page.click("#replay-go")
+    await until(page, "() => document.querySelector('.on-air') !== null")
+    assert (await page.evaluate("() => document.querySelector('.on-air').innerText")).startswith("Begins on ")
+    await check(page, "recording-replay-planned")
+
+    async def states() -> list[tuple[str, int]]:
+        _, found = await kept.parley.api("GET", f"/broadcasts?room={kept.room}")
+        replays = [one for one in found["items"] if one["replay"] and one["replay"]["at_ms"]]
+        return [(one["state"], one["replay"]["at_ms"]) for one in replays]
+
+    assert await states() == [("scheduled", tomorrow_ms)]
+    await page.click(".on-air .button-alarm")
+    await until(page, "() => document.querySelector('.on-air') === null", within_s=20)
+    assert [state for state, _ in await states()] != ["scheduled"]
     await page.close()
 
 

@@ -8,6 +8,8 @@ import { attempt } from "../ui/toast.js";
 
 const LOOK_AGAIN_MS = 2000;
 
+const moment = (at) => new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+
 /** Sending the recording to other sites again: asked for, confirmed, followed and ended in a dialog. */
 export class Replay {
   #token;
@@ -41,22 +43,25 @@ export class Replay {
       fill(body, running, el("p", {}, "No destination is set up for this room yet. An administrator adds partner sites and their destinations."));
       return;
     }
-    const wish = { recording: this.#recording, destinations: [], loop: false };
+    const wish = { recording: this.#recording, destinations: [], loop: false, at: null };
     const next = el("button", { class: "button button-primary", type: "button", id: "replay-next", disabled: true }, "Go on");
     const loop = el("input", { type: "checkbox", on_change: ({ target }) => { wish.loop = target.checked; } });
+    const at = el("input", { type: "datetime-local", id: "replay-at", on_change: ({ target }) => { wish.at = target.value ? new Date(target.value).toISOString() : null; } });
     const sites = site_choice(destinations, (ids) => {
       wish.destinations = ids;
       next.disabled = ids.length === 0;
     });
     next.addEventListener("click", () => this.#confirm({ body, foot, running, destinations }, wish));
-    fill(body, running, el("p", {}, "The recording is sent to the sites that you choose, as a program of its own."), sites, el("label", { class: "tick" }, loop, el("span", {}, "Again and again, until it is ended")));
+    fill(body, running, el("p", {}, "The recording is sent to the sites that you choose, as a program of its own."), sites, el("label", { class: "tick" }, loop, el("span", {}, "Again and again, until it is ended")),
+      el("div", { class: "field" }, el("label", { for: "replay-at" }, "Begins"), at, el("p", { class: "hint" }, "Left empty: at once")));
     fill(foot, next);
   }
 
   // What will come of it, before anything does: the second.
   #confirm(asked, wish) {
     const where = list_words(asked.destinations.filter(({ id }) => wish.destinations.includes(id)).map(({ name, site }) => `${name} (${site})`));
-    const go = el("button", { class: "button button-alarm", type: "button", id: "replay-go" }, "Send it now");
+    const when = wish.at ? `on ${moment(wish.at)}` : "at once";
+    const go = el("button", { class: "button button-alarm", type: "button", id: "replay-go" }, wish.at ? "Plan it" : "Send it now");
     const back = el("button", { class: "button", type: "button", on_click: () => this.#ask(asked) }, "Back");
     go.addEventListener("click", async () => {
       go.disabled = true;
@@ -64,7 +69,7 @@ export class Replay {
       if (is_sent) await this.#tell(asked.running).catch(() => {});
       this.#ask(asked);
     });
-    fill(asked.body, asked.running, el("p", { id: "replay-words" }, `It goes to ${where} at once${wish.loop ? ", and again and again" : ""}. What a site has received, it may keep.`),
+    fill(asked.body, asked.running, el("p", { id: "replay-words" }, `It goes to ${where} ${when}${wish.loop ? ", and again and again" : ""}. What a site has received, it may keep.`),
       el("p", {}, "Only people who agreed to a replay, and have not taken that back, are seen, heard, named and quoted. Who takes it back meanwhile is taken out at once."));
     fill(asked.foot, back, go);
     go.focus();
@@ -77,7 +82,7 @@ export class Replay {
   }
 
   #running({ id, state, reason, replay, destinations }, place) {
-    const when = state === "scheduled" ? `Begins ${new Date(replay.at_ms).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}` : `On the air: ${duration(replay.position_ms)} of ${duration(replay.duration_ms)}`;
+    const when = state === "scheduled" ? `Begins on ${moment(replay.at_ms)}` : `On the air: ${duration(replay.position_ms)} of ${duration(replay.duration_ms)}`;
     const end = el("button", { class: "button button-alarm", type: "button", on_click: async () => {
       await attempt(() => stop_broadcast(this.#token, id));
       await this.#tell(place).catch(() => {});

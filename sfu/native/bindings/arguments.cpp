@@ -60,9 +60,7 @@ std::uint8_t payload_type_from(int pt) {
   return static_cast<std::uint8_t>(pt);
 }
 
-std::int16_t rtx_payload_type_from(int pt) {
-  return pt < 0 ? std::int16_t{-1} : std::int16_t{payload_type_from(pt)};
-}
+std::int16_t rtx_payload_type_from(int pt) { return pt < 0 ? std::int16_t{-1} : std::int16_t{payload_type_from(pt)}; }
 
 ExtensionIds extension_ids_from(const std::unordered_map<std::string, int>& ids) {
   ExtensionIds result;

@@ -47,8 +47,7 @@ class PyEngine {
     config.tcp = tcp;
     config.gate_fd = gate_fd;
     config.gate_slots = gate_slots;
-    config.srtp = SrtpTable::from_addresses(std::get<0>(srtp), std::get<1>(srtp), std::get<2>(srtp),
-                                            std::get<3>(srtp));
+    config.srtp = SrtpTable::from_addresses(std::get<0>(srtp), std::get<1>(srtp), std::get<2>(srtp), std::get<3>(srtp));
     config.hmac = HmacTable::from_addresses(hmac.first, hmac.second);
     config.gro = gro;
     config.coalesce_us = coalesce_us;
@@ -75,9 +74,7 @@ class PyEngine {
     return events;
   }
 
-  [[nodiscard]] AddressList addresses(std::size_t worker) const {
-    return list_from(engine_->addresses(worker));
-  }
+  [[nodiscard]] AddressList addresses(std::size_t worker) const { return list_from(engine_->addresses(worker)); }
   [[nodiscard]] AddressList tcp_addresses() const { return list_from(engine_->tcp_addresses()); }
 
   template <typename Body>
@@ -111,8 +108,8 @@ class PyEngine {
   }
 
   std::uint64_t add_track(std::uint32_t track, std::uint32_t transport, const std::string& kind, std::string mid,
-                          const std::vector<CodecTuple>& codecs, const std::vector<EncodingTuple>& encodings,
-                          bool nack, bool twcc, bool e2ee, bool fir, std::uint32_t stage) {
+                          const std::vector<CodecTuple>& codecs, const std::vector<EncodingTuple>& encodings, bool nack,
+                          bool twcc, bool e2ee, bool fir, std::uint32_t stage) {
     AddTrack body{track, transport, is_video_from(kind), std::move(mid), {}, {}, nack, twcc, e2ee, fir, stage};
     for (const auto& [pt, name, clock_hz, rtx_pt] : codecs) {
       if (clock_hz == 0) {
@@ -184,8 +181,8 @@ NB_MODULE(_core, m) {
                     const std::pair<std::uintptr_t, std::uintptr_t>&>(),
            nb::kw_only(), nb::arg("workers"), nb::arg("sockets"), nb::arg("gate_fd"), nb::arg("gate_slots"),
            nb::arg("srtp"), nb::arg("coalesce_us") = 2000, nb::arg("idle_ms") = 10'000,
-           nb::arg("secret_seed") = nb::bytes("", 0), nb::arg("gro") = true,
-           nb::arg("tcp") = AddressList{}, nb::arg("hmac") = std::pair<std::uintptr_t, std::uintptr_t>{})
+           nb::arg("secret_seed") = nb::bytes("", 0), nb::arg("gro") = true, nb::arg("tcp") = AddressList{},
+           nb::arg("hmac") = std::pair<std::uintptr_t, std::uintptr_t>{})
       .def_prop_ro("event_fd", &PyEngine::event_fd)
       .def("poll", &PyEngine::poll, nb::arg("limit") = 1024)
       .def("addresses", &PyEngine::addresses, nb::arg("worker"))
@@ -225,8 +222,8 @@ NB_MODULE(_core, m) {
           nb::arg("kind") = "udp")
       .def(
           "unbind_path",
-          [](PyEngine& self, std::uint32_t transport, std::uint32_t socket, const std::string& ip,
-             std::uint16_t port, const std::string& kind) {
+          [](PyEngine& self, std::uint32_t transport, std::uint32_t socket, const std::string& ip, std::uint16_t port,
+             const std::string& kind) {
             return self.command(UnbindPath{transport, path_from(socket, ip, port, kind)});
           },
           nb::arg("transport"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"), nb::arg("kind") = "udp")
@@ -269,8 +266,8 @@ NB_MODULE(_core, m) {
           },
           nb::arg("track"), nb::arg("enabled"))
       .def(
-          "request_keyframe",
-          [](PyEngine& self, std::uint32_t track) { return self.command(RequestKeyframe{track}); }, nb::arg("track"))
+          "request_keyframe", [](PyEngine& self, std::uint32_t track) { return self.command(RequestKeyframe{track}); },
+          nb::arg("track"))
       .def("add_forward", &PyEngine::add_forward, nb::arg("forward"), nb::arg("track"), nb::arg("transport"),
            nb::arg("ssrc"), nb::arg("rtx_ssrc"), nb::arg("mid"), nb::arg("payload_types"), nb::arg("gate_slot"),
            nb::arg("gate_version"), nb::arg("paused"))
@@ -300,8 +297,7 @@ NB_MODULE(_core, m) {
           },
           nb::arg("forward"), nb::arg("gate_slot"), nb::arg("gate_version"))
       .def(
-          "remove_forward",
-          [](PyEngine& self, std::uint32_t forward) { return self.command(RemoveForward{forward}); },
+          "remove_forward", [](PyEngine& self, std::uint32_t forward) { return self.command(RemoveForward{forward}); },
           nb::arg("forward"))
       .def("add_sink", &PyEngine::add_sink, nb::arg("sink"), nb::arg("fd"))
       .def(
@@ -310,9 +306,7 @@ NB_MODULE(_core, m) {
       .def(
           "add_tap",
           [](PyEngine& self, std::uint32_t tap, std::uint32_t track, std::uint32_t sink, std::uint32_t gate_slot,
-             std::uint64_t gate_version) {
-            return self.command(AddTap{tap, track, sink, {gate_slot, gate_version}});
-          },
+             std::uint64_t gate_version) { return self.command(AddTap{tap, track, sink, {gate_slot, gate_version}}); },
           nb::arg("tap"), nb::arg("track"), nb::arg("sink"), nb::arg("gate_slot"), nb::arg("gate_version"))
       .def(
           "set_tap_gate",
@@ -345,6 +339,6 @@ NB_MODULE(_core, m) {
            nb::arg("pt"), nb::arg("clock_hz"), nb::arg("packets_per_s"), nb::arg("burst"), nb::arg("size"),
            nb::arg("mid"), nb::arg("codec"))
       .def(
-          "remove_generator",
-          [](PyEngine& self, std::uint32_t track) { return self.command(RemoveGenerator{track}); }, nb::arg("track"));
+          "remove_generator", [](PyEngine& self, std::uint32_t track) { return self.command(RemoveGenerator{track}); },
+          nb::arg("track"));
 }

@@ -31,9 +31,7 @@ namespace {
 
 using IdMap = std::unordered_map<std::string, int>;
 
-Bytes view_of(const nb::bytes& data) {
-  return {static_cast<const std::uint8_t*>(data.data()), data.size()};
-}
+Bytes view_of(const nb::bytes& data) { return {static_cast<const std::uint8_t*>(data.data()), data.size()}; }
 
 nb::bytes bytes_of(Bytes data) { return nb::bytes(data.data(), data.size()); }
 
@@ -58,8 +56,7 @@ nb::object parse(const nb::bytes& data, const IdMap& ids) {
   for (std::size_t i = 0; i < kExtensionCount; ++i) {
     const auto extension = static_cast<Extension>(i);
     if (table.has(extension)) {
-      extensions[nb::str(kExtensionNames[i].data(), kExtensionNames[i].size())] =
-          bytes_of(table.get(*rtp, extension));
+      extensions[nb::str(kExtensionNames[i].data(), kExtensionNames[i].size())] = bytes_of(table.get(*rtp, extension));
     }
   }
   nb::dict result;
@@ -154,13 +151,13 @@ Packet packet_of(std::int64_t ext_seq, std::uint32_t timestamp, int picture_id, 
   packet.rtp.payload_size = padding ? 0 : 100;
   packet.payload.valid = true;
   packet.payload.picture = {.prefix_size = 6,
-                        .has_picture_id = picture_id >= 0,
-                        .is_15_bit = true,
-                        .has_tl0_pic_idx = tl0 >= 0,
-                        .has_tid_keyidx = keyidx >= 0,
-                        .picture_id = static_cast<std::uint16_t>(picture_id),
-                        .tl0_pic_idx = static_cast<std::uint8_t>(tl0),
-                        .keyidx = static_cast<std::uint8_t>(keyidx)};
+                            .has_picture_id = picture_id >= 0,
+                            .is_15_bit = true,
+                            .has_tl0_pic_idx = tl0 >= 0,
+                            .has_tid_keyidx = keyidx >= 0,
+                            .picture_id = static_cast<std::uint16_t>(picture_id),
+                            .tl0_pic_idx = static_cast<std::uint8_t>(tl0),
+                            .keyidx = static_cast<std::uint8_t>(keyidx)};
   return packet;
 }
 
@@ -225,8 +222,7 @@ void bind_nack(nb::module_& module) {
       .def(
           "__init__",
           [](NackGenerator* self, std::uint16_t max_missing, std::uint16_t max_gap, std::uint16_t max_credit) {
-            new (self)
-                NackGenerator({.max_missing = max_missing, .max_gap = max_gap, .max_credit = max_credit});
+            new (self) NackGenerator({.max_missing = max_missing, .max_gap = max_gap, .max_credit = max_credit});
           },
           nb::arg("max_missing") = 256, nb::arg("max_gap") = 128, nb::arg("max_credit") = 256)
       .def(
@@ -292,8 +288,8 @@ void bind_relay(nb::module_& module) {
       .def(
           "__init__",
           [](BareRelay* self, const Table& srtp, const std::string& ip) {
-            const auto table = SrtpTable::from_addresses(std::get<0>(srtp), std::get<1>(srtp), std::get<2>(srtp),
-                                                         std::get<3>(srtp));
+            const auto table =
+                SrtpTable::from_addresses(std::get<0>(srtp), std::get<1>(srtp), std::get<2>(srtp), std::get<3>(srtp));
             if (!table.is_complete()) {
               throw nb::value_error("the SRTP table lacks a function");
             }
@@ -314,10 +310,9 @@ void bind_relay(nb::module_& module) {
           nb::arg("ip"), nb::arg("port"), nb::arg("rx"), nb::arg("profile"))
       .def(
           "add_receiver",
-          [](BareRelay& self, const std::string& ip, std::uint16_t port, std::uintptr_t tx,
-             const std::string& profile, int except) {
-            self.add_receiver(endpoint_of(ip, port), SrtpTable::session_from_address(tx), profile_of(profile),
-                              except);
+          [](BareRelay& self, const std::string& ip, std::uint16_t port, std::uintptr_t tx, const std::string& profile,
+             int except) {
+            self.add_receiver(endpoint_of(ip, port), SrtpTable::session_from_address(tx), profile_of(profile), except);
           },
           nb::arg("ip"), nb::arg("port"), nb::arg("tx"), nb::arg("profile"), nb::arg("except_publisher") = -1)
       .def("start", &BareRelay::start)
@@ -333,9 +328,8 @@ void bind_relay(nb::module_& module) {
 NB_MODULE(_debug, module) {
   module.def("parse_rtp", &parley::parse, nb::arg("data"), nb::arg("ids"));
   module.def("rewrite_rtp", &parley::rewrite, nb::arg("data"), nb::arg("receive_ids"), nb::arg("send_ids"),
-             nb::arg("mid"), nb::arg("ssrc"), nb::arg("pt"), nb::arg("seq"), nb::arg("timestamp"),
-             nb::arg("twcc_seq"), nb::arg("abs_send_time"), nb::arg("marker"), nb::arg("original_seq") = -1,
-             nb::arg("room") = 4096);
+             nb::arg("mid"), nb::arg("ssrc"), nb::arg("pt"), nb::arg("seq"), nb::arg("timestamp"), nb::arg("twcc_seq"),
+             nb::arg("abs_send_time"), nb::arg("marker"), nb::arg("original_seq") = -1, nb::arg("room") = 4096);
   module.def("unwrap_rtx", &parley::unwrap_rtx, nb::arg("data"), nb::arg("pt"), nb::arg("ssrc"));
   module.def("split_red", &parley::split_red, nb::arg("data"));
   parley::bind_munger(module);

@@ -29,10 +29,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto again = parley::parse_rtp(parley::Bytes(out).first(written));
   const auto info = again ? parley::peek_vp8(again->payload(), false) : parley::PayloadInfo{};
   const auto& before = packet.payload.picture;
-  if (!info.valid || info.keyframe_start != packet.payload.keyframe_start ||
-      info.temporal != packet.payload.temporal ||
+  if (!info.valid || info.keyframe_start != packet.payload.keyframe_start || info.temporal != packet.payload.temporal ||
       (before.has_picture_id && (!info.picture.is_15_bit || info.picture.picture_id != 0x1234)) ||
-      (before.has_tl0_pic_idx && info.picture.tl0_pic_idx != 200) || (before.has_tid_keyidx && info.picture.keyidx != 17)) {
+      (before.has_tl0_pic_idx && info.picture.tl0_pic_idx != 200) ||
+      (before.has_tid_keyidx && info.picture.keyidx != 17)) {
     std::abort();
   }
   return 0;

@@ -1,4 +1,5 @@
-// Any packet: parse, read extensions, write it out again under other ids, parse the result: fields and payload must hold.
+// Any packet: parse, read extensions, write it out again under other ids, parse the result: fields and payload must
+// hold.
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -21,8 +22,8 @@ void rewrite(const parley::Packet& packet, const parley::ExtensionIds& send_ids)
   parley::ExtensionPlan plan;
   plan.build(packet, send_ids);
   std::array<std::uint8_t, 4096> out{};
-  const parley::RtpRewrite fields{.ssrc = 7, .timestamp = 8, .abs_send_time = 9, .seq = 10, .twcc_seq = 11, .pt = 96,
-                                  .marker = true};
+  const parley::RtpRewrite fields{
+      .ssrc = 7, .timestamp = 8, .abs_send_time = 9, .seq = 10, .twcc_seq = 11, .pt = 96, .marker = true};
   const std::size_t size = parley::write_rtp(packet, header, plan, fields, {}, out);
   if (size == 0) {
     return;

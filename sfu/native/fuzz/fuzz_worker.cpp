@@ -53,14 +53,22 @@ class Call {
       run(SetExtensions{transport, ids, false});
       run(SetExtensions{transport, ids, true});
     }
-    const std::vector<CodecEntry> codecs = {{96, Codec::kVp8, 90'000, 97},   {98, Codec::kVp9, 90'000, 99},
-                                            {102, Codec::kH264, 90'000, 103}, {45, Codec::kAv1, 90'000, 46}};
+    const std::vector<CodecEntry> codecs = {{96, Codec::kVp8, 90'000, 97},
+                                            {98, Codec::kVp9, 90'000, 99},
+                                            {102, Codec::kH264, 90'000, 103},
+                                            {45, Codec::kAv1, 90'000, 46}};
     run(AddTrack{10, 1, true, "v", codecs, {{"l", 0, 0}, {"h", 0, 0}}, true, true});
-    run(AddTrack{11, 1, false, "a", {{111, Codec::kOpus, 48'000, -1}, {63, Codec::kRed, 48'000, -1}},
-                 {{"", 0x11, 0}}, false, true});
-    const std::vector<PayloadTypeEntry> types = {{Codec::kVp8, 120, 121}, {Codec::kVp9, 122, 123},
+    run(AddTrack{11,
+                 1,
+                 false,
+                 "a",
+                 {{111, Codec::kOpus, 48'000, -1}, {63, Codec::kRed, 48'000, -1}},
+                 {{"", 0x11, 0}},
+                 false,
+                 true});
+    const std::vector<PayloadTypeEntry> types = {{Codec::kVp8, 120, 121},  {Codec::kVp9, 122, 123},
                                                  {Codec::kH264, 124, 125}, {Codec::kAv1, 126, 127},
-                                                 {Codec::kOpus, 100, -1}, {Codec::kRed, 101, -1}};
+                                                 {Codec::kOpus, 100, -1},  {Codec::kRed, 101, -1}};
     run(AddForward{20, 10, 2, 0x900, 0x901, "0", types, {1, 1}, false});
     run(AddForward{21, 11, 2, 0x902, 0, "1", types, {}, false});
   }

@@ -206,9 +206,8 @@ void bench_send(std::size_t rounds) {
     keep(munger.forward(moving, false, 0));
   });
   ForwardSequencer sequencer;
-  measure("forward_sequencer record", rounds, [&](std::size_t i) {
-    sequencer.record({.seq = static_cast<std::uint16_t>(i), .size = 1200}, 0);
-  });
+  measure("forward_sequencer record", rounds,
+          [&](std::size_t i) { sequencer.record({.seq = static_cast<std::uint16_t>(i), .size = 1200}, 0); });
 }
 
 // One received packet, parsed once, to `count` forwards: ns per forwarded packet, everything but crypto and I/O.

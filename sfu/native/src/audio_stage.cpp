@@ -58,8 +58,8 @@ bool AudioStage::receive(Voice& voice, std::optional<AudioLevel> level, TimeNs n
   if (loudness < Loudness::kAudible) {
     return false;
   }
-  const auto quietest = std::ranges::min_element(
-      heard_, {}, [now](const Voice* heard) { return heard->loudness.at(now); });
+  const auto quietest =
+      std::ranges::min_element(heard_, {}, [now](const Voice* heard) { return heard->loudness.at(now); });
   if (loudness < (*quietest)->loudness.at(now) + kMargin) {
     return false;
   }

@@ -1,6 +1,7 @@
 // When a worker's batch goes out. Packets that gather first leave in longer trains, and the worker wakes less often:
 //  - nothing gathers while little is sent, nor when the worker is so busy that packets gather by themselves;
-//  - video gathers for `coalesce`, and again until the frame is whole (a decoder waits for its last packet anyway), three
+//  - video gathers for `coalesce`, and again until the frame is whole (a decoder waits for its last packet anyway),
+//  three
 //    times at most, while the worker sends little enough that few frames are under way at once;
 //  - sound alone gathers where other sound is likely to come meanwhile.
 // Pure: time comes in.
@@ -31,8 +32,8 @@ class BatchWindow {
   void note_busy(TimeNs busy, std::uint64_t sent, TimeNs now);
 
  private:
-  // Packets sent a second from which gathering pays, a few in a thousand of a core; those up to which whole frames gather;
-  // and the share of a core from which gathering would only idle.
+  // Packets sent a second from which gathering pays, a few in a thousand of a core; those up to which whole frames
+  // gather; and the share of a core from which gathering would only idle.
   static constexpr double kGatherPerSecond = 2000;
   static constexpr double kFramesPerSecond = 100'000;
   static constexpr double kSaturated = 0.7;

@@ -57,8 +57,8 @@ inline void copy_to(MutableBytes to, std::size_t offset, Bytes from) {
   }
 }
 
-// Copies exactly `Size` bytes between places that have them: a few moves instead of a call. For the hot path, where what
-// is copied too much is overwritten next.
+// Copies exactly `Size` bytes between places that have them: a few moves instead of a call. For the hot path, where
+// what is copied too much is overwritten next.
 template <std::size_t Size>
 inline void copy_block(MutableBytes to, std::size_t offset, Bytes from) {
   std::memcpy(to.subspan(offset, Size).data(), from.first(Size).data(), Size);

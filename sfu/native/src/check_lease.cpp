@@ -84,8 +84,6 @@ std::size_t CheckLease::answer(const HmacTable& hmac, Bytes check, const StunPro
   return writer.ok() ? size : 0;
 }
 
-bool CheckLease::has_answered(const StunProbe& probe) const {
-  return answered_.knows(name_of(probe));
-}
+bool CheckLease::has_answered(const StunProbe& probe) const { return answered_.knows(name_of(probe)); }
 
 }  // namespace parley

@@ -1,7 +1,6 @@
-// Which checks were answered under one set of credentials, so that a copy from elsewhere is known as one: all of the last
-// hours, in fixed memory. A check is never forgotten while it counts; now and then a new one is taken for a copy, and then
-// the peer's next one serves. Pure: no I/O.
-// Thread: the owner's.
+// Which checks were answered under one set of credentials, so that a copy from elsewhere is known as one: all of the
+// last hours, in fixed memory. A check is never forgotten while it counts; now and then a new one is taken for a copy,
+// and then the peer's next one serves. Pure: no I/O. Thread: the owner's.
 #pragma once
 
 #include <array>

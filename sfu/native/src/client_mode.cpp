@@ -322,14 +322,14 @@ void Generator::send_report(TimeNs now, WorkerContext& context) {
   const MutableBytes buffer = context.arena.claim();
   Writer writer(buffer.first(kMaxRtcpBytes));
   const auto elapsed = static_cast<double>(now - burst_start_) * config_.clock_hz / 1e9;
-  append_sender_report(writer,
-                       SenderInfo{.ssrc = config_.ssrc,
-                                  .ntp = to_ntp(now),
-                                  .rtp_timestamp = timestamp_ + static_cast<std::uint32_t>(
-                                                                    static_cast<std::int64_t>(elapsed)),
-                                  .packet_count = count_,
-                                  .octet_count = octets_},
-                       {});
+  append_sender_report(
+      writer,
+      SenderInfo{.ssrc = config_.ssrc,
+                 .ntp = to_ntp(now),
+                 .rtp_timestamp = timestamp_ + static_cast<std::uint32_t>(static_cast<std::int64_t>(elapsed)),
+                 .packet_count = count_,
+                 .octet_count = octets_},
+      {});
   append_sdes_cname(writer, config_.ssrc, kCname);
   queue_rtcp(context, transport_, buffer, writer.size());
 }

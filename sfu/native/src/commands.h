@@ -93,8 +93,8 @@ struct AddTrack {
   std::vector<EncodingEntry> encodings;
   bool nack = false;
   bool twcc = false;
-  bool e2ee = false;  // end-to-end encrypted: nothing may be read of payloads
-  bool fir = false;   // keyframes are asked for by FIR: the publisher agreed on that alone
+  bool e2ee = false;        // end-to-end encrypted: nothing may be read of payloads
+  bool fir = false;         // keyframes are asked for by FIR: the publisher agreed on that alone
   std::uint32_t stage = 0;  // audio: where it competes for being heard; 0: nowhere
 };
 struct RemoveTrack {
@@ -224,8 +224,8 @@ struct Refused {
 
 using CommandBody =
     std::variant<std::monostate, AddTransport, AddInjectedTransport, SetUfrags, LendCredentials, BindPath, UnbindPath,
-                 SendDatagram, SetSrtp, SetExtensions, SetWanted, RemoveTransport, AddTrack, RemoveTrack, ExportTrack, EndExport,
-                 ImportTrack, SetTrackEnabled, SetStage, RequestKeyframe, AddForward, SetForward,
+                 SendDatagram, SetSrtp, SetExtensions, SetWanted, RemoveTransport, AddTrack, RemoveTrack, ExportTrack,
+                 EndExport, ImportTrack, SetTrackEnabled, SetStage, RequestKeyframe, AddForward, SetForward,
                  SetForwardSource, SetForwardGate, RemoveForward, AddSink, RemoveSink, AddTap, SetTapGate, RemoveTap,
                  Fence, QueryStats, AddClientTransport, AddGenerator, RemoveGenerator, Refused>;
 

@@ -1,7 +1,6 @@
-// The last step of a media packet: stamped, protected and put into the send arena, at once or when the viewer's pacer lets
-// it go. Keeps each viewer's estimate fed, and sends its probes.
-// What waits leaves only while the gate position that it was admitted under is still open.
-// Thread: the worker that owns it.
+// The last step of a media packet: stamped, protected and put into the send arena, at once or when the viewer's pacer
+// lets it go. Keeps each viewer's estimate fed, and sends its probes. What waits leaves only while the gate position
+// that it was admitted under is still open. Thread: the worker that owns it.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +30,8 @@ class Departures {
   // The same at once, whatever waits: sound and repairs.
   bool send_now(Forward& forward, MutableBytes claimed, std::size_t size, StampOffsets stamps, TimeNs now);
 
-  // More comes now than the path may carry at once: for a while video goes through the viewer's pacer, also where nothing
-  // is known of the path yet.
+  // More comes now than the path may carry at once: for a while video goes through the viewer's pacer, also where
+  // nothing is known of the path yet.
   static void spread(Transport& transport, TimeNs now);
 
   // The viewer's feedback on what it received.

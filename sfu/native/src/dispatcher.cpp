@@ -66,11 +66,8 @@ Parts Dispatcher::plan_add(std::uint64_t number, AddGenerator body) {
   if (tracks_.contains(body.track)) {
     return refuse("track id in use");
   }
-  tracks_[body.track] = {.worker = owner->worker,
-                         .number = number,
-                         .transport = body.transport,
-                         .description = nullptr,
-                         .links = {}};
+  tracks_[body.track] = {
+      .worker = owner->worker, .number = number, .transport = body.transport, .description = nullptr, .links = {}};
   note_added(number, Kind::kTrack, body.track);
   return one(owner->worker, std::move(body));
 }
@@ -89,8 +86,7 @@ Parts Dispatcher::plan_add(std::uint64_t number, AddForward body) {
   if (!link(body.track, *source, worker, parts)) {
     return refuse("too many tracks of other workers");
   }
-  forwards_[body.forward] = {
-      .worker = worker, .number = number, .transport = body.transport, .track = body.track};
+  forwards_[body.forward] = {.worker = worker, .number = number, .transport = body.transport, .track = body.track};
   note_added(number, Kind::kForward, body.forward);
   parts.push_back({worker, std::move(body)});
   return parts;

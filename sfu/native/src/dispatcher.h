@@ -72,7 +72,7 @@ class Dispatcher {
     std::size_t worker = 0;
     std::uint64_t number = 0;
     std::uint32_t transport = 0;
-    std::uint32_t track = 0;  // 0: fed by nothing
+    std::uint32_t track = 0;   // 0: fed by nothing
     std::uint64_t change = 0;  // number of the last change of its source
   };
   // A forward that is to be fed by another track: it may need either until the worker has answered.
@@ -165,7 +165,7 @@ class Dispatcher {
   Routes<SinkRoute> sinks_;
   Routes<TapRoute> taps_;
   std::unordered_map<std::uint64_t, std::pair<Kind, std::uint32_t>> added_;  // not answered yet
-  std::unordered_map<std::uint64_t, SourceChange> source_changes_;  // not answered yet
+  std::unordered_map<std::uint64_t, SourceChange> source_changes_;           // not answered yet
   std::size_t link_count_ = 0;
 };
 

@@ -19,12 +19,12 @@ class EncodingOrder {
     std::uint32_t bps = 0;     // 0: nothing comes, what came last counts
   };
 
-  // Takes what is known of a track's encodings; true when their order changed. It does as soon as one stands above another
-  // that is clearly the better; then all are ordered anew.
+  // Takes what is known of a track's encodings; true when their order changed. It does as soon as one stands above
+  // another that is clearly the better; then all are ordered anew.
   bool measure(std::span<const Measured> encodings);
 
-  // The highest of the encodings in `active` (bit i = encoding i, at least one) that is not above `limit` (-1: none is);
-  // when all are, the lowest of them.
+  // The highest of the encodings in `active` (bit i = encoding i, at least one) that is not above `limit` (-1: none
+  // is); when all are, the lowest of them.
   [[nodiscard]] int choose(std::uint32_t active, int limit) const;
 
   // Whether `encoding` has a higher place than `other`.

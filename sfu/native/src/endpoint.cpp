@@ -55,9 +55,7 @@ Endpoint Endpoint::from(const sockaddr_storage& address) {
   return endpoint;
 }
 
-bool Endpoint::is_v4() const {
-  return std::memcmp(ip.data(), kMappedPrefix.data(), kMappedPrefix.size()) == 0;
-}
+bool Endpoint::is_v4() const { return std::memcmp(ip.data(), kMappedPrefix.data(), kMappedPrefix.size()) == 0; }
 
 std::string Endpoint::ip_text() const {
   char text[INET6_ADDRSTRLEN] = {};

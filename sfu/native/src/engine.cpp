@@ -111,7 +111,8 @@ std::vector<Endpoint> Engine::addresses(std::size_t worker) const {
 }
 
 bool Engine::has_room(std::size_t parts) const {
-  return !closed_ && std::ranges::all_of(workers_, [&](const auto& worker) { return worker->room() >= parts + kSpareRoom; });
+  return !closed_ &&
+         std::ranges::all_of(workers_, [&](const auto& worker) { return worker->room() >= parts + kSpareRoom; });
 }
 
 void Engine::submit(std::uint64_t number, Parts parts) {

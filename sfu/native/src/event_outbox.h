@@ -9,8 +9,8 @@
 
 #include "bytes.h"
 #include "counters.h"
-#include "spsc_ring.h"
 #include "events.h"
+#include "spsc_ring.h"
 #include "wake.h"
 
 namespace parley {

@@ -81,8 +81,8 @@ struct LayersEvent {
     std::uint8_t encoding = 0;  // index, low to high
     std::uint8_t spatial = 0;   // inside the encoding
     std::uint8_t temporal = 0;
-    std::uint32_t bps = 0;      // of everything in the encoding up to this layer
-    std::uint16_t height = 0;   // of the encoding's whole picture, 0: not known
+    std::uint32_t bps = 0;     // of everything in the encoding up to this layer
+    std::uint16_t height = 0;  // of the encoding's whole picture, 0: not known
   };
   std::uint32_t track = 0;
   std::vector<Layer> layers;
@@ -105,9 +105,8 @@ struct BandwidthEvent {
   std::uint64_t bps = 0;
 };
 
-using ControlEvent =
-    std::variant<std::monostate, AckEvent, ProvenEvent, IdleEvent, EncodingEvent, KeyframeEvent, LevelsEvent,
-                 CodecUnsupportedEvent, SinkClosedEvent, StatsEvent, PathClosedEvent, BandwidthEvent, LayersEvent,
-                 HeardEvent>;
+using ControlEvent = std::variant<std::monostate, AckEvent, ProvenEvent, IdleEvent, EncodingEvent, KeyframeEvent,
+                                  LevelsEvent, CodecUnsupportedEvent, SinkClosedEvent, StatsEvent, PathClosedEvent,
+                                  BandwidthEvent, LayersEvent, HeardEvent>;
 
 }  // namespace parley

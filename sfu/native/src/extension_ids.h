@@ -36,10 +36,21 @@ enum class Extension : std::uint8_t {
 inline constexpr std::size_t kExtensionCount = 15;
 
 // The control interface's names, in the enum's order.
-inline constexpr std::array<std::string_view, kExtensionCount> kExtensionNames = {
-    "mid",           "rid",          "rrid",         "twcc",        "abs_send_time",    "toffset",
-    "audio_level",   "video_orientation", "dependency_descriptor", "playout_delay", "content_type",
-    "video_timing",  "color_space",  "abs_capture_time", "layers_allocation"};
+inline constexpr std::array<std::string_view, kExtensionCount> kExtensionNames = {"mid",
+                                                                                  "rid",
+                                                                                  "rrid",
+                                                                                  "twcc",
+                                                                                  "abs_send_time",
+                                                                                  "toffset",
+                                                                                  "audio_level",
+                                                                                  "video_orientation",
+                                                                                  "dependency_descriptor",
+                                                                                  "playout_delay",
+                                                                                  "content_type",
+                                                                                  "video_timing",
+                                                                                  "color_space",
+                                                                                  "abs_capture_time",
+                                                                                  "layers_allocation"};
 
 [[nodiscard]] constexpr std::optional<Extension> extension_from_name(std::string_view name) {
   for (std::size_t i = 0; i < kExtensionCount; ++i) {

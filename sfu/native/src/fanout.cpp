@@ -9,7 +9,11 @@
 namespace parley {
 
 Fanout::Fanout(WorkerContext& context, KeyframeRequests& keyframes, Departures& departures, TapWriter& taps)
-    : context_(context), keyframes_(keyframes), departures_(departures), taps_(taps), gathered_(kGather),
+    : context_(context),
+      keyframes_(keyframes),
+      departures_(departures),
+      taps_(taps),
+      gathered_(kGather),
       window_(context.config.coalesce) {}
 
 void Fanout::hear(Track& track, const Packet& packet, TimeNs now) {
@@ -55,8 +59,8 @@ void Fanout::add(Track& track, const Track::Pending& packet, TimeNs now, TimeNs 
 bool Fanout::is_mid_frame() const {
   return std::ranges::any_of(dirty_tracks_, [](const Track* track) {
     return track->is_video && std::ranges::any_of(track->pending, [track](const Track::Pending& pending) {
-      return track->encodings[pending.encoding]->is_mid_frame();
-    });
+             return track->encodings[pending.encoding]->is_mid_frame();
+           });
   });
 }
 
@@ -276,8 +280,8 @@ void Fanout::catch_up(Forward& forward, const Packet& first, std::span<const Gat
   const std::int64_t end = std::min(encoding.store.highest(), first.ext_seq + kCatchUp);
   for (std::int64_t ext_seq = first.ext_seq + 1; ext_seq <= end; ++ext_seq) {
     const Packet* packet = encoding.store.get(ext_seq, now);
-    const bool is_to_come = std::ranges::any_of(
-        still_to_come, [packet](const Gathered& gathered) { return gathered.packet == packet; });
+    const bool is_to_come =
+        std::ranges::any_of(still_to_come, [packet](const Gathered& gathered) { return gathered.packet == packet; });
     if (packet == nullptr || is_to_come || !forward.admits(packet->arrival)) {
       continue;
     }
@@ -330,18 +334,17 @@ bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, Ti
   ++forward.packets;
   forward.bytes += static_cast<std::uint32_t>(packet.rtp.payload_size - patch.skip + patch.size);
   if (payload_type.rtx_pt >= 0 && forward.rtx_ssrc != 0) {
-    forward.sequencer.record(
-        SentPacket{.source = forward.track->encodings[packet.encoding]->key,
-                   .source_seq = static_cast<std::uint32_t>(packet.ext_seq),
-                   .timestamp = munged.timestamp,
-                   .seq = munged.seq(),
-                   .size = static_cast<std::uint16_t>(size),
-                   .frame_number = munged.frame_number,
-                   .picture_id = munged.picture_id,
-                   .tl0_pic_idx = munged.tl0_pic_idx,
-                   .keyidx = munged.keyidx,
-                   .marker = munged.marker},
-        now);
+    forward.sequencer.record(SentPacket{.source = forward.track->encodings[packet.encoding]->key,
+                                        .source_seq = static_cast<std::uint32_t>(packet.ext_seq),
+                                        .timestamp = munged.timestamp,
+                                        .seq = munged.seq(),
+                                        .size = static_cast<std::uint16_t>(size),
+                                        .frame_number = munged.frame_number,
+                                        .picture_id = munged.picture_id,
+                                        .tl0_pic_idx = munged.tl0_pic_idx,
+                                        .keyidx = munged.keyidx,
+                                        .marker = munged.marker},
+                             now);
   }
   return true;
 }

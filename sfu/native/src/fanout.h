@@ -28,11 +28,11 @@ class Fanout {
  public:
   Fanout(WorkerContext& context, KeyframeRequests& keyframes, Departures& departures, TapWriter& taps);
 
-  // A packet that its encoding has just stored. It begins the coalescing window of an empty batch, of which `waited` has
-  // passed: the packet was in another worker's batch for so long.
+  // A packet that its encoding has just stored. It begins the coalescing window of an empty batch, of which `waited`
+  // has passed: the packet was in another worker's batch for so long.
   void add(Track& track, const Track::Pending& packet, TimeNs now, TimeNs waited = 0);
-  // The audio level of the packet that is added next: its track may take a place on its stage, and what came just before
-  // goes out with it, so that nobody's first syllable is cut off.
+  // The audio level of the packet that is added next: its track may take a place on its stage, and what came just
+  // before goes out with it, so that nobody's first syllable is cut off.
   void hear(Track& track, const Packet& packet, TimeNs now);
 
   // When the batch should go out.
@@ -49,8 +49,8 @@ class Fanout {
   // Sends the batch. Afterwards nothing admitted is in any buffer of the worker.
   void flush(TimeNs now);
 
-  // A forward that has sent nothing yet may be able to begin: what its track's store holds for it goes out at once. Where
-  // that is nothing a keyframe is asked for, also ahead of the transport's keys, so that it comes meanwhile.
+  // A forward that has sent nothing yet may be able to begin: what its track's store holds for it goes out at once.
+  // Where that is nothing a keyframe is asked for, also ahead of the transport's keys, so that it comes meanwhile.
   void welcome(Forward& forward, TimeNs now);
 
   // Nothing of these may be sent any more (they are about to go). The batch was flushed before.

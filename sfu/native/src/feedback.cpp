@@ -171,7 +171,8 @@ void Feedback::send_sender_reports(Transport& transport, TimeNs now) {
 
 // False only when there was no room left in the packet.
 bool Feedback::append_report(Writer& writer, Forward& forward, TimeNs now) {
-  if (forward.track == nullptr || forward.packets == 0 || forward.source_track != forward.track || forward.source_encoding < 0) {
+  if (forward.track == nullptr || forward.packets == 0 || forward.source_track != forward.track ||
+      forward.source_encoding < 0) {
     return true;
   }
   const auto source = forward.track->clocks.report(static_cast<std::size_t>(forward.source_encoding));

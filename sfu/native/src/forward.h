@@ -46,13 +46,13 @@ struct Forward {
   ForwardSequencer sequencer;
   SentReports reports;
   std::uint16_t rtx_seq = 0;
-  std::int16_t last_rtx_pt = -1;     // of the codec sent last; -1: nothing to pad with
-  int source_encoding = -1;          // of the packet sent last
-  Track* source_track = nullptr;     // the same; the track may be another since set_forward_source
-  std::int64_t source_start = 0;     // number of the first packet of the source at hand
-  std::uint32_t clock_hz = 0;        // of the codec sent last
-  std::uint32_t turn = 0;            // of its source on the stage, when it sent last
-  TimeNs open_since = kNever;        // what arrived until then is of another grant; kNever: the gate was not open
+  std::int16_t last_rtx_pt = -1;          // of the codec sent last; -1: nothing to pad with
+  int source_encoding = -1;               // of the packet sent last
+  Track* source_track = nullptr;          // the same; the track may be another since set_forward_source
+  std::int64_t source_start = 0;          // number of the first packet of the source at hand
+  std::uint32_t clock_hz = 0;             // of the codec sent last
+  std::uint32_t turn = 0;                 // of its source on the stage, when it sent last
+  TimeNs open_since = kNever;             // what arrived until then is of another grant; kNever: the gate was not open
   Codec refused_codec = Codec::kUnknown;  // told as unsupported
 
   TimeNs next_report = 0;
@@ -79,8 +79,8 @@ struct Forward {
     sequencer.clear();
   }
 
-  // As which codec a packet goes out. RED loses its copies where the subscriber has no RED, and where they are of frames
-  // from before the forward had its source: a gate or a mute may have been shut then.
+  // As which codec a packet goes out. RED loses its copies where the subscriber has no RED, and where they are of
+  // frames from before the forward had its source: a gate or a mute may have been shut then.
   [[nodiscard]] Codec outgoing(const Packet& packet) const {
     const bool keeps_copies =
         payload_type(Codec::kRed).pt >= 0 && packet.ext_seq - source_start >= packet.payload.copies;

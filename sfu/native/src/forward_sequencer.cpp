@@ -19,8 +19,7 @@ void ForwardSequencer::record(const SentPacket& sent, TimeNs now) {
   if (ring_.empty()) {
     ring_.resize(config_.entries);
   }
-  ring_[sent.seq & (config_.entries - 1U)] = {
-      .sent = sent, .last_ms = to_ms(now), .resends = 0, .used = true};
+  ring_[sent.seq & (config_.entries - 1U)] = {.sent = sent, .last_ms = to_ms(now), .resends = 0, .used = true};
   credit_ = std::min(credit_ + sent.size, config_.max_credit_bytes);
 }
 

@@ -1,6 +1,6 @@
-// What one forward sent, by outgoing sequence number: finds the stored packet for a NACK and says whether it may be sent
-// again. At most 3 resends a packet, not repeated within an RTT, and no more bytes than the media that earned them.
-// Thread: the worker that owns the forward. Source: RFC 4588; NACK amplification is an attack (threat model).
+// What one forward sent, by outgoing sequence number: finds the stored packet for a NACK and says whether it may be
+// sent again. At most 3 resends a packet, not repeated within an RTT, and no more bytes than the media that earned
+// them. Thread: the worker that owns the forward. Source: RFC 4588; NACK amplification is an attack (threat model).
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,8 @@ class ForwardSequencer {
 
   // One NACKed sequence number. On kSend `out` is filled, the resend is counted and paid for. `rtt` 0 = unknown.
   ResendVerdict request(std::uint16_t seq, TimeNs now, TimeNs rtt, SentPacket& out);
-  // The same for a resend that left at `lost` and did not arrive. One that was repeated meanwhile waits for its own fate.
+  // The same for a resend that left at `lost` and did not arrive. One that was repeated meanwhile waits for its own
+  // fate.
   ResendVerdict repeat(std::uint16_t seq, TimeNs lost, TimeNs now, SentPacket& out);
 
   [[nodiscard]] std::int64_t credit_bytes() const { return credit_; }

@@ -20,7 +20,7 @@ std::string GatePage::map(int fd, std::uint32_t slots) {
     return "a gate page needs at least one slot";
   }
   const std::size_t bytes = static_cast<std::size_t>(slots) * sizeof(std::uint64_t);
-  struct stat info {};
+  struct stat info{};
   if (fstat(fd, &info) != 0) {
     return std::string("gate page: ") + std::strerror(errno);
   }

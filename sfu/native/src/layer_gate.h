@@ -1,6 +1,6 @@
-// Decides per packet whether a forward sends it: which encoding of a simulcast track, which spatial and temporal layers.
-// Encodings change only at a keyframe (opaque ones, of which nothing can be read, at any frame); temporal layers come on only at a switch-up point and go off at a frame start.
-// Thread: the worker that owns the forward.
+// Decides per packet whether a forward sends it: which encoding of a simulcast track, which spatial and temporal
+// layers. Encodings change only at a keyframe (opaque ones, of which nothing can be read, at any frame); temporal
+// layers come on only at a switch-up point and go off at a frame start. Thread: the worker that owns the forward.
 #pragma once
 
 #include <cstdint>
@@ -70,8 +70,8 @@ class LayerGate {
   EncodingOrder order_;
   int wanted_ = -1;
   int current_ = -1;
-  int spatial_now_ = 0;   // cap inside the encoding, kBest = none
-  int temporal_now_ = 0;  // the same
+  int spatial_now_ = 0;      // cap inside the encoding, kBest = none
+  int temporal_now_ = 0;     // the same
   int highest_spatial_ = 0;  // seen in the current source
 };
 

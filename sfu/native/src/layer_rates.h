@@ -1,5 +1,5 @@
-// How many bits a second each layer of one encoding takes, smoothed over seconds, so that keyframes do not look like rates.
-// Thread: the worker that owns the track.
+// How many bits a second each layer of one encoding takes, smoothed over seconds, so that keyframes do not look like
+// rates. Thread: the worker that owns the track.
 #pragma once
 
 #include <algorithm>

@@ -6,18 +6,18 @@ namespace parley {
 
 namespace {
 
-constexpr double kLoudest = 112;       // -15 dBov: what a loud voice reaches
-constexpr double kUnvoiced = 10;       // counts so many dB less where the sender hears no voice
-constexpr double kSteady = 30;         // and so many less for a level that stays near its own floor
-constexpr double kSwing = 6;           // how far above its floor a voice rises
-constexpr double kFloorRisePerS = 6;   // speech dips to its floor every few seconds
+constexpr double kLoudest = 112;      // -15 dBov: what a loud voice reaches
+constexpr double kUnvoiced = 10;      // counts so many dB less where the sender hears no voice
+constexpr double kSteady = 30;        // and so many less for a level that stays near its own floor
+constexpr double kSwing = 6;          // how far above its floor a voice rises
+constexpr double kFloorRisePerS = 6;  // speech dips to its floor every few seconds
 constexpr double kFallPerS = 15;
-constexpr double kAttack = 0.6;        // of the way up with each packet
-constexpr double kFreshS = 20;         // of talking before it counts less
-constexpr double kMostTired = 20;      // dB
+constexpr double kAttack = 0.6;    // of the way up with each packet
+constexpr double kFreshS = 20;     // of talking before it counts less
+constexpr double kMostTired = 20;  // dB
 constexpr double kLongestFrameS = 0.12;
-constexpr double kPatienceS = 60;      // of waiting that is remembered
-constexpr double kWaitingPerS = 0.1;   // dB that a track without levels gains on others by waiting
+constexpr double kPatienceS = 60;     // of waiting that is remembered
+constexpr double kWaitingPerS = 0.1;  // dB that a track without levels gains on others by waiting
 
 double seconds(TimeNs duration) { return static_cast<double>(std::max<TimeNs>(duration, 0)) / 1e9; }
 
@@ -49,9 +49,7 @@ void Loudness::tire(bool is_talking, TimeNs now) {
   last_ = now;
 }
 
-double Loudness::level_at(TimeNs now) const {
-  return std::max(score_ - kFallPerS * seconds(now - last_), kSilence);
-}
+double Loudness::level_at(TimeNs now) const { return std::max(score_ - kFallPerS * seconds(now - last_), kSilence); }
 
 double Loudness::at(TimeNs now) const {
   const double tired = std::max(airtime_s_ - kFreshS, 0.0);  // a dB a second

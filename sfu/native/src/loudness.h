@@ -1,8 +1,8 @@
 // How loud a track is to a listener, from the audio levels of its packets. Rises within two packets, so that a first
-// syllable counts, and falls slowly, so that a pause between words does not. A level that hardly moves for seconds is no
-// voice (a fan, a tone, a made-up figure), and none is louder than a loud voice. Who has been heard without a pause for
-// long counts less against others, so that nobody holds a place for ever by claiming to be loud.
-// Thread: the worker that owns the track. Source: RFC 6464.
+// syllable counts, and falls slowly, so that a pause between words does not. A level that hardly moves for seconds is
+// no voice (a fan, a tone, a made-up figure), and none is louder than a loud voice. Who has been heard without a pause
+// for long counts less against others, so that nobody holds a place for ever by claiming to be loud. Thread: the worker
+// that owns the track. Source: RFC 6464.
 #pragma once
 
 #include <optional>
@@ -30,7 +30,7 @@ class Loudness {
   [[nodiscard]] double level_at(TimeNs now) const;
 
   double score_ = kSilence;
-  double floor_ = 27;  // the quietest of late: -100 dBov to begin with
+  double floor_ = 27;     // the quietest of late: -100 dBov to begin with
   double airtime_s_ = 0;  // grows by talking, shrinks by pauses; negative: waited
   bool is_untold_ = false;
   TimeNs last_ = 0;

@@ -1,5 +1,5 @@
-// Rewrites one forward's packets so that the subscriber sees a single unbroken source: sequence numbers, timestamps, the
-// picture id, TL0PICIDX and KEYIDX of VP8, picture id and TL0PICIDX of VP9 and the frame number of dependency
+// Rewrites one forward's packets so that the subscriber sees a single unbroken source: sequence numbers, timestamps,
+// the picture id, TL0PICIDX and KEYIDX of VP8, picture id and TL0PICIDX of VP9 and the frame number of dependency
 // descriptors go on across source switches, dropped packets and pauses.
 // Thread: the worker that owns the forward. Source: RFC 3550 section 5.1, RFC 7741 section 4.2, RFC 9628 section 4.2,
 // RTP Payload Format for AV1 (AOMedia) appendix A.
@@ -39,8 +39,8 @@ class Munger {
   Munged switch_source(const Packet& packet, std::optional<std::uint32_t> aligned_timestamp, std::uint32_t clock_hz,
                        TimeNs now);
 
-  // A packet of the current source. Nothing when it must not go out: padding only (its number is closed up), from before
-  // the switch, or dropped earlier. `set_marker` ends the picture early (upper spatial layers are cut off).
+  // A packet of the current source. Nothing when it must not go out: padding only (its number is closed up), from
+  // before the switch, or dropped earlier. `set_marker` ends the picture early (upper spatial layers are cut off).
   std::optional<Munged> forward(const Packet& packet, bool set_marker, TimeNs now);
 
   // A packet of the current source that the layer gate holds back: later ones close up.
@@ -64,7 +64,7 @@ class Munger {
   std::uint16_t last_picture_ = 0;    // newest that went out
   PictureIdUnwrapper picture_ids_;
   std::uint16_t frame_offset_ = 0;
-  std::uint16_t last_frame_ = 0;      // newest that went out
+  std::uint16_t last_frame_ = 0;  // newest that went out
   std::uint32_t timestamp_offset_ = 0;
   std::uint32_t last_timestamp_ = 0;
   TimeNs last_time_ = 0;

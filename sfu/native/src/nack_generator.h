@@ -39,8 +39,9 @@ class NackGenerator {
   // Every packet of the encoding, RTX-repaired and padding-only ones included.
   NackOutcome receive(std::int64_t ext_seq, TimeNs now);
 
-  // Fills `out` with the sequence numbers (ascending) whose request is due, and counts them as tried. Entries past their
-  // tries or age are dropped first; what the credit does not cover stays due. `rtt` 0 = unknown (100 ms assumed). Call at `deadline()`.
+  // Fills `out` with the sequence numbers (ascending) whose request is due, and counts them as tried. Entries past
+  // their tries or age are dropped first; what the credit does not cover stays due. `rtt` 0 = unknown (100 ms assumed).
+  // Call at `deadline()`.
   std::size_t poll(TimeNs now, TimeNs rtt, std::span<std::uint16_t> out);
 
   // When the next request falls due; kNever when nothing is missing.

@@ -48,8 +48,7 @@ const Packet* PacketStore::get(std::int64_t ext_seq, TimeNs now) const {
     return nullptr;
   }
   const Slot& slot = slot_of(ext_seq);
-  const bool is_there =
-      slot.used && slot.packet.ext_seq == ext_seq && now - slot.packet.arrival <= config_.max_age;
+  const bool is_there = slot.used && slot.packet.ext_seq == ext_seq && now - slot.packet.arrival <= config_.max_age;
   return is_there ? &slot.packet : nullptr;
 }
 

@@ -59,8 +59,8 @@ ReportBlock ReceiveStats::take_report(std::uint32_t ssrc, TimeNs now) {
       block.fraction_lost =
           static_cast<std::uint8_t>(std::min<std::int64_t>((lost_interval << 8) / expected_interval, 255));
     }
-    block.cumulative_lost = static_cast<std::int32_t>(
-        std::clamp(expected_now - received_now, kMinCumulativeLost, kMaxCumulativeLost));
+    block.cumulative_lost =
+        static_cast<std::int32_t>(std::clamp(expected_now - received_now, kMinCumulativeLost, kMaxCumulativeLost));
     block.highest_seq = static_cast<std::uint32_t>(highest_);
     block.jitter = jitter();
   }

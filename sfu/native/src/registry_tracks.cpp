@@ -67,8 +67,8 @@ std::unique_ptr<Track> Registry::make_track(const AddTrack& command, Transport* 
     made->encodings.back()->key = ++last_encoding_key_;
     if (command.e2ee) {
       // Keyframes may pass unnoticed: a request is repeated once, not until one is seen.
-      made->encodings.back()->keyframes = KeyframeThrottle(
-          KeyframeConfig{.max_retry_interval = 500 * kMillisecond, .max_retries = 1});
+      made->encodings.back()->keyframes =
+          KeyframeThrottle(KeyframeConfig{.max_retry_interval = 500 * kMillisecond, .max_retries = 1});
     }
   }
   return made;

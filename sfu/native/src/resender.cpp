@@ -104,8 +104,7 @@ void Resender::send(Forward& forward, const SentPacket& sent, TimeNs now) {
     return;
   }
   if (stamps.twcc != 0 && forward.transport.downlink != nullptr) {
-    forward.transport.downlink->repairs.sent(
-        {.forward = forward.id, .seq = sent.seq, .number = number, .sent = now});
+    forward.transport.downlink->repairs.sent({.forward = forward.id, .seq = sent.seq, .number = number, .sent = now});
   }
   ++forward.rtx_seq;
   ++forward.resent;

@@ -18,7 +18,11 @@ class RtcpReceiver {
  public:
   RtcpReceiver(WorkerContext& context, TapWriter& taps, Resender& resender, KeyframeRequests& keyframes,
                TrackLinks& links, Departures& departures)
-      : context_(context), taps_(taps), resender_(resender), keyframes_(keyframes), links_(links),
+      : context_(context),
+        taps_(taps),
+        resender_(resender),
+        keyframes_(keyframes),
+        links_(links),
         departures_(departures) {}
 
   // One SRTCP datagram from a bound path; decrypted in place.

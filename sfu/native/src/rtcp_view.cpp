@@ -67,7 +67,8 @@ std::optional<RtcpMessage> RtcpReader::next() {
     return std::nullopt;
   }
   if ((first & 0x20U) != 0) {
-    // Browsers pad transport-wide feedback by one to three bytes, wherever it stands: laxer than RFC 3550 section 6.4.1.
+    // Browsers pad transport-wide feedback by one to three bytes, wherever it stands: laxer than RFC 3550
+    // section 6.4.1.
     const std::uint8_t padding = body.empty() ? std::uint8_t{0} : body.back();
     if (padding == 0 || padding > body.size()) {
       malformed_ = true;

@@ -1,6 +1,6 @@
 // Walks a compound RTCP packet and reads the messages that an SFU acts on. Every count is bounded by the bytes present.
-// Thread: any, one object at a time. Source: RFC 3550 section 6, RFC 3611, RFC 4585, RFC 5104, draft-alvestrand-rmcat-remb-03,
-// draft-holmer-rmcat-transport-wide-cc-extensions-01.
+// Thread: any, one object at a time. Source: RFC 3550 section 6, RFC 3611, RFC 4585, RFC 5104,
+// draft-alvestrand-rmcat-remb-03, draft-holmer-rmcat-transport-wide-cc-extensions-01.
 #pragma once
 
 #include <cstdint>
@@ -70,7 +70,7 @@ struct ReportBlock {
   std::int32_t cumulative_lost = 0;  // 24 bits signed
   std::uint32_t highest_seq = 0;
   std::uint32_t jitter = 0;
-  std::uint32_t last_sr = 0;        // middle 32 bits of the SR's NTP
+  std::uint32_t last_sr = 0;         // middle 32 bits of the SR's NTP
   std::uint32_t delay_since_sr = 0;  // 1/65536 s
 };
 // Report blocks of an SR or RR that are really there (<= 31).

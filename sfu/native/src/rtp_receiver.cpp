@@ -248,8 +248,8 @@ void RtpReceiver::receive_media(const Source& source, const RtpView& rtp, const 
                 .codec = codec->codec,
                 .encoding = encoding.index,
                 .repaired = repaired};
-  packet.payload = track.e2ee ? encoding.peek.peek_encrypted(rtp, extensions)
-                              : encoding.peek.peek(codec->codec, rtp, extensions);
+  packet.payload =
+      track.e2ee ? encoding.peek.peek_encrypted(rtp, extensions) : encoding.peek.peek(codec->codec, rtp, extensions);
   const bool is_red = codec->codec == Codec::kRed;
   if (!packet.payload.valid || (packet.has_copies() && !carries_opus(track, packet))) {
     context_.counters.add(is_red ? Counter::drop_red_malformed : Counter::drop_rtp_malformed);
@@ -357,8 +357,7 @@ bool RtpReceiver::notice_codec(Encoding& encoding, const RtpView& rtp, const Cod
   encoding.codec = carried;
   encoding.clock_hz = codec.clock_hz;
   encoding.stats.set_clock(codec.clock_hz);
-  context_.events.post(
-      EncodingEvent{encoding.track.id, encoding.index, rtp.ssrc, encoding.rid, codec_name(carried)});
+  context_.events.post(EncodingEvent{encoding.track.id, encoding.index, rtp.ssrc, encoding.rid, codec_name(carried)});
   return is_change;
 }
 

@@ -12,10 +12,10 @@ constexpr std::size_t kMaxOneByteSize = 16;
 
 constexpr std::uint32_t bit_of(Extension extension) { return 1U << static_cast<unsigned>(extension); }
 
-constexpr std::uint32_t kPassThrough =
-    bit_of(Extension::kAudioLevel) | bit_of(Extension::kVideoOrientation) | bit_of(Extension::kDependencyDescriptor) |
-    bit_of(Extension::kPlayoutDelay) | bit_of(Extension::kContentType) | bit_of(Extension::kVideoTiming) |
-    bit_of(Extension::kColorSpace) | bit_of(Extension::kAbsCaptureTime);
+constexpr std::uint32_t kPassThrough = bit_of(Extension::kAudioLevel) | bit_of(Extension::kVideoOrientation) |
+                                       bit_of(Extension::kDependencyDescriptor) | bit_of(Extension::kPlayoutDelay) |
+                                       bit_of(Extension::kContentType) | bit_of(Extension::kVideoTiming) |
+                                       bit_of(Extension::kColorSpace) | bit_of(Extension::kAbsCaptureTime);
 
 // Writes one element; returns the offset of its value, 0 when this form cannot carry it.
 std::size_t append_element(Writer& out, bool two_byte, std::uint8_t id, Bytes value) {

@@ -10,9 +10,9 @@
 
 namespace parley {
 
-// `packet` is what `rtx` was parsed from. The header moves two bytes up over the original sequence number; the result is
-// a view into `packet`, two bytes shorter, with the original seq and the given pt and ssrc. Nothing when the payload has
-// fewer than two bytes (padding sent as a probe) or `rtx` is not a view of `packet`.
+// `packet` is what `rtx` was parsed from. The header moves two bytes up over the original sequence number; the result
+// is a view into `packet`, two bytes shorter, with the original seq and the given pt and ssrc. Nothing when the payload
+// has fewer than two bytes (padding sent as a probe) or `rtx` is not a view of `packet`.
 [[nodiscard]] std::optional<MutableBytes> decapsulate_rtx(MutableBytes packet, const RtpView& rtx, std::uint8_t pt,
                                                           std::uint32_t ssrc);
 

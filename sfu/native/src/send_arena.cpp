@@ -3,7 +3,7 @@
 namespace parley {
 
 SendArena::SendArena(std::span<const std::unique_ptr<UdpSocket>> sockets, TcpPaths& tcp, Counters& counters)
-  : sockets_(sockets), tcp_(tcp), counters_(counters), bytes_(new std::uint8_t[kBytes]) {
+    : sockets_(sockets), tcp_(tcp), counters_(counters), bytes_(new std::uint8_t[kBytes]) {
   trains_.reserve(UdpSocket::kMaxTrains);
   train_sockets_.reserve(UdpSocket::kMaxTrains);
 }
@@ -21,8 +21,8 @@ void SendArena::commit(const PathId& path, std::size_t bytes) {
   if (!last_is_closed_) {
     Train& last = trains_.back();
     const bool same_run = train_sockets_.back() == socket && bytes <= last.segment_bytes &&
-               last.segments < UdpSocket::kMaxSegments &&
-               last.bytes + bytes <= UdpSocket::kMaxTrainBytes && last.to == path.remote;
+                          last.segments < UdpSocket::kMaxSegments && last.bytes + bytes <= UdpSocket::kMaxTrainBytes &&
+                          last.to == path.remote;
     if (same_run) {
       last.bytes += static_cast<std::uint32_t>(bytes);
       ++last.segments;

@@ -1,6 +1,6 @@
-// Sender reports across the SFU: clocks of a track's encodings, translation per forward, and RTT from receivers' blocks.
-// Thread: the worker that owns the track (EncodingClocks) or the forward (SentReports).
-// Source: RFC 3550 sections 6.4.1 and 6.4.2.
+// Sender reports across the SFU: clocks of a track's encodings, translation per forward, and RTT from receivers'
+// blocks. Thread: the worker that owns the track (EncodingClocks) or the forward (SentReports). Source: RFC 3550
+// sections 6.4.1 and 6.4.2.
 #pragma once
 
 #include <array>

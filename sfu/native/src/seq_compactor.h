@@ -37,10 +37,10 @@ class SeqCompactor {
 
   std::array<Run, kRuns> runs_{};  // ascending
   std::size_t count_ = 0;
-  std::int64_t first_in_ = 0;      // earlier inputs have no place
-  std::int64_t offset_ = 0;        // out = in + offset_ - shift
-  std::int64_t base_shift_ = 0;    // of the runs that were forgotten
-  std::int64_t highest_in_ = -1;   // highest that went out
+  std::int64_t first_in_ = 0;     // earlier inputs have no place
+  std::int64_t offset_ = 0;       // out = in + offset_ - shift
+  std::int64_t base_shift_ = 0;   // of the runs that were forgotten
+  std::int64_t highest_in_ = -1;  // highest that went out
   std::int64_t highest_out_ = -1;
 };
 

@@ -13,10 +13,9 @@ constexpr int kReplayOld = 10;
 }  // namespace
 
 SrtpTable SrtpTable::from_addresses(std::uintptr_t protect, std::uintptr_t unprotect, std::uintptr_t protect_rtcp,
-                  std::uintptr_t unprotect_rtcp) {
+                                    std::uintptr_t unprotect_rtcp) {
   return SrtpTable{reinterpret_cast<SrtpFunction>(protect), reinterpret_cast<SrtpFunction>(unprotect),
-          reinterpret_cast<SrtpFunction>(protect_rtcp),
-          reinterpret_cast<SrtpFunction>(unprotect_rtcp)};
+                   reinterpret_cast<SrtpFunction>(protect_rtcp), reinterpret_cast<SrtpFunction>(unprotect_rtcp)};
 }
 
 void* SrtpTable::session_from_address(std::uintptr_t address) { return reinterpret_cast<void*>(address); }

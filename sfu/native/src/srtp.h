@@ -44,12 +44,13 @@ enum class SrtpError : std::uint8_t {
   kRejected,
 };
 
-// Both directions of one transport's keys. The sessions belong to Python, which keeps them until removal is acknowledged.
+// Both directions of one transport's keys. The sessions belong to Python, which keeps them until removal is
+// acknowledged.
 class Srtp {
  public:
   Srtp() = default;
   Srtp(const SrtpTable* table, void* rx, void* tx, SrtpProfile profile)
-    : table_(table), rx_(rx), tx_(tx), profile_(profile) {}
+      : table_(table), rx_(rx), tx_(tx), profile_(profile) {}
 
   [[nodiscard]] bool can_receive() const { return rx_ != nullptr; }
   [[nodiscard]] bool can_send() const { return tx_ != nullptr; }

@@ -15,7 +15,8 @@ namespace parley {
 
 class StunGuard {
  public:
-  static constexpr std::int64_t kPerSource = 50;     // checks a second from one (address, port); browsers send about 20 at most
+  static constexpr std::int64_t kPerSource =
+      50;  // checks a second from one (address, port); browsers send about 20 at most
   static constexpr std::int64_t kPerAddress = 1000;  // a site behind one NAT
   static constexpr std::int64_t kOverall = 5000;     // about an eighth of a core in Python
 

@@ -15,7 +15,7 @@ constexpr std::uint16_t kFingerprint = 0x8028;
 constexpr std::uint16_t kIceControlled = 0x8029;
 constexpr std::size_t kIntegritySize = 20;
 constexpr std::size_t kMaxAttributes = 32;
-constexpr std::size_t kMaxUsername = 513;  // RFC 8489 section 14.3
+constexpr std::size_t kMaxUsername = 513;    // RFC 8489 section 14.3
 constexpr std::size_t kFingerprintSize = 8;  // attribute header and value
 
 // Splits the interleaved class and method bits. Source: RFC 8489 section 5, figure 3.
@@ -24,7 +24,8 @@ std::uint16_t method_of(std::uint16_t type) {
   return static_cast<std::uint16_t>((type & 0x000FU) | ((type >> 1) & 0x0070U) | ((type >> 2) & 0x0F80U));
 }
 
-// Of the others: ERROR-CODE, UNKNOWN-ATTRIBUTES, XOR-MAPPED-ADDRESS, PRIORITY, USE-CANDIDATE, and all that may be ignored.
+// Of the others: ERROR-CODE, UNKNOWN-ATTRIBUTES, XOR-MAPPED-ADDRESS, PRIORITY, USE-CANDIDATE, and all that may be
+// ignored.
 bool is_understood(std::uint16_t name) {
   return name >= 0x8000 || name == 0x0009 || name == 0x000A || name == 0x0020 || name == 0x0024 || name == 0x0025;
 }

@@ -31,7 +31,8 @@ struct StunProbe {
 };
 
 // Nothing when: shorter than a header, wrong cookie, length field not equal to the datagram's or not a multiple of 4,
-// an attribute that overruns, more than 32 attributes, a USERNAME over 513 bytes, FINGERPRINT absent, not last or wrong.
+// an attribute that overruns, more than 32 attributes, a USERNAME over 513 bytes, FINGERPRINT absent, not last or
+// wrong.
 [[nodiscard]] std::optional<StunProbe> probe_stun(Bytes datagram);
 
 }  // namespace parley

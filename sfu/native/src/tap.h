@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <utility>
 #include <string>
+#include <utility>
 
 #include "gate_page.h"
 #include "tap_sink.h"
@@ -32,9 +32,9 @@ struct Sink {
 
   std::uint32_t id;
   TapSink socket;
-  bool is_dirty = false;  // holds records of the batch at hand
+  bool is_dirty = false;          // holds records of the batch at hand
   Transport* injected = nullptr;  // what the consumer writes is this transport's
-  bool is_reported = false;  // its end was told
+  bool is_reported = false;       // its end was told
 };
 
 }  // namespace parley

@@ -68,15 +68,15 @@ void TapWriter::report(Track& track, std::uint8_t encoding, const SenderInfo& re
       continue;
     }
     append(*tap,
-                  TapRecord{.kind = TapKind::kSenderReport,
-                            .flags = 0,
-                            .encoding_index = encoding,
-                            .tap = tap->id,
-                            .gate_slot = tap->gate.slot,
-                            .gate_version = tap->gate.version,
-                            .arrival_ns = static_cast<std::uint64_t>(now),
-                            .ssrc = report.ssrc},
-                  body);
+           TapRecord{.kind = TapKind::kSenderReport,
+                     .flags = 0,
+                     .encoding_index = encoding,
+                     .tap = tap->id,
+                     .gate_slot = tap->gate.slot,
+                     .gate_version = tap->gate.version,
+                     .arrival_ns = static_cast<std::uint64_t>(now),
+                     .ssrc = report.ssrc},
+           body);
   }
 }
 

@@ -66,8 +66,7 @@ void TcpPaths::send(const PathId& path, const Train& train) {
   for (std::uint32_t offset = 0; offset < train.bytes; offset += train.segment_bytes) {
     const auto size = static_cast<std::uint16_t>(std::min<std::uint32_t>(train.segment_bytes, train.bytes - offset));
     // Whole frames or none: the stream must stay in step.
-    if (connection->pending.size() - connection->sent + FrameReader::kHeaderBytes + size >
-        TcpConnection::kMaxPending) {
+    if (connection->pending.size() - connection->sent + FrameReader::kHeaderBytes + size > TcpConnection::kMaxPending) {
       counters_.add(Counter::drop_tcp_full);
       continue;
     }

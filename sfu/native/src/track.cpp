@@ -56,9 +56,7 @@ void Track::tell_active() {
   }
 }
 
-void Track::tell_active(Forward& forward) const {
-  forward.layers.set_active(activity.active(), is_simulcast(), order);
-}
+void Track::tell_active(Forward& forward) const { forward.layers.set_active(activity.active(), is_simulcast(), order); }
 
 void Track::restart(Encoding& encoding) {
   encoding.restart();

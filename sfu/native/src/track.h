@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "audio_level.h"
+#include "audio_stage.h"
 #include "codec.h"
 #include "codec_peek/codec_peek.h"
 #include "commands.h"
@@ -24,7 +25,6 @@
 #include "sender_report.h"
 #include "seq.h"
 #include "track_link.h"
-#include "audio_stage.h"
 
 namespace parley {
 
@@ -71,7 +71,7 @@ struct Encoding {
   TimeNs last_keyframe_event = 0;
   std::uint64_t keyframes_received = 0;
   std::uint64_t recovered = 0;
-  std::uint32_t generation = 0;  // of its numbering; another SSRC begins a new one
+  std::uint32_t generation = 0;   // of its numbering; another SSRC begins a new one
   std::uint8_t since_marker = 0;  // packets of a frame whose last is still to come
 
   // A packet came in its place. The marker ends a frame (for every video codec of ours).
@@ -133,13 +133,13 @@ struct Track {
   std::vector<Forward*> forwards;
   std::uint32_t outside_forwards = 0;  // those that get it whether it is heard or not
   std::vector<Tap*> taps;
-  std::vector<Pending> pending;  // capacity kMaxPending from the start
+  std::vector<Pending> pending;      // capacity kMaxPending from the start
   std::uint32_t gathered_first = 0;  // its packets in the fan-out's current round
   std::uint32_t gathered_count = 0;
 
-  std::shared_ptr<TrackLink> origin;                 // where its packets come from when another worker receives it
-  std::vector<std::shared_ptr<TrackLink>> exports;   // the other workers that get them
-  std::shared_ptr<PacketPool> pool;                  // of the packets on their way there
+  std::shared_ptr<TrackLink> origin;                // where its packets come from when another worker receives it
+  std::vector<std::shared_ptr<TrackLink>> exports;  // the other workers that get them
+  std::shared_ptr<PacketPool> pool;                 // of the packets on their way there
 
   // A packet of the encoding was stored; forwards hear which encodings send, and which is above which.
   void receive(Encoding& encoding, const Packet& packet, TimeNs now);

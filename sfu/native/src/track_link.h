@@ -46,10 +46,10 @@ class TrackLink {
   LinkEnd home;
   LinkEnd away;
   std::size_t capacity;
-  SpscRing<Item> items;                          // written at home, read away
-  SpscRing<std::uint8_t> keyframe_wishes{16};    // encoding index; written away, read at home
-  std::shared_ptr<PacketPool> pool;              // home's; keeps what the ring holds alive
-  std::size_t untold = 0;                        // home: items since the last flush
+  SpscRing<Item> items;                        // written at home, read away
+  SpscRing<std::uint8_t> keyframe_wishes{16};  // encoding index; written away, read at home
+  std::shared_ptr<PacketPool> pool;            // home's; keeps what the ring holds alive
+  std::size_t untold = 0;                      // home: items since the last flush
 
   // Away: asks for a keyframe. A full ring holds enough wishes already.
   void wish_keyframe(std::uint8_t encoding);

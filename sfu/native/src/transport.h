@@ -11,8 +11,8 @@
 
 #include "check_lease.h"
 #include "downlink.h"
-#include "path_id.h"
 #include "extension_ids.h"
+#include "path_id.h"
 #include "sender_report.h"
 #include "srtp.h"
 #include "ssrc_table.h"
@@ -62,8 +62,8 @@ struct Transport {
   TokenBucket dtls_budget{kDtlsPerSecond, kDtlsPerSecond};
   TokenBucket check_budget{kChecksPerSecond, 2 * kChecksPerSecond};        // STUN from a bound path
   TokenBucket stray_check_budget{kChecksPerSecond, 2 * kChecksPerSecond};  // STUN that names it, from elsewhere
-  std::uint32_t local_ssrc = 1;       // sender of our feedback
-  std::uint32_t last_media_ssrc = 0;  // what transport-wide feedback names
+  std::uint32_t local_ssrc = 1;                                            // sender of our feedback
+  std::uint32_t last_media_ssrc = 0;                                       // what transport-wide feedback names
   TimeNs last_authentic = 0;
   bool is_proven = false;
   bool is_idle = false;

@@ -42,9 +42,9 @@ class TwccRecorder {
   TwccConfig config_;
   std::vector<TimeNs> arrivals_;  // kWindow, 0 = not received; allocated at the first packet
   SeqUnwrapper unwrapper_;
-  std::int64_t base_ = 0;     // oldest number that waits to be reported
-  std::int64_t end_ = 0;      // one past the highest received
-  std::int64_t oldest_ = 0;   // oldest number still in the window
+  std::int64_t base_ = 0;    // oldest number that waits to be reported
+  std::int64_t end_ = 0;     // one past the highest received
+  std::int64_t oldest_ = 0;  // oldest number still in the window
   TimeNs last_built_ = 0;
   std::uint16_t waiting_ = 0;
   std::uint8_t feedback_count_ = 0;

@@ -18,9 +18,7 @@ namespace {
 
 constexpr int kBufferBytes = 4 << 20;
 
-sockaddr* as_sockaddr(sockaddr_storage* address) {
-  return static_cast<sockaddr*>(static_cast<void*>(address));
-}
+sockaddr* as_sockaddr(sockaddr_storage* address) { return static_cast<sockaddr*>(static_cast<void*>(address)); }
 
 // The FORCE forms pass net.core.*mem_max with CAP_NET_ADMIN; without it the plain forms take what is allowed.
 void grow_buffers(int fd) {
@@ -170,7 +168,7 @@ void UdpSocket::send_messages(std::span<const Train> trains, Counters& counters)
       until = at + 1;
     }
     const int sent =
-      sendmmsg(fd_.get(), headers_.data() + at, static_cast<unsigned>(until - at), MSG_DONTWAIT | MSG_NOSIGNAL);
+        sendmmsg(fd_.get(), headers_.data() + at, static_cast<unsigned>(until - at), MSG_DONTWAIT | MSG_NOSIGNAL);
     counters.add(Counter::send_calls);
     if (sent <= 0) {
       const int error = errno;
@@ -203,7 +201,7 @@ void UdpSocket::send_apart(const Train& train, Counters& counters) {
   for (std::uint32_t offset = 0; offset < train.bytes; offset += train.segment_bytes) {
     const std::size_t bytes = std::min<std::size_t>(train.segment_bytes, train.bytes - offset);
     const ssize_t sent =
-      sendto(fd_.get(), train.data + offset, bytes, MSG_DONTWAIT | MSG_NOSIGNAL, as_sockaddr(&name), length);
+        sendto(fd_.get(), train.data + offset, bytes, MSG_DONTWAIT | MSG_NOSIGNAL, as_sockaddr(&name), length);
     counters.add(Counter::send_calls);
     if (sent < 0) {
       count_failure(errno, 1, counters);

@@ -1,6 +1,6 @@
-// What a forward that begins is sent at once from its track's store: the picture from its last keyframe on, and of sound
-// the newest packet. Without it a subscriber waits for the publisher's next keyframe, and everybody pays for that one.
-// Thread: the worker that owns the track.
+// What a forward that begins is sent at once from its track's store: the picture from its last keyframe on, and of
+// sound the newest packet. Without it a subscriber waits for the publisher's next keyframe, and everybody pays for that
+// one. Thread: the worker that owns the track.
 #pragma once
 
 #include <cstdint>

@@ -26,9 +26,7 @@ enum class Watched : std::uint32_t { kSocket, kWake, kSink, kListener, kStream }
 
 constexpr unsigned long kTimerSlackNs = 5'000;
 
-constexpr std::uint64_t tag(Watched kind, std::uint32_t id) {
-  return (static_cast<std::uint64_t>(kind) << 32) | id;
-}
+constexpr std::uint64_t tag(Watched kind, std::uint32_t id) { return (static_cast<std::uint64_t>(kind) << 32) | id; }
 
 timespec to_timespec(TimeNs duration) {
   timespec result{};
@@ -147,8 +145,8 @@ void Worker::run() {
 }
 
 TimeNs Worker::deadline(TimeNs now) const {
-  TimeNs earliest = std::min({fanout_.deadline(), departures_.deadline(), feedback_.deadline(), generators_.deadline(),
-                              checks_.deadline()});
+  TimeNs earliest = std::min(
+      {fanout_.deadline(), departures_.deadline(), feedback_.deadline(), generators_.deadline(), checks_.deadline()});
   if (context_.tcp.size() > 0) {
     earliest = std::min(earliest, next_sweep_);
   }

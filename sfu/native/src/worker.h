@@ -13,13 +13,13 @@
 #include <utility>
 #include <vector>
 
+#include "check_answerer.h"
 #include "client_mode.h"
 #include "command_queue.h"
 #include "commands.h"
 #include "departures.h"
 #include "event_outbox.h"
 #include "fanout.h"
-#include "check_answerer.h"
 #include "feedback.h"
 #include "keyframe_requests.h"
 #include "registry.h"
@@ -28,8 +28,8 @@
 #include "rtp_receiver.h"
 #include "stun_guard.h"
 #include "tcp_listener.h"
-#include "udp_socket.h"
 #include "track_links.h"
+#include "udp_socket.h"
 #include "wake.h"
 #include "worker_context.h"
 #include "worker_door.h"

@@ -11,8 +11,8 @@ void Worker::run_commands(TimeNs now) {
       return;
     }
     context_.counters.add(Counter::commands);
-    // Nothing gathered may outlive what it belongs to, and a fence finds every buffer empty. A datagram belongs to none.
-    // What an earlier command of this round sent (a welcome) leaves before the next one, too.
+    // Nothing gathered may outlive what it belongs to, and a fence finds every buffer empty. A datagram belongs to
+    // none. What an earlier command of this round sent (a welcome) leaves before the next one, too.
     const bool is_datagram = std::holds_alternative<SendDatagram>(command->body);
     if (!is_datagram && (!is_flushed || !context_.arena.is_empty())) {
       fanout_.flush(now);
@@ -93,8 +93,12 @@ void Worker::execute(Command& command, TimeNs now) {
       worker.keyframes_.request_all(*track, now);
       return {};
     }
-    Refusal operator()(const AddForward& body) const { return welcome(body.forward, worker.registry_.add_forward(body)); }
-    Refusal operator()(const SetForward& body) const { return welcome(body.forward, worker.registry_.set_forward(body)); }
+    Refusal operator()(const AddForward& body) const {
+      return welcome(body.forward, worker.registry_.add_forward(body));
+    }
+    Refusal operator()(const SetForward& body) const {
+      return welcome(body.forward, worker.registry_.set_forward(body));
+    }
     Refusal operator()(const SetForwardSource& body) const {
       return welcome(body.forward, worker.registry_.set_forward_source(body));
     }

@@ -1,4 +1,5 @@
-// What comes to a worker before there are keys, and what keeps a path: STUN and DTLS, within limits, to Python or answered.
+// What comes to a worker before there are keys, and what keeps a path: STUN and DTLS, within limits, to Python or
+// answered.
 #include <optional>
 
 #include "stun_probe.h"

@@ -1,7 +1,6 @@
-// A path to try the estimator on, in virtual time: a bottleneck, a delay each way, random loss and jitter, perhaps a flow
-// that competes, a receiver that returns transport-wide feedback (the core's own TwccRecorder), and a sender that paces
-// media at the estimate, or at what its source has.
-// Thread: one test.
+// A path to try the estimator on, in virtual time: a bottleneck, a delay each way, random loss and jitter, perhaps a
+// flow that competes, a receiver that returns transport-wide feedback (the core's own TwccRecorder), and a sender that
+// paces media at the estimate, or at what its source has. Thread: one test.
 #pragma once
 
 #include <algorithm>
@@ -62,8 +61,8 @@ class BandwidthPath {
     }
   }
 
-  // Since the last `count_anew`: the share of the bottleneck's capacity that was carried, 0..1, the queueing delay that 95
-  // of 100 packets stayed under, and the share of packets that were lost.
+  // Since the last `count_anew`: the share of the bottleneck's capacity that was carried, 0..1, the queueing delay that
+  // 95 of 100 packets stayed under, and the share of packets that were lost.
   [[nodiscard]] double used() const { return static_cast<double>(carried_) * 8 / capacity_bits_; }
   [[nodiscard]] double lost() const { return sent_ == 0 ? 0 : static_cast<double>(lost_) / static_cast<double>(sent_); }
   TimeNs queueing_p95() {

@@ -16,9 +16,9 @@ struct PathConfig {
   TimeNs one_way = 25 * kMillisecond;
   TimeNs max_queue = 400 * kMillisecond;
   double loss = 0;
-  TimeNs jitter = 0;                   // uniform, order kept
+  TimeNs jitter = 0;  // uniform, order kept
   std::uint64_t seed = 1;
-  double policed_bps = 0;              // 0: no policer
+  double policed_bps = 0;  // 0: no policer
   double policed_burst_bytes = 16'000;
 };
 

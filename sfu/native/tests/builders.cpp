@@ -37,8 +37,8 @@ void put_u32(Data& out, std::uint32_t value) {
 
 Data rtp(const RtpFields& f) {
   Data out;
-  out.push_back(static_cast<std::uint8_t>(0x80 | (f.padding > 0 ? 0x20 : 0) | (f.extensions.empty() ? 0 : 0x10) |
-                                          f.csrcs));
+  out.push_back(
+      static_cast<std::uint8_t>(0x80 | (f.padding > 0 ? 0x20 : 0) | (f.extensions.empty() ? 0 : 0x10) | f.csrcs));
   out.push_back(static_cast<std::uint8_t>((f.marker ? 0x80 : 0) | f.pt));
   put_u16(out, f.seq);
   put_u32(out, f.timestamp);
@@ -97,14 +97,14 @@ Data bits(std::initializer_list<std::pair<unsigned, unsigned>> fields) {
 }
 
 Data key_descriptor(unsigned id_offset) {
-  return bits({{1, 1}, {0, 1}, {id_offset, 6}, {100, 16},          // start, not end, template, frame number
-               {1, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1},             // structure present
-               {id_offset, 6}, {1, 5},                             // two targets
-               {0, 2}, {1, 2}, {3, 2},                             // layers: same, next temporal, end
-               {2, 2}, {2, 2}, {3, 2}, {2, 2}, {0, 2}, {1, 2},     // indications
-               {0, 1}, {1, 1}, {1, 4}, {0, 1}, {1, 1}, {0, 4}, {0, 1},  // frame differences
-               {2, 2}, {0, 4}, {2, 4}, {1, 4},                     // one chain
-               {1, 1}, {639, 16}, {359, 16}});                     // resolution
+  return bits({{1, 1},         {0, 1},    {id_offset, 6}, {100, 16},          // start, not end, template, frame number
+               {1, 1},         {0, 1},    {0, 1},         {0, 1},    {0, 1},  // structure present
+               {id_offset, 6}, {1, 5},                                        // two targets
+               {0, 2},         {1, 2},    {3, 2},                             // layers: same, next temporal, end
+               {2, 2},         {2, 2},    {3, 2},         {2, 2},    {0, 2}, {1, 2},          // indications
+               {0, 1},         {1, 1},    {1, 4},         {0, 1},    {1, 1}, {0, 4}, {0, 1},  // frame differences
+               {2, 2},         {0, 4},    {2, 4},         {1, 4},                             // one chain
+               {1, 1},         {639, 16}, {359, 16}});                                        // resolution
 }
 
 Data delta_descriptor(unsigned template_id, bool start, bool end, unsigned frame_number) {

@@ -39,8 +39,8 @@ Packet packet_of(const Data& data, const ExtensionIds& ids = {});
 // (value, number of bits) ... as bytes.
 Data bits(std::initializer_list<std::pair<unsigned, unsigned>> fields);
 
-// A dependency descriptor with the structure of one spatial, two temporal layers of 640 x 360: templates T0, T0 (delta),
-// T1; decode targets 0 (T0) and 1 (T0 and T1); frame number 100.
+// A dependency descriptor with the structure of one spatial, two temporal layers of 640 x 360: templates T0, T0
+// (delta), T1; decode targets 0 (T0) and 1 (T0 and T1); frame number 100.
 Data key_descriptor(unsigned id_offset = 0);
 // One that refers to a template of it.
 Data delta_descriptor(unsigned template_id, bool start = true, bool end = true, unsigned frame_number = 101);

@@ -52,16 +52,16 @@ void equal(const A& actual, const B& expected, std::string_view what, const char
 
 }  // namespace check
 
-#define TEST(name)                                          \
-  static void test_##name();                                \
+#define TEST(name)                                                  \
+  static void test_##name();                                        \
   static const check::Register register_##name(#name, test_##name); \
   static void test_##name()
 
-#define CHECK(condition)                                        \
-  do {                                                          \
-    if (!(condition)) {                                         \
-      check::fail(__FILE__, __LINE__, #condition);              \
-    }                                                           \
+#define CHECK(condition)                           \
+  do {                                             \
+    if (!(condition)) {                            \
+      check::fail(__FILE__, __LINE__, #condition); \
+    }                                              \
   } while (false)
 
 #define CHECK_EQ(actual, expected) check::equal((actual), (expected), #actual, __FILE__, __LINE__)

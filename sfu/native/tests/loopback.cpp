@@ -45,9 +45,7 @@ void Peer::send_raw(const Endpoint& to, Data data) {
   socket_->send(std::span(&train, 1), counters_);
 }
 
-void Peer::send_rtp(const Endpoint& to, Data data) {
-  send_raw(to, seal(std::move(data), TestCipher::table().protect));
-}
+void Peer::send_rtp(const Endpoint& to, Data data) { send_raw(to, seal(std::move(data), TestCipher::table().protect)); }
 
 void Peer::send_rtcp(const Endpoint& to, Data data) {
   send_raw(to, seal(std::move(data), TestCipher::table().protect_rtcp));

@@ -1,5 +1,6 @@
 // The promise of the core's design: no allocation per packet. Every `new` of this program is counted while a warmed-up
-// worker receives, stores, forwards and answers; what remains are the events of its clock (levels, layers), some a second.
+// worker receives, stores, forwards and answers; what remains are the events of its clock (levels, layers), some a
+// second.
 #include <atomic>
 #include <cstdlib>
 #include <memory>

@@ -117,7 +117,8 @@ TEST(a_liar_does_not_hold_a_place_for_ever) {
   // It claims a shout, with pauses that make it look like speech; somebody speaks all the while.
   for (; stage.now < start + 120 * kSecond && waited == 0; stage.now += kFrame) {
     const bool is_word = stage.now / kFrame % 15 < 10;
-    stage.stage.receive(liar, AudioLevel{.dbov = static_cast<std::uint8_t>(is_word ? 0 : 90), .voice = true}, stage.now);
+    stage.stage.receive(liar, AudioLevel{.dbov = static_cast<std::uint8_t>(is_word ? 0 : 90), .voice = true},
+                        stage.now);
     const bool entered = stage.stage.receive(
         stage.voices[1], AudioLevel{.dbov = static_cast<std::uint8_t>(is_word ? 30 : 80), .voice = is_word}, stage.now);
     waited = entered ? stage.now - start : 0;

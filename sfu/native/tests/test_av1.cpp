@@ -45,8 +45,8 @@ TEST(template_ids_count_from_the_offset_and_wrap) {
 TEST(custom_indications_replace_the_templates) {
   DependencyReader reader;
   reader.read(key_descriptor());
-  const auto custom = reader.read(bits({{1, 1}, {1, 1}, {2, 6}, {5, 16}, {0, 1}, {1, 1}, {1, 1}, {0, 1}, {0, 1},
-                                        {3, 2}, {0, 2}, {2, 2}}));
+  const auto custom = reader.read(
+      bits({{1, 1}, {1, 1}, {2, 6}, {5, 16}, {0, 1}, {1, 1}, {1, 1}, {0, 1}, {0, 1}, {3, 2}, {0, 2}, {2, 2}}));
   CHECK_EQ(custom->switch_targets, 0b10U);
 }
 
@@ -132,17 +132,15 @@ TEST(without_a_descriptor_the_aggregation_header_decides) {
     bool valid;
     bool keyframe;
   };
-  for (const Row& row : {Row{"18 0a0b00", true, true},         // N
-                         Row{"10 32aabb", true, false},        // a frame OBU
-                         Row{"10 0a0b00", true, true},         // a sequence header
-                         Row{"98 0a0b00", true, false},        // N inside a fragment is malformed
-                         Row{"20 02 1200 0a0b", true, true},   // temporal delimiter, then sequence header
-                         Row{"00 02 1200 02 0a0b", true, true},
-                         Row{"00 ff", true, false},            // length without end
-                         Row{"00 7f 0a", true, false},         // length beyond the payload
-                         Row{"00 00 0a", true, false},         // an OBU of nothing
-                         Row{"18", false, false},
-                         Row{"", false, false}}) {
+  for (const Row& row : {Row{"18 0a0b00", true, true},        // N
+                         Row{"10 32aabb", true, false},       // a frame OBU
+                         Row{"10 0a0b00", true, true},        // a sequence header
+                         Row{"98 0a0b00", true, false},       // N inside a fragment is malformed
+                         Row{"20 02 1200 0a0b", true, true},  // temporal delimiter, then sequence header
+                         Row{"00 02 1200 02 0a0b", true, true}, Row{"00 ff", true, false},  // length without end
+                         Row{"00 7f 0a", true, false},                                      // length beyond the payload
+                         Row{"00 00 0a", true, false},                                      // an OBU of nothing
+                         Row{"18", false, false}, Row{"", false, false}}) {
     DependencyReader reader;
     const auto info = peek_av1(hex(row.payload), false, {}, reader);
     CHECK_EQ(info.valid, row.valid);

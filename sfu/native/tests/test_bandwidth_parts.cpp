@@ -11,7 +11,9 @@ namespace {
 
 constexpr TimeNs kMs = kMillisecond;
 
-ProbeControl::Known estimate(double bps) { return {.estimate_bps = bps, .capacity_bps = std::nullopt, .has_room = true}; }
+ProbeControl::Known estimate(double bps) {
+  return {.estimate_bps = bps, .capacity_bps = std::nullopt, .has_room = true};
+}
 
 }  // namespace
 
@@ -20,8 +22,8 @@ TEST(a_probe_goes_little_beyond_what_the_path_carried_last) {
     std::optional<double> capacity;
     double probed;
   };
-  for (const auto& [capacity, probed] : {Row{std::nullopt, 1'800'000}, Row{1'000'000, 1'250'000}, Row{800'000, 1'125'000},
-                                         Row{5'000'000, 1'800'000}}) {
+  for (const auto& [capacity, probed] :
+       {Row{std::nullopt, 1'800'000}, Row{1'000'000, 1'250'000}, Row{800'000, 1'125'000}, Row{5'000'000, 1'800'000}}) {
     ProbeControl probes;
     probes.set_wanted(4'000'000);
     auto known = estimate(900'000);

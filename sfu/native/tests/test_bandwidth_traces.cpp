@@ -22,8 +22,8 @@ void print(const char* what, BandwidthPath& path) {
             << static_cast<int>(path.lost() * 1000) << " of 1000\n";
 }
 
-// Like a mobile link in motion: the logarithm of the capacity wanders between 0.4 and 6 Mb/s, pulled towards 1.6 Mb/s (an
-// Ornstein-Uhlenbeck process with a time constant of 3 s), one step each 100 ms.
+// Like a mobile link in motion: the logarithm of the capacity wanders between 0.4 and 6 Mb/s, pulled towards 1.6 Mb/s
+// (an Ornstein-Uhlenbeck process with a time constant of 3 s), one step each 100 ms.
 class Mobile {
  public:
   explicit Mobile(std::uint64_t seed) : random_(seed) {}
@@ -114,8 +114,8 @@ TEST(beside_a_competing_flow_it_does_not_starve) {
     path.count_anew();
     path.rival->carried();
     path.run(60 * kSecond, 4'000'000);
-    std::cerr << max_queue / kMillisecond << " ms queue, the rival took "
-              << path.rival->carried() * 8 / 60 / 20'000 << " %; ";
+    std::cerr << max_queue / kMillisecond << " ms queue, the rival took " << path.rival->carried() * 8 / 60 / 20'000
+              << " %; ";
     print("beside it", path);
     CHECK(path.used() >= share);
     path.rival.reset();

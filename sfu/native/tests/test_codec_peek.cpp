@@ -86,11 +86,12 @@ TEST(layers_and_numbers_come_from_the_descriptor_where_a_payload_has_none) {
     Data key;
     Data delta;
   };
-  for (const Row& row : {Row{Codec::kVp8, hex("90 00 10"), hex("90 00 11")}, Row{Codec::kH264, hex("67 42"), hex("41 9a")}}) {
+  for (const Row& row :
+       {Row{Codec::kVp8, hex("90 00 10"), hex("90 00 11")}, Row{Codec::kH264, hex("67 42"), hex("41 9a")}}) {
     CodecPeek codec_peek;
     const PayloadInfo early = described(codec_peek, row.codec, row.delta, delta_descriptor(2), 1);
     CHECK(early.valid);
-    CHECK_EQ(early.temporal, 0);  // no structure came: nothing is known of layers,
+    CHECK_EQ(early.temporal, 0);                // no structure came: nothing is known of layers,
     CHECK_EQ(early.picture.frame_number, 101);  // but the frame's number stands by itself
     const PayloadInfo key = described(codec_peek, row.codec, row.key, key_descriptor(), 2);
     CHECK(key.keyframe_start);

@@ -72,7 +72,8 @@ struct Stage {
     std::array<std::uint8_t, 1200> buffer{};
     Writer writer(buffer);
     if (recorder.build(writer, 7, kSsrc, test::monotonic())) {
-      viewer.send_rtcp(house.address(), Data(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(writer.size())));
+      viewer.send_rtcp(house.address(),
+                       Data(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(writer.size())));
     }
   }
   // Until the core has had feedback: from then on it paces.

@@ -14,7 +14,8 @@ namespace {
 
 // What a VP8 parser would refuse, or take for a keyframe.
 Data opaque_packet(std::uint16_t seq, std::uint32_t timestamp, bool marker = true) {
-  return test::rtp({.pt = 96, .marker = marker, .seq = seq, .timestamp = timestamp, .ssrc = 0x22, .payload = Data(100, 0xff)});
+  return test::rtp(
+      {.pt = 96, .marker = marker, .seq = seq, .timestamp = timestamp, .ssrc = 0x22, .payload = Data(100, 0xff)});
 }
 
 AddTrack encrypted(std::uint32_t track, std::uint32_t transport) {

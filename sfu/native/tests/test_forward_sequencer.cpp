@@ -10,8 +10,13 @@ constexpr TimeNs kMs = kMillisecond;
 constexpr TimeNs kRtt = 40 * kMs;
 
 SentPacket sent(std::uint16_t seq, std::uint16_t size = 1000) {
-  return {.source = 7, .source_seq = seq + 100'000U, .timestamp = seq * 10U, .seq = seq, .size = size,
-          .picture_id = 3, .marker = true};
+  return {.source = 7,
+          .source_seq = seq + 100'000U,
+          .timestamp = seq * 10U,
+          .seq = seq,
+          .size = size,
+          .picture_id = 3,
+          .marker = true};
 }
 
 }  // namespace

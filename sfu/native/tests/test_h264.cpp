@@ -27,10 +27,10 @@ TEST(kinds_of_packets) {
            Row{"", false, false, false},
            Row{"00", false, false, false},
            Row{"7e aa", false, false, false},
-           Row{"78", false, false, false},                  // STAP-A of nothing
-           Row{"78 0000", false, false, false},             // a unit of nothing
-           Row{"78 0004 6742", false, false, false},        // overruns
-           Row{"78 0002 67aa 00", false, false, false},     // half a size
+           Row{"78", false, false, false},               // STAP-A of nothing
+           Row{"78 0000", false, false, false},          // a unit of nothing
+           Row{"78 0004 6742", false, false, false},     // overruns
+           Row{"78 0002 67aa 00", false, false, false},  // half a size
            Row{"7c", false, false, false},
            Row{"7c 85", false, false, false},
        }) {

@@ -33,8 +33,8 @@ struct Storm : Bench {
     video(11, 1, 0x22);
   }
   void add(std::uint32_t index) {
-    CHECK_EQ(run(AddForward{100 + index, 11, 2 + index % kPeers, 0x10000 + index, 0, "0", {{Codec::kVp8, 120, -1}}, {},
-                            false}),
+    CHECK_EQ(run(AddForward{
+                 100 + index, 11, 2 + index % kPeers, 0x10000 + index, 0, "0", {{Codec::kVp8, 120, -1}}, {}, false}),
              "");
   }
   // 10 ms. The publisher sends a frame, a keyframe 80 ms after it was asked for one, unless the request is lost.

@@ -144,8 +144,8 @@ TEST(silent_encoding_falls_back_to_the_best_below) {
     int target;
     int wanted;
   };
-  for (const Row& row : {Row{0b011, 2, 1}, Row{0b001, 2, 0}, Row{0b110, 0, 1}, Row{0b100, 1, 2}, Row{0b101, 1, 0},
-                         Row{0b010, -1, 1}}) {
+  for (const Row& row :
+       {Row{0b011, 2, 1}, Row{0b001, 2, 0}, Row{0b110, 0, 1}, Row{0b100, 1, 2}, Row{0b101, 1, 0}, Row{0b010, -1, 1}}) {
     LayerGate gate(true);
     gate.set_target(false, row.target, -1);
     gate.set_active(row.active, true);

@@ -22,7 +22,8 @@ constexpr std::uint32_t kHigh = 0x32;
 constexpr std::uint32_t kAudioOut = 0x900;
 constexpr std::uint32_t kVideoOut = 0xA00;
 // Each source's clock begins somewhere of its own; the high encoding's wraps on the way.
-const std::map<std::uint32_t, std::uint32_t> kStart{{kAudio, 5000}, {kAudioAnew, 0x80000000}, {kLow, 70'000}, {kHigh, 0xFFFFF000}};
+const std::map<std::uint32_t, std::uint32_t> kStart{
+    {kAudio, 5000}, {kAudioAnew, 0x80000000}, {kLow, 70'000}, {kHigh, 0xFFFFF000}};
 
 struct Room : Bench {
   test::Peer publisher;
@@ -52,8 +53,11 @@ struct Room : Bench {
     Data data(200);
     Writer writer(data);
     // The publisher's own clock, days away from ours.
-    const SenderInfo info{.ssrc = ssrc, .ntp = to_ntp(now) + (1000ULL << 32), .rtp_timestamp = clock(ssrc, hz),
-                          .packet_count = 1, .octet_count = 1};
+    const SenderInfo info{.ssrc = ssrc,
+                          .ntp = to_ntp(now) + (1000ULL << 32),
+                          .rtp_timestamp = clock(ssrc, hz),
+                          .packet_count = 1,
+                          .octet_count = 1};
     append_sender_report(writer, info, {});
     data.resize(writer.size());
     receive_rtcp(publisher, data);
@@ -61,16 +65,24 @@ struct Room : Bench {
   void frame(std::uint32_t ssrc, bool is_key) {
     Data payload = test::vp8({.keyframe = is_key, .start = true, .picture_id = seq});
     payload.resize(100, 1);
-    receive_rtp(publisher, test::rtp({.pt = 96, .marker = true, .seq = seq, .timestamp = clock(ssrc, 90'000),
-                                      .ssrc = ssrc, .payload = payload}));
+    receive_rtp(publisher, test::rtp({.pt = 96,
+                                      .marker = true,
+                                      .seq = seq,
+                                      .timestamp = clock(ssrc, 90'000),
+                                      .ssrc = ssrc,
+                                      .payload = payload}));
   }
 
   // 40 ms: one frame of each encoding and a packet of sound, all of the same instant.
   void play(bool is_key) {
     frame(kLow, is_key);
     frame(kHigh, is_key);
-    receive_rtp(publisher, test::rtp({.pt = 111, .seq = seq, .timestamp = clock(mic, 48'000), .ssrc = mic,
-                                      .extensions = {{1, {'a'}}}, .payload = Data(30, 1)}));
+    receive_rtp(publisher, test::rtp({.pt = 111,
+                                      .seq = seq,
+                                      .timestamp = clock(mic, 48'000),
+                                      .ssrc = mic,
+                                      .extensions = {{1, {'a'}}},
+                                      .payload = Data(30, 1)}));
     if (seq % 25 == 1) {
       report(mic, 48'000);
       report(kLow, 90'000);
@@ -102,7 +114,8 @@ struct Room : Bench {
     for (const Data& packet : viewer.rtp) {
       if (load_u32(packet, 8) == ssrc && told != reports.end()) {
         const auto ticks = static_cast<std::int32_t>(load_u32(packet, 4) - told->second.rtp_timestamp);
-        return std::ldexp(static_cast<double>(told->second.ntp - (1000ULL << 32)), -32) + static_cast<double>(ticks) / hz;
+        return std::ldexp(static_cast<double>(told->second.ntp - (1000ULL << 32)), -32) +
+               static_cast<double>(ticks) / hz;
       }
     }
     return std::nullopt;

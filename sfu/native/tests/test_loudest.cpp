@@ -23,7 +23,10 @@ constexpr std::uint32_t kViewer = 100;
 constexpr int kLevelId = 1;
 
 Data spoken(std::uint32_t count, std::uint32_t ssrc, bool is_loud) {
-  return test::rtp({.pt = 111, .seq = static_cast<std::uint16_t>(count), .timestamp = count * 960U, .ssrc = ssrc,
+  return test::rtp({.pt = 111,
+                    .seq = static_cast<std::uint16_t>(count),
+                    .timestamp = count * 960U,
+                    .ssrc = ssrc,
                     .extensions = {{kLevelId, {static_cast<std::uint8_t>(is_loud ? 0x80 | 30 : 80)}}},
                     .payload = Data(60, static_cast<std::uint8_t>(count))});
 }
@@ -31,7 +34,7 @@ Data spoken(std::uint32_t count, std::uint32_t ssrc, bool is_loud) {
 struct Room : Bench {
   std::vector<std::unique_ptr<test::Peer>> people;
   test::Peer viewer;
-  std::uint32_t seq = 65'500;  // numbers wrap on the way
+  std::uint32_t seq = 65'500;                        // numbers wrap on the way
   std::map<std::uint32_t, std::vector<Data>> heard;  // by outgoing ssrc
 
   explicit Room(std::uint32_t places) {
@@ -55,7 +58,8 @@ struct Room : Bench {
   void round(std::initializer_list<std::size_t> loud) {
     for (std::size_t i = 0; i < kPeople; ++i) {
       const bool is_loud = std::ranges::find(loud, i) != loud.end();
-      receive_rtp(*people[i], spoken(seq, static_cast<std::uint32_t>(0x1000 + i), is_loud && now / kMillisecond % 300 < 200));
+      receive_rtp(*people[i],
+                  spoken(seq, static_cast<std::uint32_t>(0x1000 + i), is_loud && now / kMillisecond % 300 < 200));
     }
     ++seq;
     tick(20 * kMillisecond);

@@ -21,7 +21,9 @@ struct Source {
   std::deque<Data> kept{};
 
   Packet packet(std::int64_t ext_seq, std::uint32_t timestamp, const Vp8Payload& payload, bool marker = false) {
-    kept.push_back(test::rtp({.marker = marker, .seq = static_cast<std::uint16_t>(ext_seq), .timestamp = timestamp,
+    kept.push_back(test::rtp({.marker = marker,
+                              .seq = static_cast<std::uint16_t>(ext_seq),
+                              .timestamp = timestamp,
                               .payload = test::vp8(payload)}));
     Packet packet = test::packet_of(kept.back());
     packet.codec = Codec::kVp8;
@@ -57,8 +59,10 @@ struct Source {
   }
 
   Packet audio(std::int64_t ext_seq, std::uint32_t timestamp, std::size_t size = 10) {
-    kept.push_back(test::rtp({.seq = static_cast<std::uint16_t>(ext_seq), .timestamp = timestamp,
-                              .payload = Data(size, 1), .padding = size == 0 ? 5 : 0}));
+    kept.push_back(test::rtp({.seq = static_cast<std::uint16_t>(ext_seq),
+                              .timestamp = timestamp,
+                              .payload = Data(size, 1),
+                              .padding = size == 0 ? 5 : 0}));
     Packet packet = test::packet_of(kept.back());
     packet.codec = Codec::kOpus;
     packet.ext_seq = ext_seq;
@@ -122,19 +126,19 @@ TEST(switch_goes_on_where_the_old_source_stopped) {
   Munger munger(0, 0);
   munger.switch_source(source.packet(100, 9000, {.keyframe = true, .picture_id = 5, .tl0 = 7, .keyidx = 3}),
                        std::nullopt, kHz, 0);
-  const auto last = munger.forward(source.packet(101, 12'000, {.picture_id = 6, .tl0 = 8, .keyidx = 3}), false,
-                                   33 * kMs);
+  const auto last =
+      munger.forward(source.packet(101, 12'000, {.picture_id = 6, .tl0 = 8, .keyidx = 3}), false, 33 * kMs);
   CHECK_EQ(last->picture_id, 6);
-  const auto first = munger.switch_source(
-      source.packet(5, 777, {.keyframe = true, .picture_id = 30'000, .tl0 = 250, .keyidx = 31}), std::nullopt, kHz,
-      66 * kMs);
+  const auto first =
+      munger.switch_source(source.packet(5, 777, {.keyframe = true, .picture_id = 30'000, .tl0 = 250, .keyidx = 31}),
+                           std::nullopt, kHz, 66 * kMs);
   CHECK_EQ(first.seq(), 2);
   CHECK_EQ(first.timestamp, last->timestamp + 2970);  // 33 ms by the clock
   CHECK_EQ(first.picture_id, 7);
   CHECK_EQ(first.tl0_pic_idx, 9);
   CHECK_EQ(first.keyidx, 4);
-  const auto next = munger.forward(source.packet(6, 777 + 3000, {.picture_id = 30'001, .tl0 = 251, .keyidx = 31}),
-                                   false, 99 * kMs);
+  const auto next =
+      munger.forward(source.packet(6, 777 + 3000, {.picture_id = 30'001, .tl0 = 251, .keyidx = 31}), false, 99 * kMs);
   CHECK_EQ(next->seq(), 3);
   CHECK_EQ(next->timestamp, first.timestamp + 3000);
   CHECK_EQ(next->picture_id, 8);
@@ -164,9 +168,9 @@ TEST(aligned_timestamps_decide_when_they_are_plausible) {
     std::uint32_t expected;
   };
   // 100 ms pass: 9000 ticks.
-  for (const Row& row : {Row{"exact", 8800, 8800}, Row{"captured before the last one", -3000, 1},
-                         Row{"the same instant", 0, 1}, Row{"a report that lies ahead", 900'000, 9000},
-                         Row{"a report that lies behind", -900'000, 9000}}) {
+  for (const Row& row :
+       {Row{"exact", 8800, 8800}, Row{"captured before the last one", -3000, 1}, Row{"the same instant", 0, 1},
+        Row{"a report that lies ahead", 900'000, 9000}, Row{"a report that lies behind", -900'000, 9000}}) {
     Source source;
     Munger munger(0, 0);
     munger.switch_source(source.packet(1, 50'000, {.keyframe = true}), std::nullopt, kHz, 0);

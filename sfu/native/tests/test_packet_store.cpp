@@ -11,8 +11,8 @@ using test::rtp;
 namespace {
 
 PutResult put(PacketStore& store, std::int64_t ext_seq, TimeNs arrival = 0, std::size_t size = 3) {
-  const Data data = rtp({.seq = static_cast<std::uint16_t>(ext_seq),
-                         .payload = Data(size, static_cast<std::uint8_t>(ext_seq))});
+  const Data data =
+      rtp({.seq = static_cast<std::uint16_t>(ext_seq), .payload = Data(size, static_cast<std::uint8_t>(ext_seq))});
   Packet packet = packet_of(data);
   packet.ext_seq = ext_seq;
   packet.arrival = arrival;

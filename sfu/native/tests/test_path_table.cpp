@@ -115,8 +115,8 @@ TEST(a_thousand_sources_together_are_limited) {
   StunGuard guard(42);
   std::int64_t admitted = 0;
   for (std::uint32_t i = 0; i < 60'000; ++i) {
-    const std::string ip = "10." + std::to_string(i / 65536) + "." + std::to_string(i / 256 % 256) + "." +
-                           std::to_string(i % 256);
+    const std::string ip =
+        "10." + std::to_string(i / 65536) + "." + std::to_string(i / 256 % 256) + "." + std::to_string(i % 256);
     admitted += guard.admit(*Endpoint::parse(ip, 5), kSecond) ? 1 : 0;
   }
   CHECK_EQ(admitted, StunGuard::kOverall);

@@ -55,8 +55,13 @@ TEST(types_are_written_into_every_header_and_nowhere_else) {
 }
 
 TEST(packet_without_copies_keeps_header_and_extensions) {
-  const Data data = test::rtp({.pt = 63, .marker = true, .seq = 7, .timestamp = 8, .ssrc = 9,
-                               .extensions = {{1, hex("85")}}, .payload = hex("ef 0f0002 6f a1a2 c1c2c3"),
+  const Data data = test::rtp({.pt = 63,
+                               .marker = true,
+                               .seq = 7,
+                               .timestamp = 8,
+                               .ssrc = 9,
+                               .extensions = {{1, hex("85")}},
+                               .payload = hex("ef 0f0002 6f a1a2 c1c2c3"),
                                .padding = 3});
   Packet packet = test::packet_of(data);
   packet.codec = Codec::kRed;

@@ -32,8 +32,13 @@ std::vector<int> nacked(Out& out) {
 }  // namespace
 
 TEST(receiver_report_round_trip) {
-  const std::array blocks{ReportBlock{.ssrc = 1, .fraction_lost = 255, .cumulative_lost = -1, .highest_seq = 0x1FFFF,
-                                      .jitter = 3, .last_sr = 4, .delay_since_sr = 5},
+  const std::array blocks{ReportBlock{.ssrc = 1,
+                                      .fraction_lost = 255,
+                                      .cumulative_lost = -1,
+                                      .highest_seq = 0x1FFFF,
+                                      .jitter = 3,
+                                      .last_sr = 4,
+                                      .delay_since_sr = 5},
                           ReportBlock{.ssrc = 2, .cumulative_lost = 0x7FFFFF}};
   Out out;
   CHECK(append_receiver_report(out.writer, 9, blocks));
@@ -46,8 +51,8 @@ TEST(receiver_report_round_trip) {
 
 TEST(sender_report_round_trip) {
   Out out;
-  CHECK(append_sender_report(out.writer, {.ssrc = 1, .ntp = 0x1234567890ABCDEF, .rtp_timestamp = 2,
-                                          .packet_count = 3, .octet_count = 4}, {}));
+  CHECK(append_sender_report(
+      out.writer, {.ssrc = 1, .ntp = 0x1234567890ABCDEF, .rtp_timestamp = 2, .packet_count = 3, .octet_count = 4}, {}));
   const auto info = read_sender_info(out.message());
   CHECK_EQ(info->ntp, 0x1234567890ABCDEFULL);
   CHECK_EQ(info->octet_count, 4U);
@@ -70,8 +75,8 @@ TEST(nack_packs_neighbours_into_pairs) {
     std::vector<std::uint16_t> seqs;
     std::size_t pairs;
   };
-  for (const Row& row : {Row{{7}, 1}, Row{{7, 8, 23}, 1}, Row{{7, 24}, 2}, Row{{65535, 0, 15}, 1},
-                         Row{{1, 2, 100, 101, 300}, 3}}) {
+  for (const Row& row :
+       {Row{{7}, 1}, Row{{7, 8, 23}, 1}, Row{{7, 24}, 2}, Row{{65535, 0, 15}, 1}, Row{{1, 2, 100, 101, 300}, 3}}) {
     Out out;
     CHECK(append_nack(out.writer, 1, 2, row.seqs));
     CHECK_EQ(nack_pair_count(out.message()), row.pairs);

@@ -26,12 +26,12 @@ RtcpMessage only(Data data) {
 }  // namespace
 
 TEST(compound_is_walked_to_its_end) {
-  const Data data = hex(
-      "80c90001 00000005"           // RR without blocks
-      "81ca0003 00000005 01026162 00000000"  // SDES
-      "81ce0002 00000001 00000002"  // PLI
-      "80cf0001 00000005"           // XR
-      "80cc0001 00000005");         // APP
+  const Data data =
+      hex("80c90001 00000005"                    // RR without blocks
+          "81ca0003 00000005 01026162 00000000"  // SDES
+          "81ce0002 00000001 00000002"           // PLI
+          "80cf0001 00000005"                    // XR
+          "80cc0001 00000005");                  // APP
   RtcpReader reader(data);
   std::vector<RtcpKind> kinds;
   while (const auto message = reader.next()) {
@@ -49,11 +49,11 @@ TEST(nothing_is_an_end_and_not_malformed) {
 }
 
 TEST(walk_stops_at_the_first_malformed_header) {
-  for (const auto* second : {"40c90001 00000005",          // version
-                             "80c90002 00000005",          // longer than what is there
-                             "80c9",                       // no whole header
-                             "a0c90001 00000000",          // padding of nothing
-                             "a0c90001 00000008"}) {       // more than the body
+  for (const auto* second : {"40c90001 00000005",     // version
+                             "80c90002 00000005",     // longer than what is there
+                             "80c9",                  // no whole header
+                             "a0c90001 00000000",     // padding of nothing
+                             "a0c90001 00000008"}) {  // more than the body
     Data data = hex("80c90001 00000005");
     const Data more = hex(second);
     data.insert(data.end(), more.begin(), more.end());
@@ -83,8 +83,9 @@ TEST(padding_of_the_last_message_is_cut_off) {
 }
 
 TEST(sender_report_with_a_block) {
-  const auto message = only(hex("81c8000c 00000005 1122334455667788 00015f90 00000064 00001388"
-                                "00000001 0afffffe 00011170 00000021 11112222 00010000"));
+  const auto message =
+      only(hex("81c8000c 00000005 1122334455667788 00015f90 00000064 00001388"
+               "00000001 0afffffe 00011170 00000021 11112222 00010000"));
   const auto info = read_sender_info(message);
   CHECK(info.has_value());
   CHECK_EQ(info->ssrc, 5U);
@@ -145,7 +146,7 @@ TEST(remb_with_its_ssrcs) {
 
 TEST(remb_that_lies_is_refused) {
   CHECK(!read_remb(only(hex("8fce0005 00000001 00000000 52454d42 020fffff 00000002"))).has_value());  // too few SSRCs
-  CHECK(!read_remb(only(hex("8fce0004 00000001 00000000 52454d42 00ffffff"))).has_value());  // beyond 64 bits
+  CHECK(!read_remb(only(hex("8fce0004 00000001 00000000 52454d42 00ffffff"))).has_value());           // beyond 64 bits
   CHECK_EQ(only(hex("8fce0004 00000001 00000000 41424344 00ffffff")).kind, RtcpKind::kOther);
 }
 

@@ -85,8 +85,8 @@ TEST(padding_is_more_than_zero_and_at_most_the_payload) {
 
 TEST(extensions_are_found_in_both_forms) {
   for (const bool two_byte : {false, true}) {
-    const auto data = rtp({.extensions = {{9, {7, 7}}, {1, {'4', '2'}}, {2, {0x85}}, {3, {0x12, 0x34}}},
-                           .two_byte = two_byte});
+    const auto data =
+        rtp({.extensions = {{9, {7, 7}}, {1, {'4', '2'}}, {2, {0x85}}, {3, {0x12, 0x34}}}, .two_byte = two_byte});
     const auto view = parse_rtp(data);
     const auto table = read_extensions(*view, some_ids());
     CHECK_EQ(as_text(table.get(*view, Extension::kMid)), "42");
@@ -104,8 +104,8 @@ TEST(long_elements_and_high_ids_come_in_the_two_byte_form) {
   const Data descriptor(200, 0xDD);
   const auto data = rtp({.extensions = {{20, descriptor}}, .two_byte = true});
   const auto view = parse_rtp(data);
-  CHECK(std::ranges::equal(read_extensions(*view, some_ids()).get(*view, Extension::kDependencyDescriptor),
-                           descriptor));
+  CHECK(
+      std::ranges::equal(read_extensions(*view, some_ids()).get(*view, Extension::kDependencyDescriptor), descriptor));
 }
 
 TEST(walk_stops_where_the_block_is_malformed) {
@@ -115,14 +115,14 @@ TEST(walk_stops_where_the_block_is_malformed) {
     bool has_twcc;
   };
   for (const Row& row : {
-           Row{"bede0002 1030 0000 311234 00", true, true},      // padding between elements
-           Row{"bede0002 1030 f000 311234 00", true, false},     // id 15 ends the block
-           Row{"bede0002 1030 0500 311234 00", true, false},     // id 0 with a length ends it too
-           Row{"bede0001 1030 3f00", true, false},               // overruns the block
-           Row{"10000002 0101 30 0302 1234 00", true, true},     // two-byte form
-           Row{"10000001 0101 30 03", true, false},              // id without its length
-           Row{"10000002 0101 30 03ff 1234 00", true, false},    // overruns
-           Row{"abcd0001 10303112", false, false},               // another profile: opaque
+           Row{"bede0002 1030 0000 311234 00", true, true},    // padding between elements
+           Row{"bede0002 1030 f000 311234 00", true, false},   // id 15 ends the block
+           Row{"bede0002 1030 0500 311234 00", true, false},   // id 0 with a length ends it too
+           Row{"bede0001 1030 3f00", true, false},             // overruns the block
+           Row{"10000002 0101 30 0302 1234 00", true, true},   // two-byte form
+           Row{"10000001 0101 30 03", true, false},            // id without its length
+           Row{"10000002 0101 30 03ff 1234 00", true, false},  // overruns
+           Row{"abcd0001 10303112", false, false},             // another profile: opaque
        }) {
     Data data = rtp({.payload = {}});
     data[0] |= 0x10;

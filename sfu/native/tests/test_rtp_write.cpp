@@ -42,8 +42,8 @@ Written write(const Packet& packet, const ExtensionIds& ids, std::string_view mi
   Written written;
   ExtensionPlan plan;
   plan.build(packet, ids);
-  written.size = write_rtp(packet, HeaderTemplate(ids, mid), plan, rewrite, patch,
-                           MutableBytes(written.bytes).first(room));
+  written.size =
+      write_rtp(packet, HeaderTemplate(ids, mid), plan, rewrite, patch, MutableBytes(written.bytes).first(room));
   if (const auto view = parse_rtp(Bytes(written.bytes).first(written.size))) {
     written.view = *view;
     written.extensions = read_extensions(*view, ids);
@@ -55,8 +55,13 @@ std::string_view value(const Written& written, Extension extension) {
   return as_text(written.extensions.get(written.view, extension));
 }
 
-constexpr RtpRewrite kRewrite{.ssrc = 0xBEEF, .timestamp = 777, .abs_send_time = 0x123456, .seq = 4321,
-                              .twcc_seq = 99, .pt = 100, .marker = true};
+constexpr RtpRewrite kRewrite{.ssrc = 0xBEEF,
+                              .timestamp = 777,
+                              .abs_send_time = 0x123456,
+                              .seq = 4321,
+                              .twcc_seq = 99,
+                              .pt = 100,
+                              .marker = true};
 
 }  // namespace
 
@@ -90,11 +95,10 @@ TEST(the_publishers_own_extensions_are_not_passed_on) {
   ids.set(Extension::kLayersAllocation, 100);
   ExtensionIds outgoing = send_ids();
   outgoing.set(Extension::kLayersAllocation, 101);
-  const auto data = rtp({.extensions = {{2, {'r'}}, {3, {'q'}}, {6, {1, 2, 3}}, {100, {1}}, {77, {5}}},
-                         .two_byte = true});
+  const auto data =
+      rtp({.extensions = {{2, {'r'}}, {3, {'q'}}, {6, {1, 2, 3}}, {100, {1}}, {77, {5}}}, .two_byte = true});
   const auto written = write(packet_of(data, ids), outgoing, "1", kRewrite);
-  for (const auto extension :
-       {Extension::kRid, Extension::kRrid, Extension::kToffset, Extension::kLayersAllocation}) {
+  for (const auto extension : {Extension::kRid, Extension::kRrid, Extension::kToffset, Extension::kLayersAllocation}) {
     CHECK(!written.extensions.has(extension));
   }
 }

@@ -9,13 +9,25 @@ using test::hex;
 using test::rtp;
 
 TEST(original_packet_is_restored_in_place) {
-  Data data = rtp({.pt = 97, .marker = true, .seq = 5, .timestamp = 42, .ssrc = 2, .csrcs = 1,
-                   .extensions = {{1, {'0'}}}, .payload = {0xFF, 0xFE, 1, 2, 3}});
+  Data data = rtp({.pt = 97,
+                   .marker = true,
+                   .seq = 5,
+                   .timestamp = 42,
+                   .ssrc = 2,
+                   .csrcs = 1,
+                   .extensions = {{1, {'0'}}},
+                   .payload = {0xFF, 0xFE, 1, 2, 3}});
   const auto view = parse_rtp(data);
   const auto original = decapsulate_rtx(data, *view, 96, 1);
   CHECK(original.has_value());
-  const Data expected = rtp({.pt = 96, .marker = true, .seq = 0xFFFE, .timestamp = 42, .ssrc = 1, .csrcs = 1,
-                             .extensions = {{1, {'0'}}}, .payload = {1, 2, 3}});
+  const Data expected = rtp({.pt = 96,
+                             .marker = true,
+                             .seq = 0xFFFE,
+                             .timestamp = 42,
+                             .ssrc = 1,
+                             .csrcs = 1,
+                             .extensions = {{1, {'0'}}},
+                             .payload = {1, 2, 3}});
   CHECK(std::ranges::equal(*original, expected));
 }
 

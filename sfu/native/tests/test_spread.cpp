@@ -130,7 +130,8 @@ TEST(a_subscriber_on_another_worker_gets_the_largest_picture_however_encodings_a
     const Data header{0x00, 0x9d, 0x01, 0x2a, 0x40, 0x00, height, 0x00};  // start code, width, height
     payload.insert(payload.end(), header.begin(), header.end());
     payload.resize(100U + height, 0);  // the larger the picture, the longer
-    return test::rtp({.pt = 96, .marker = true, .seq = seq, .timestamp = seq * 3000U, .ssrc = ssrc, .payload = payload});
+    return test::rtp(
+        {.pt = 96, .marker = true, .seq = seq, .timestamp = seq * 3000U, .ssrc = ssrc, .payload = payload});
   };
   for (std::uint16_t seq = 1; seq <= 3; ++seq) {
     pair.publisher.send_rtp(pair.house.address(0), keyframe(seq, 0x22, 200));
@@ -452,16 +453,17 @@ TEST(the_loudest_are_chosen_on_every_worker) {
   for (std::uint16_t seq = 1; seq <= 30; ++seq) {
     for (std::uint32_t i = 0; i < 4; ++i) {
       const auto level = static_cast<std::uint8_t>(i == 2 ? 0x80 | 30 : 90);
-      people[i]->send_rtp(house.address(i % 2),
-                          test::rtp({.pt = 111, .seq = seq, .timestamp = seq * 960U, .ssrc = 0x11 + i,
-                                     .extensions = {{1, {level}}}, .payload = Data(40, 1)}));
+      people[i]->send_rtp(house.address(i % 2), test::rtp({.pt = 111,
+                                                           .seq = seq,
+                                                           .timestamp = seq * 960U,
+                                                           .ssrc = 0x11 + i,
+                                                           .extensions = {{1, {level}}},
+                                                           .payload = Data(40, 1)}));
     }
     arrived += 4;
     CHECK(test::until([&] { return house.counter("rtp_received", 0) + house.counter("rtp_received", 1) == arrived; }));
   }
-  CHECK(test::until([&] {
-    return house.counter("link_items_received", 1) == 60;
-  }));
+  CHECK(test::until([&] { return house.counter("link_items_received", 1) == 60; }));
   viewer.collect();
   std::size_t loud = 0;
   std::size_t others = 0;

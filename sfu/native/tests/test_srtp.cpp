@@ -70,9 +70,8 @@ TEST(another_key_is_rejected) {
 }
 
 TEST(what_is_shorter_than_header_and_tag_never_reaches_the_cipher) {
-  const SrtpTable trap{
-      [](void*, void*, int*) { return 0; }, [](void*, void*, int*) { return 0; },
-      [](void*, void*, int*) { return 0; }, [](void*, void*, int*) { return 0; }};
+  const SrtpTable trap{[](void*, void*, int*) { return 0; }, [](void*, void*, int*) { return 0; },
+                       [](void*, void*, int*) { return 0; }, [](void*, void*, int*) { return 0; }};
   int session = 0;
   const Srtp srtp(&trap, &session, &session, kProfile);
   Data packet(64, 0x80);

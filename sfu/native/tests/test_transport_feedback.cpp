@@ -57,13 +57,13 @@ TEST(several_chunks) {
 
 TEST(malformed_feedback_is_refused) {
   CHECK(!read(""));
-  CHECK(!read("00000001 00000002 00010001 000001"));                     // header cut
-  CHECK(!read("00000001 00000002 00010001 00000105"));                   // no chunk
-  CHECK(!read("00000001 00000002 0001ffff 00000105 2007 01020304"));     // fewer statuses than promised
-  CHECK(!read("00000001 00000002 00010001 00000105 0000 0000"));         // a run of nothing
-  CHECK(!read("00000001 00000002 00010001 00000105 6001 0000"));         // reserved symbol in a run
-  CHECK(!read("00000001 00000002 00010001 00000105 f000 0000"));         // reserved symbol in a vector
-  CHECK(!read("00000001 00000002 00010002 00000105 2002 01"));           // a delta is missing
+  CHECK(!read("00000001 00000002 00010001 000001"));                  // header cut
+  CHECK(!read("00000001 00000002 00010001 00000105"));                // no chunk
+  CHECK(!read("00000001 00000002 0001ffff 00000105 2007 01020304"));  // fewer statuses than promised
+  CHECK(!read("00000001 00000002 00010001 00000105 0000 0000"));      // a run of nothing
+  CHECK(!read("00000001 00000002 00010001 00000105 6001 0000"));      // reserved symbol in a run
+  CHECK(!read("00000001 00000002 00010001 00000105 f000 0000"));      // reserved symbol in a vector
+  CHECK(!read("00000001 00000002 00010002 00000105 2002 01"));        // a delta is missing
 }
 
 TEST(reserved_symbols_behind_the_last_status_do_not_matter) {

@@ -34,8 +34,8 @@ std::optional<Feedback> build(TwccRecorder& recorder, TimeNs now, std::size_t ro
   CHECK_EQ(read_feedback_header(*message)->media_ssrc, 22U);
   auto feedback = TransportFeedbackReader::open(*message);
   CHECK(feedback.has_value());
-  Feedback result{.base = feedback->base_seq(), .count = feedback->status_count(),
-                  .number = feedback->feedback_count()};
+  Feedback result{
+      .base = feedback->base_seq(), .count = feedback->status_count(), .number = feedback->feedback_count()};
   while (const auto fate = feedback->next()) {
     if (fate->received) {
       result.arrivals[fate->seq] = feedback->reference_time() * 64 * kMs + fate->arrival_ticks * 250 * kMicrosecond;

@@ -52,8 +52,8 @@ TEST(only_the_first_packet_of_the_first_partition_starts_a_frame) {
     const char* payload;
     bool starts;
   };
-  for (const Row& row : {Row{"10 00", true}, Row{"00 00", false}, Row{"11 00", false}, Row{"17 00", false},
-                         Row{"30 00", true}}) {
+  for (const Row& row :
+       {Row{"10 00", true}, Row{"00 00", false}, Row{"11 00", false}, Row{"17 00", false}, Row{"30 00", true}}) {
     const auto info = peek_vp8(hex(row.payload), false);
     CHECK_EQ(info.frame_start, row.starts);
     CHECK_EQ(info.keyframe_start, row.starts);

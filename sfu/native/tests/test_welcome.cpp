@@ -1,5 +1,5 @@
-// A subscriber who comes into a running call: what it is sent at once from the store, what it must not get, and when the
-// publisher is asked for a keyframe instead.
+// A subscriber who comes into a running call: what it is sent at once from the store, what it must not get, and when
+// the publisher is asked for a keyframe instead.
 #include <utility>
 #include <vector>
 

@@ -271,8 +271,7 @@ TEST(commands_for_what_is_not_there_or_not_right_are_refused) {
   CHECK_EQ(bench.run(AddTrack{10, 1, false, "b", {test::kOpus}, {{"", 0, 0}}, false, false}), "track id in use");
   CHECK_EQ(bench.run(AddTrack{12, 1, false, "b", {test::kOpus}, {{"", 0x11, 0}}, false, false}), "ssrc in use");
   CHECK_EQ(bench.run(AddTrack{12, 1, false, "b", {}, {{"", 0, 0}}, false, false}), "a track needs 1 to 64 codecs");
-  CHECK_EQ(bench.run(AddTrack{12, 1, false, "b", {test::kOpus}, {}, false, false}),
-           "a track needs 1 to 8 encodings");
+  CHECK_EQ(bench.run(AddTrack{12, 1, false, "b", {test::kOpus}, {}, false, false}), "a track needs 1 to 8 encodings");
   CHECK_EQ(bench.forward(20, 99, 1), "unknown track");
   CHECK_EQ(bench.forward(20, 10, 99), "unknown transport");
   CHECK_EQ(bench.forward(20, 10, 1, GatePosition{16, 1}), "gate slot outside the page");

@@ -79,9 +79,7 @@ Data Bench::seal(Data data, bool is_rtcp) {
   return data;
 }
 
-void Bench::receive(const Peer& from, Data datagram) {
-  worker->receive_for_test(0, from.address(), datagram, now);
-}
+void Bench::receive(const Peer& from, Data datagram) { worker->receive_for_test(0, from.address(), datagram, now); }
 
 void Bench::receive_rtp(const Peer& from, Data packet) { receive(from, seal(std::move(packet))); }
 

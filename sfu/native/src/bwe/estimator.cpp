@@ -8,7 +8,7 @@ namespace {
 
 constexpr TimeNs kSentWindow = 200 * kMillisecond;
 constexpr double kSentWeight = 0.5;
-constexpr double kAlike = 0.85;  // of the capacity last met
+constexpr double kAlike = 0.85;          // of the capacity last met
 constexpr TimeNs kTrainHolds = kSecond;  // a path that falls makes a queue, and another train, sooner than that
 constexpr TimeNs kSurelyQueued = 50 * kMillisecond;
 constexpr TimeNs kOthersQueue = 200 * kMillisecond;
@@ -99,16 +99,15 @@ void BandwidthEstimator::judge(bool is_over, bool has_loss, TimeNs now) {
   } else {
     const auto proof = filled && is_plausible(*filled) ? RateControl::Proof::kTrain : RateControl::Proof::kTrend;
     const bool is_long = floor_.above() > kLongQueue;
-    const bool has_cut =
-        control_.overuse(filled ? filled : acked_.filled_bps(), proof, is_long, sent_bps_, rtt_, now);
+    const bool has_cut = control_.overuse(filled ? filled : acked_.filled_bps(), proof, is_long, sent_bps_, rtt_, now);
     if (has_cut && filled) {
       rivalry_.cut(*filled, floor_.above(), now);
     }
   }
 }
 
-// A receiver that was busy itself makes a short train look slow. A path that really carries so much less than it did has a
-// long queue at once.
+// A receiver that was busy itself makes a short train look slow. A path that really carries so much less than it did
+// has a long queue at once.
 bool BandwidthEstimator::is_plausible(double train_bps) const {
   return train_bps >= kAlike * control_.capacity_bps().value_or(0) || floor_.above() >= kSurelyQueued;
 }
@@ -150,6 +149,8 @@ std::optional<ProbePlan> BandwidthEstimator::probe(TimeNs now) {
                       now);
 }
 
-double BandwidthEstimator::bps() const { return std::clamp(std::min(control_.bps(), loss_.limit_bps()), kMinBps, kMaxBps); }
+double BandwidthEstimator::bps() const {
+  return std::clamp(std::min(control_.bps(), loss_.limit_bps()), kMinBps, kMaxBps);
+}
 
 }  // namespace parley

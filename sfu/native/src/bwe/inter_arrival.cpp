@@ -15,8 +15,8 @@ bool InterArrival::belongs(TimeNs sent, TimeNs arrived) const {
 }
 
 std::optional<GroupDelta> InterArrival::receive(TimeNs sent, TimeNs arrived) {
-  const bool has_jumped = current_.is_used && (arrived - current_.last_arrived > kMaxGap ||
-                                               current_.last_arrived - arrived > kMaxGap);
+  const bool has_jumped =
+      current_.is_used && (arrived - current_.last_arrived > kMaxGap || current_.last_arrived - arrived > kMaxGap);
   if (!current_.is_used || has_jumped) {
     previous_ = Group{};
     current_ = Group{sent, sent, arrived, arrived, true};

@@ -11,7 +11,7 @@
 namespace parley {
 
 struct GroupDelta {
-  TimeNs send = 0;     // between the last packets of two neighbouring groups
+  TimeNs send = 0;  // between the last packets of two neighbouring groups
   TimeNs arrival = 0;
   TimeNs arrived = 0;  // of the later group's last packet, the receiver's clock
 };

@@ -4,7 +4,7 @@
 
 namespace parley {
 
-inline constexpr double kMinBps = 50'000;          // below, not even audio passes
+inline constexpr double kMinBps = 50'000;  // below, not even audio passes
 inline constexpr double kMaxBps = 100'000'000;
 inline constexpr double kStartBps = 800'000;
 

@@ -9,7 +9,7 @@ namespace parley {
 namespace {
 
 constexpr double kCalm = 0.02;
-constexpr double kCalmGrowth = 1.08;       // per window
+constexpr double kCalmGrowth = 1.08;  // per window
 constexpr double kTolerableGrowth = 1.02;
 constexpr TimeNs kCutInterval = 300 * kMillisecond;
 

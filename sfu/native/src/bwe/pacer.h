@@ -14,9 +14,9 @@ namespace parley {
 
 class Pacer {
  public:
-  static constexpr double kFactor = 1.5;                     // of the estimate
-  static constexpr TimeNs kBurst = 5 * kMillisecond;         // what may leave at once
-  static constexpr TimeNs kMaxDelay = 400 * kMillisecond;    // a longer queue leaves faster
+  static constexpr double kFactor = 1.5;                   // of the estimate
+  static constexpr TimeNs kBurst = 5 * kMillisecond;       // what may leave at once
+  static constexpr TimeNs kMaxDelay = 400 * kMillisecond;  // a longer queue leaves faster
   static constexpr std::uint32_t kMaxBytes = 2 * 1024 * 1024;
 
   void set_estimate(double bps) { rate_ = bps * kFactor; }
@@ -36,7 +36,9 @@ class Pacer {
   }
 
   // Whether this viewer's queue takes so much more.
-  [[nodiscard]] bool has_room(std::size_t bytes) const { return bytes <= kMaxPacketSize && queued_ + bytes <= kMaxBytes; }
+  [[nodiscard]] bool has_room(std::size_t bytes) const {
+    return bytes <= kMaxPacketSize && queued_ + bytes <= kMaxBytes;
+  }
 
   // The packet waits; false when there is no room for it, here or in the pool.
   bool push(SlotPool& pool, std::span<const std::uint8_t> packet, const HeldPacket& held) {
@@ -79,7 +81,8 @@ class Pacer {
  private:
   // What waits is gone within kMaxDelay.
   [[nodiscard]] double rate() const {
-    const double needed = static_cast<double>(queued_) * 8 * static_cast<double>(kSecond) / static_cast<double>(kMaxDelay);
+    const double needed =
+        static_cast<double>(queued_) * 8 * static_cast<double>(kSecond) / static_cast<double>(kMaxDelay);
     return std::max({rate_, needed, 1.0});
   }
   std::uint32_t take(SlotPool& pool) {

@@ -6,16 +6,16 @@ namespace parley {
 
 namespace {
 
-constexpr double kStep = 2.0;           // each probe doubles what is known
+constexpr double kStep = 2.0;  // each probe doubles what is known
 constexpr double kGrown = 1.25;
-constexpr double kWantedMargin = 1.4;   // the allocator needs headroom to take a layer, and layers vary
-constexpr double kRecovery = 0.85;      // of the rate before a drop
+constexpr double kWantedMargin = 1.4;  // the allocator needs headroom to take a layer, and layers vary
+constexpr double kRecovery = 0.85;     // of the rate before a drop
 constexpr double kLargeDrop = 0.66;
 constexpr TimeNs kRecoveryWait = 500 * kMillisecond;
 constexpr double kBackoff = 1.5;
-constexpr double kMinReceived = 0.8;    // of a cluster's bytes
-constexpr double kMaxRatio = 2.0;       // faster at the receiver than at the sender: compressed on the way
-constexpr double kSaturated = 0.9;      // slower by that much: the path's own rate is what was seen,
+constexpr double kMinReceived = 0.8;      // of a cluster's bytes
+constexpr double kMaxRatio = 2.0;         // faster at the receiver than at the sender: compressed on the way
+constexpr double kSaturated = 0.9;        // slower by that much: the path's own rate is what was seen,
 constexpr double kSaturatedShare = 0.95;  // and some of it must stay free
 constexpr double kWorthIt = 1.05;
 
@@ -57,7 +57,8 @@ std::optional<ProbePlan> ProbeControl::next(const Known& known, TimeNs now) {
   }
   double bps = known.estimate_bps * kStep;
   if (known.capacity_bps) {
-    // Far above what the path carried last, a probe would but fill its queue; a little above tells whether it has grown.
+    // Far above what the path carried last, a probe would but fill its queue; a little above tells whether it has
+    // grown.
     bps = std::min(bps, kGrown * std::max(*known.capacity_bps, known.estimate_bps));
   }
   return plan(std::min(useful, bps), now);

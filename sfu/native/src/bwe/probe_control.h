@@ -17,7 +17,7 @@ namespace parley {
 struct ProbePlan {
   std::uint16_t cluster = 0;  // never 0
   double bps = 0;
-  std::uint32_t bytes = 0;    // to send in all
+  std::uint32_t bytes = 0;  // to send in all
 };
 
 class ProbeControl {

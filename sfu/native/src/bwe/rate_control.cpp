@@ -10,18 +10,18 @@ namespace parley {
 namespace {
 
 constexpr double kBeta = 0.95;      // of what the path delivers
-constexpr double kLongBeta = 0.85;   // the same when the queue is long, or far more was sent
+constexpr double kLongBeta = 0.85;  // the same when the queue is long, or far more was sent
 constexpr double kDrop = 1.3;
 constexpr double kDoubted = 0.93;  // of the rate, when nothing but a trend tells of a queue
-constexpr double kKept = 1.1;     // times what is sent: it goes on as it is
-constexpr double kFilled = 0.7;  // of the rate: so much at least is sent when the path is used
+constexpr double kKept = 1.1;      // times what is sent: it goes on as it is
+constexpr double kFilled = 0.7;    // of the rate: so much at least is sent when the path is used
 constexpr double kGrowthPerSecond = 1.08;
-constexpr double kMaxOverAcked = 1.5;       // what nobody sends proves nothing about the path
+constexpr double kMaxOverAcked = 1.5;  // what nobody sends proves nothing about the path
 constexpr double kSlackBps = 10'000;
 constexpr double kPacketBits = 1200 * 8;
 constexpr TimeNs kUnknownRtt = 200 * kMillisecond;
 constexpr TimeNs kReaction = 100 * kMillisecond;  // the detector's own delay
-constexpr TimeNs kOneDrop = 3 * kSecond;         // cuts no further apart than this are one drop
+constexpr TimeNs kOneDrop = 3 * kSecond;          // cuts no further apart than this are one drop
 constexpr double kCapacityWeight = 0.05;
 constexpr double kDeviations = 3;
 
@@ -122,9 +122,8 @@ void RateControl::learn_capacity(double acked_bps) {
   }
   const double error = (acked_bps - capacity_) / 1000;
   capacity_ += kCapacityWeight * (acked_bps - capacity_);
-  variance_ = std::clamp((1 - kCapacityWeight) * variance_ +
-                             kCapacityWeight * error * error / std::max(capacity_ / 1000, 1.0),
-                         0.4, 2.5);
+  variance_ = std::clamp(
+      (1 - kCapacityWeight) * variance_ + kCapacityWeight * error * error / std::max(capacity_ / 1000, 1.0), 0.4, 2.5);
 }
 
 void RateControl::raise_to(double bps, TimeNs now) {

@@ -1,6 +1,6 @@
-// The delay-based rate: additive increase near the capacity last met, multiplicative elsewhere, a decrease to a share of
-// what arrives when the queue grows.
-// Thread: the worker that owns the transport. Source: draft-ietf-rmcat-gcc-02 section 5.5.
+// The delay-based rate: additive increase near the capacity last met, multiplicative elsewhere, a decrease to a share
+// of what arrives when the queue grows. Thread: the worker that owns the transport. Source: draft-ietf-rmcat-gcc-02
+// section 5.5.
 #pragma once
 
 #include <cstdint>
@@ -58,9 +58,9 @@ class RateControl {
   TimeNs decreased_at_ = 0;
   TimeNs dropped_at_ = 0;
   double dropped_from_ = 0;
-  bool has_spared_ = false;    // the last cut left room for all that is sent
-  double capacity_ = 0;        // mean of the acknowledged rate at overuse, 0 unknown
-  double variance_ = 0.4;      // relative to the mean, in kbps
+  bool has_spared_ = false;  // the last cut left room for all that is sent
+  double capacity_ = 0;      // mean of the acknowledged rate at overuse, 0 unknown
+  double variance_ = 0.4;    // relative to the mean, in kbps
 };
 
 }  // namespace parley

@@ -1,7 +1,6 @@
-// Whether others keep up the queue on the path. What one sender alone filled drains as soon as it sends less than the path
-// was seen to deliver; a queue that several cuts in a row leave standing is not its own, and to yield further would leave
-// the path to whoever does not.
-// Thread: the worker that owns the transport.
+// Whether others keep up the queue on the path. What one sender alone filled drains as soon as it sends less than the
+// path was seen to deliver; a queue that several cuts in a row leave standing is not its own, and to yield further
+// would leave the path to whoever does not. Thread: the worker that owns the transport.
 #pragma once
 
 #include <algorithm>

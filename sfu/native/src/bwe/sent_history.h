@@ -25,8 +25,8 @@ class SentHistory {
   // Packet `seq`, behind all earlier ones, of `bytes` leaves at `now`, as part of probe `cluster` or 0.
   void sent(std::uint16_t seq, std::uint32_t bytes, std::uint16_t cluster, TimeNs now);
 
-  // Fates in sequence order, appended to `out`. A packet is reported received once; a lost one is reported lost once and
-  // received later when a later feedback corrects it.
+  // Fates in sequence order, appended to `out`. A packet is reported received once; a lost one is reported lost once
+  // and received later when a later feedback corrects it.
   void feedback(TransportFeedbackReader reader, std::vector<PacketResult>& out);
 
   // What is in flight no longer matters; its feedback names nothing that is known.
@@ -44,9 +44,7 @@ class SentHistory {
     State state = State::kEmpty;
   };
 
-  [[nodiscard]] Entry& at(std::int64_t seq) {
-    return ring_[static_cast<std::size_t>(seq) & (ring_.size() - 1)];
-  }
+  [[nodiscard]] Entry& at(std::int64_t seq) { return ring_[static_cast<std::size_t>(seq) & (ring_.size() - 1)]; }
   void make_room(TimeNs now);
   void expire(Entry& entry);
   [[nodiscard]] TimeNs arrival_base(std::uint32_t reference_time);

@@ -1,5 +1,5 @@
-// Fixed slots for packets that wait to leave; memory comes in blocks, as many as were ever needed at once, up to a bound.
-// Thread: the worker that owns it.
+// Fixed slots for packets that wait to leave; memory comes in blocks, as many as were ever needed at once, up to a
+// bound. Thread: the worker that owns it.
 #pragma once
 
 #include <array>

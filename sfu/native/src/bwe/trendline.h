@@ -1,7 +1,7 @@
-// Whether the queue on the path grows: the slope of the smoothed one-way delay over the last groups, against a threshold
-// that adapts to how much the path jitters.
-// Thread: the worker that owns the transport. Source: draft-ietf-rmcat-gcc-02 sections 5.4 and 5.5; Carlucci et al.,
-// "Congestion Control for Web Real-Time Communication", IEEE/ACM ToN 25(5), 2017 (adaptive threshold).
+// Whether the queue on the path grows: the slope of the smoothed one-way delay over the last groups, against a
+// threshold that adapts to how much the path jitters. Thread: the worker that owns the transport. Source:
+// draft-ietf-rmcat-gcc-02 sections 5.4 and 5.5; Carlucci et al., "Congestion Control for Web Real-Time Communication",
+// IEEE/ACM ToN 25(5), 2017 (adaptive threshold).
 #pragma once
 
 #include <array>
@@ -40,7 +40,7 @@ class Trendline {
   std::size_t next_ = 0;
   std::uint32_t groups_ = 0;
   TimeNs first_arrived_ = 0;
-  double delay_ms_ = 0;     // accumulated
+  double delay_ms_ = 0;  // accumulated
   double smoothed_ms_ = 0;
   double trend_ = 0;
   double last_trend_ = 0;

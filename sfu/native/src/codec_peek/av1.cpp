@@ -9,7 +9,7 @@ namespace {
 constexpr std::uint8_t kObuSequenceHeader = 1;
 constexpr std::uint8_t kObuTemporalDelimiter = 2;
 constexpr std::size_t kMaxObusLookedAt = 4;
-constexpr std::uint32_t kSwitch = 2;      // decode target indication
+constexpr std::uint32_t kSwitch = 2;  // decode target indication
 constexpr std::uint32_t kNotPresent = 0;
 constexpr std::size_t kMinDescriptor = 3;  // flags and template id, frame number
 
@@ -170,8 +170,7 @@ void apply_temporal(const DependencyDescriptor& descriptor, const DependencyStru
   }
 }
 
-void apply_descriptor(const DependencyDescriptor& descriptor, const DependencyStructure& structure,
-                      PayloadInfo& info) {
+void apply_descriptor(const DependencyDescriptor& descriptor, const DependencyStructure& structure, PayloadInfo& info) {
   info.spatial = descriptor.spatial;
   info.frame_start = descriptor.start_of_frame;
   info.frame_end = descriptor.end_of_frame;
@@ -274,8 +273,8 @@ PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, De
   info.keyframe_start = starts_sequence || first_obu_type(payload) == kObuSequenceHeader;
   info.frame_start = info.keyframe_start;
   if (const auto descriptor = reader.read(dependency_descriptor)) {
-    info.keyframe_start = descriptor->start_of_frame && descriptor->spatial == 0 &&
-                          (descriptor->has_structure || starts_sequence);
+    info.keyframe_start =
+        descriptor->start_of_frame && descriptor->spatial == 0 && (descriptor->has_structure || starts_sequence);
     apply_descriptor(*descriptor, *reader.structure(), info);
     // The last packet of the whole picture carries the marker.
     info.frame_end = info.frame_end || marker;

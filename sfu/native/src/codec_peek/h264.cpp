@@ -46,7 +46,7 @@ PayloadInfo peek_h264(Bytes payload, bool marker) {
     if (!reader.ok() || reader.empty()) {
       return {};
     }
-    if ((header & 0x80U) != 0) {  // S: first fragment
+    if ((header & 0x80U) != 0) {                            // S: first fragment
       note_unit(payload.subspan(1), header & 0x1FU, info);  // its header stands for the unit's
     }
   } else {

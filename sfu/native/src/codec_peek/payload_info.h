@@ -20,8 +20,8 @@ struct PictureFields {
   std::uint8_t tl0_pic_idx = 0;
   std::uint8_t keyidx = 0;
 
-  // VP9 refers to pictures by the difference of their ids: dropped ones leave holes, as in dependency descriptors. VP8's
-  // picture ids close up.
+  // VP9 refers to pictures by the difference of their ids: dropped ones leave holes, as in dependency descriptors.
+  // VP8's picture ids close up.
   bool keeps_holes = false;
 };
 
@@ -37,7 +37,7 @@ struct PayloadInfo {
   bool has_sps = false;         // H.264: carries a sequence parameter set
   std::uint8_t spatial = 0;     // SVC layer inside this encoding; 0 without SVC
   std::uint8_t temporal = 0;
-  std::uint16_t height = 0;     // of the picture in pixels, at keyframes that tell; 0: not told
+  std::uint16_t height = 0;          // of the picture in pixels, at keyframes that tell; 0: not told
   std::uint16_t primary_offset = 0;  // RED: where the newest frame begins; 0: not RED, or nothing may be read of it
   std::uint8_t copies = 0;           // RED: how many earlier frames come with it
   PictureFields picture;

@@ -32,7 +32,7 @@ PayloadInfo peek_vp9(Bytes payload, bool marker) {
   const std::uint8_t flags = reader.u8();
   const bool is_inter_predicted = (flags & 0x40U) != 0;  // P
   const bool is_flexible = (flags & 0x10U) != 0;         // F
-  if ((flags & 0x80U) != 0) {  // I
+  if ((flags & 0x80U) != 0) {                            // I
     const std::uint8_t high = reader.u8();
     info.picture.has_picture_id = true;
     info.picture.is_15_bit = (high & 0x80U) != 0;  // M
@@ -67,8 +67,8 @@ PayloadInfo peek_vp9(Bytes payload, bool marker) {
     return {};
   }
   info.valid = true;
-  info.frame_start = (flags & 0x08U) != 0;                      // B
-  info.frame_end = (flags & 0x04U) != 0 || marker;              // E
+  info.frame_start = (flags & 0x08U) != 0;          // B
+  info.frame_end = (flags & 0x04U) != 0 || marker;  // E
   info.spatial_sync = info.frame_start && !is_inter_predicted;
   info.keyframe_start = info.spatial_sync && info.spatial == 0;
   return info;
