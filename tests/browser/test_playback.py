@@ -298,6 +298,11 @@ async def test_the_chat_stands_over_the_picture_also_where_it_fills_the_screen(k
     await page.close()
 
 
+def _destination(name: str) -> str:
+    found = f"(one) => one.innerText.includes('{name}')"
+    return f"() => [...document.querySelectorAll('.destination')].find({found})"
+
+
 async def test_a_replay_is_confirmed_followed_and_ended_on_the_page(kept, films, browser):
     await add_channel(kept.parley, "Evening", site="replays.example", uses=("live", "replay"))
     page = await browser.page()
@@ -308,7 +313,7 @@ async def test_a_replay_is_confirmed_followed_and_ended_on_the_page(kept, films,
         return [one for one in found["items"] if one["replay"]["recording"] == kept.id]
 
     await page.click("#replay")
-    evening = "() => [...document.querySelectorAll('.destination')].find((one) => one.innerText.includes('Evening'))"
+    evening = _destination("Evening")
     await until(page, f"() => ({evening})() !== undefined")
     disabled = "() => document.getElementById('replay-next').disabled"
     assert await page.evaluate(disabled) is True
@@ -337,7 +342,7 @@ async def test_a_replay_is_planned_for_a_time_on_the_page_and_given_up(kept, fil
     page = await browser.page()
     await watch(page, kept.link(grants=("record", "broadcast")))
     await page.click("#replay")
-    tomorrow = "() => [...document.querySelectorAll('.destination')].find((one) => one.innerText.includes('Tomorrow'))"
+    tomorrow = _destination("Tomorrow")
     await until(page, f"() => ({tomorrow})() !== undefined")
     await page.evaluate(f"() => ({tomorrow})().querySelector('input').click()")
     tomorrow_ms = await page.evaluate(

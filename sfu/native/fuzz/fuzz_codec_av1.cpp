@@ -5,12 +5,12 @@
 #include "codec_peek/av1.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  parley::DependencyReader dependencies;
+  parley::Av1State state;
   parley::Reader reader(parley::Bytes(data, size));
   while (!reader.empty()) {
     const auto descriptor = reader.take(std::min<std::size_t>(reader.u8(), reader.remaining()));
     const auto payload = reader.take(std::min<std::size_t>(reader.u8(), reader.remaining()));
-    const auto info = parley::peek_av1(payload, false, descriptor, dependencies);
+    const auto info = parley::peek_av1(payload, false, descriptor, state);
     if (info.spatial > 7 || info.temporal > 7) {
       std::abort();
     }

@@ -57,7 +57,7 @@ TimeNs LatencyHistogram::quantile(double q) const {
     seen += buckets_[bucket];
     if (seen > wanted || (seen == count_ && count_ != 0)) {
       const std::size_t power = bucket / kSteps;
-      const double base = static_cast<double>(std::uint64_t{1} << power);
+      const auto base = static_cast<double>(std::uint64_t{1} << power);
       return static_cast<TimeNs>(base * (1.0 + static_cast<double>(bucket % kSteps) / kSteps) * kMicrosecond);
     }
   }
@@ -174,9 +174,10 @@ void ClientReceiver::receive_rtcp(Transport&, Bytes compound, TimeNs now) {
   RtcpReader reader(compound);
   while (const auto message = reader.next()) {
     if (message->kind == RtcpKind::kSenderReport) {
-      const auto info = read_sender_info(*message);
-      if (Source* source = info ? source_of(info->ssrc) : nullptr) {
-        source->stats.receive_sender_report(info->ntp, now);
+      if (const auto info = read_sender_info(*message)) {
+        if (Source* source = source_of(info->ssrc)) {
+          source->stats.receive_sender_report(info->ntp, now);
+        }
       }
     }
     if (message->kind == RtcpKind::kPli) {
@@ -256,9 +257,9 @@ void Generator::tick(TimeNs now, WorkerContext& context) {
   }
 }
 
-std::size_t Generator::write_descriptor(MutableBytes payload) const {
+void Generator::write_descriptor(MutableBytes payload) const {
   if (config_.codec != Codec::kVp8) {
-    return 0;
+    return;
   }
   // RFC 7741 section 4.2: X, I with a 15-bit picture id; S on the first packet; then the frame header's P bit.
   const bool is_start = sent_in_burst_ == 0;
@@ -267,7 +268,6 @@ std::size_t Generator::write_descriptor(MutableBytes payload) const {
   payload[2] = static_cast<std::uint8_t>(0x80 | (picture_id_ >> 8));
   payload[3] = static_cast<std::uint8_t>(picture_id_);
   payload[4] = static_cast<std::uint8_t>(is_start && is_keyframe_ ? 0x00 : 0x01);
-  return 5;
 }
 
 void Generator::send(TimeNs now, WorkerContext& context) {

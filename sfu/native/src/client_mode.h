@@ -89,7 +89,7 @@ class ClientReceiver {
     std::uint32_t ssrc = 0;
     SeqUnwrapper seqs;
     ReceiveStats stats{90'000};
-    NackGenerator nack{};
+    NackGenerator nack;
   };
   Source* source_of(std::uint32_t ssrc);
   void take_repair(const RtpView& rtx, TimeNs now);
@@ -127,7 +127,7 @@ class Generator {
  private:
   void send(TimeNs now, WorkerContext& context);
   void send_report(TimeNs now, WorkerContext& context);
-  std::size_t write_descriptor(MutableBytes payload) const;
+  void write_descriptor(MutableBytes payload) const;
 
   AddGenerator config_;
   Transport& transport_;

@@ -33,9 +33,7 @@ Parts Dispatcher::plan_transport(std::uint64_t number, Body body) {
 }
 
 Parts Dispatcher::plan_add(std::uint64_t number, AddTransport body) { return plan_transport(number, std::move(body)); }
-Parts Dispatcher::plan_add(std::uint64_t number, AddClientTransport body) {
-  return plan_transport(number, std::move(body));
-}
+Parts Dispatcher::plan_add(std::uint64_t number, AddClientTransport body) { return plan_transport(number, body); }
 
 Parts Dispatcher::plan_add(std::uint64_t number, AddInjectedTransport body) {
   return sinks_.contains(body.sink) ? plan_transport(number, body) : refuse("unknown id");
@@ -122,7 +120,7 @@ Parts Dispatcher::plan_add(std::uint64_t number, AddTap body) {
   taps_[body.tap] = {.worker = source->worker, .number = number, .track = body.track, .sink = body.sink};
   note_added(number, Kind::kTap, body.tap);
   const std::size_t worker = source->worker;
-  return one(worker, std::move(body));
+  return one(worker, body);
 }
 
 Parts Dispatcher::plan_add(std::uint64_t number, SetForwardSource body) {
@@ -283,7 +281,7 @@ void Dispatcher::end_link(const LinkUse& use, std::size_t home) {
 
 // The track's own worker ends it with its forwards and taps; others end theirs.
 void Dispatcher::forget_track(std::uint32_t id, Parts& parts) {
-  TrackRoute* route = find(tracks_, id);
+  const TrackRoute* route = find(tracks_, id);
   if (route == nullptr) {
     return;
   }

@@ -31,4 +31,7 @@ struct Endpoint {
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
+// As the socket calls want it.
+inline sockaddr* as_sockaddr(sockaddr_storage* address) { return static_cast<sockaddr*>(static_cast<void*>(address)); }
+
 }  // namespace parley

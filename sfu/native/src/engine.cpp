@@ -16,7 +16,7 @@ constexpr std::size_t kMaxWorkers = 64;
 
 }  // namespace
 
-std::unique_ptr<Engine> Engine::start(EngineConfig config, std::string& error) {
+std::unique_ptr<Engine> Engine::start(const EngineConfig& config, std::string& error) {
   if (!config.srtp.is_complete()) {
     error = "the SRTP table is incomplete";
     return nullptr;
@@ -65,9 +65,9 @@ std::unique_ptr<Engine> Engine::start(EngineConfig config, std::string& error) {
     worker_config.seed = worker_config.seed * 6364136223846793005ULL + 1442695040888963407ULL;
     worker_config.index = engine->workers_.size();
     // One port for all: the first worker accepts, and hands each connection to the one that owns its transport.
-    engine->workers_.push_back(std::make_unique<Worker>(
-        worker_config, std::move(sockets), engine->gates_, engine->srtp_, engine->event_wake_, *engine->neighbours_,
-        worker_config.index == 0 ? std::move(listeners) : std::vector<std::unique_ptr<TcpListener>>{}));
+    engine->workers_.push_back(std::make_unique<Worker>(worker_config, std::move(sockets), engine->gates_,
+                                                        engine->srtp_, engine->event_wake_, *engine->neighbours_,
+                                                        std::exchange(listeners, {})));
   }
   std::vector<WorkerDoor*> doors;
   for (const auto& door : engine->neighbours_->doors) {

@@ -46,7 +46,7 @@ struct EngineConfig {
 class Engine {
  public:
   // Null with the reason in `error`.
-  static std::unique_ptr<Engine> start(EngineConfig config, std::string& error);
+  static std::unique_ptr<Engine> start(const EngineConfig& config, std::string& error);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

@@ -101,7 +101,7 @@ void Fanout::gather(Track& track, TimeNs now) {
 }
 
 void Fanout::fan_out(TimeNs now) {
-  for (Track* track : gathered_tracks_) {
+  for (const Track* track : gathered_tracks_) {
     const Range range{track->gathered_first, track->gathered_count};
     for (Forward* forward : track->forwards) {
       if (!track->voice.is_heard && !forward->is_outside()) {
@@ -299,7 +299,7 @@ void Fanout::serve_stored(Forward& forward, const Packet& packet, TimeNs now) {
 
 bool Fanout::send(Forward& forward, Gathered& gathered, const Munged& munged, TimeNs now) {
   const Packet& packet = *gathered.packet;
-  Transport& subscriber = forward.transport;
+  const Transport& subscriber = forward.transport;
   const Codec codec = forward.outgoing(packet);
   const Forward::PayloadType payload_type = forward.payload_type(codec);
   const RtpRewrite rewrite{

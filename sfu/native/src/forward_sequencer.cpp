@@ -6,9 +6,8 @@
 namespace parley {
 
 namespace {
-constexpr TimeNs kAssumedRtt = 100 * kMillisecond;
 
-std::uint32_t to_ms(TimeNs time) { return static_cast<std::uint32_t>(time / kMillisecond); }
+std::uint32_t whole_ms(TimeNs time) { return static_cast<std::uint32_t>(time / kMillisecond); }
 }  // namespace
 
 ForwardSequencer::ForwardSequencer(const ResendConfig& config) : config_(config), credit_(config.first_credit_bytes) {
@@ -19,7 +18,7 @@ void ForwardSequencer::record(const SentPacket& sent, TimeNs now) {
   if (ring_.empty()) {
     ring_.resize(config_.entries);
   }
-  ring_[sent.seq & (config_.entries - 1U)] = {.sent = sent, .last_ms = to_ms(now), .resends = 0, .used = true};
+  ring_[sent.seq & (config_.entries - 1U)] = {.sent = sent, .last_ms = whole_ms(now), .resends = 0, .used = true};
   credit_ = std::min(credit_ + sent.size, config_.max_credit_bytes);
 }
 
@@ -29,7 +28,7 @@ ResendVerdict ForwardSequencer::request(std::uint16_t seq, TimeNs now, TimeNs rt
     return ResendVerdict::kUnknown;
   }
   const TimeNs guard = std::clamp(rtt > 0 ? rtt : kAssumedRtt, config_.min_interval, config_.max_interval);
-  const std::uint32_t elapsed_ms = to_ms(now) - entry->last_ms;
+  const std::uint32_t elapsed_ms = whole_ms(now) - entry->last_ms;
   if (entry->resends > 0 && entry->resends < config_.max_resends &&
       static_cast<TimeNs>(elapsed_ms) * kMillisecond < guard) {
     return ResendVerdict::kTooSoon;
@@ -42,7 +41,7 @@ ResendVerdict ForwardSequencer::repeat(std::uint16_t seq, TimeNs lost, TimeNs no
   if (entry == nullptr) {
     return ResendVerdict::kUnknown;
   }
-  return entry->last_ms == to_ms(lost) ? pay(*entry, now, out) : ResendVerdict::kTooSoon;
+  return entry->last_ms == whole_ms(lost) ? pay(*entry, now, out) : ResendVerdict::kTooSoon;
 }
 
 ForwardSequencer::Entry* ForwardSequencer::find(std::uint16_t seq) {
@@ -62,7 +61,7 @@ ResendVerdict ForwardSequencer::pay(Entry& entry, TimeNs now, SentPacket& out) {
   }
   credit_ -= entry.sent.size;
   ++entry.resends;
-  entry.last_ms = to_ms(now);
+  entry.last_ms = whole_ms(now);
   out = entry.sent;
   return ResendVerdict::kSend;
 }

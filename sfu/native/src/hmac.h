@@ -30,6 +30,7 @@ struct HmacTable {
            size == kBytes;
   }
   static HmacTable from_addresses(std::uintptr_t function, std::uintptr_t sha1) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): what Python has of OpenSSL's functions
     return HmacTable{reinterpret_cast<HmacFunction>(function), reinterpret_cast<const void*>(sha1)};
   }
 };

@@ -19,7 +19,7 @@ constexpr double kLongestFrameS = 0.12;
 constexpr double kPatienceS = 60;     // of waiting that is remembered
 constexpr double kWaitingPerS = 0.1;  // dB that a track without levels gains on others by waiting
 
-double seconds(TimeNs duration) { return static_cast<double>(std::max<TimeNs>(duration, 0)) / 1e9; }
+double seconds_of(TimeNs duration) { return to_seconds(std::max<TimeNs>(duration, 0)); }
 
 }  // namespace
 
@@ -32,7 +32,7 @@ void Loudness::receive(std::optional<AudioLevel> level, bool is_heard, TimeNs no
   }
   is_untold_ = false;
   const double told = 127.0 - level->dbov;
-  const double risen = last_ == 0 ? floor_ : floor_ + kFloorRisePerS * seconds(now - last_);
+  const double risen = last_ == 0 ? floor_ : floor_ + kFloorRisePerS * seconds_of(now - last_);
   floor_ = std::min(told, risen);
   double heard = std::min(told, kLoudest);
   heard -= level->voice ? 0 : kUnvoiced;
@@ -43,13 +43,13 @@ void Loudness::receive(std::optional<AudioLevel> level, bool is_heard, TimeNs no
 }
 
 void Loudness::tire(bool is_talking, TimeNs now) {
-  const double passed = last_ == 0 ? 0 : seconds(now - last_);
+  const double passed = last_ == 0 ? 0 : seconds_of(now - last_);
   airtime_s_ += is_talking ? std::min(passed, kLongestFrameS) : -passed;
   airtime_s_ = std::clamp(airtime_s_, -kPatienceS, kFreshS + kMostTired);
   last_ = now;
 }
 
-double Loudness::level_at(TimeNs now) const { return std::max(score_ - kFallPerS * seconds(now - last_), kSilence); }
+double Loudness::level_at(TimeNs now) const { return std::max(score_ - kFallPerS * seconds_of(now - last_), kSilence); }
 
 double Loudness::at(TimeNs now) const {
   const double tired = std::max(airtime_s_ - kFreshS, 0.0);  // a dB a second

@@ -4,10 +4,6 @@
 
 namespace parley {
 
-namespace {
-constexpr TimeNs kAssumedRtt = 100 * kMillisecond;
-}  // namespace
-
 NackGenerator::NackGenerator(const NackConfig& config) : config_(config), credit_(config.max_credit) {
   missing_.reserve(config.max_missing);
 }
@@ -57,8 +53,7 @@ std::size_t NackGenerator::poll(TimeNs now, TimeNs rtt, std::span<std::uint16_t>
   const TimeNs base = rtt > 0 ? rtt : kAssumedRtt;
   std::size_t count = 0;
   std::size_t kept = 0;
-  for (std::size_t i = 0; i < missing_.size(); ++i) {
-    Missing entry = missing_[i];
+  for (auto entry : missing_) {
     if (entry.due <= now && (entry.tries >= config_.max_tries || now - entry.since > config_.max_age)) {
       ++given_up_;
       continue;

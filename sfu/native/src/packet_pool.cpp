@@ -17,7 +17,7 @@ PacketPool::Reference PacketPool::claim() {
   }
   next_ = capacity() + 1;
   blocks_.push_back(std::make_unique<Block>());
-  return {&blocks_.back()->packets[0], &blocks_.back()->holders[0]};
+  return {blocks_.back()->packets.data(), blocks_.back()->holders.data()};
 }
 
 }  // namespace parley

@@ -30,7 +30,7 @@ void ReceiveStats::receive(std::int64_t ext_seq, std::uint32_t rtp_timestamp, st
   const std::uint32_t transit = to_ticks(now, clock_hz_) - rtp_timestamp;
   if (has_transit_) {
     const auto change = static_cast<std::int32_t>(transit - last_transit_);
-    const auto distance = static_cast<std::int64_t>(change < 0 ? -static_cast<std::int64_t>(change) : change);
+    const auto distance = (change < 0 ? -static_cast<std::int64_t>(change) : change);
     if (distance < static_cast<std::int64_t>(clock_hz_) * kMaxTransitChangeS) {
       jitter_ += distance - ((jitter_ + 8) >> 4);
     }

@@ -22,7 +22,7 @@ Refusal Registry::add_sink(AddSink& command) {
 }
 
 Refusal Registry::remove_sink(std::uint32_t id) {
-  Sink* known = sink(id);
+  const Sink* known = sink(id);
   if (known == nullptr) {
     return "unknown sink";
   }

@@ -7,7 +7,6 @@ namespace parley {
 namespace {
 
 constexpr std::size_t kMaxReportBlocks = 31;
-constexpr std::uint32_t kRembName = 0x52454D42U;
 
 // One message under construction: the length is filled in at the end, and a message that did not fit leaves no trace.
 class MessageScope {

@@ -2,7 +2,7 @@
 
 namespace parley {
 
-bool queue_rtcp(WorkerContext& context, Transport& transport, MutableBytes buffer, std::size_t size) {
+bool queue_rtcp(WorkerContext& context, const Transport& transport, MutableBytes buffer, std::size_t size) {
   const Path* path = transport.path();
   if (path == nullptr || transport.srtp.protect_rtcp(buffer.data(), size) != SrtpError::kNone) {
     context.counters.add(Counter::drop_srtp_not_sent);

@@ -20,7 +20,7 @@ template <typename Build>
 bool send_feedback(WorkerContext& context, Transport& transport, Build&& build);
 
 // Protects and queues what `writer` holds; `buffer` is the arena claim that it wrote into.
-bool queue_rtcp(WorkerContext& context, Transport& transport, MutableBytes buffer, std::size_t size);
+bool queue_rtcp(WorkerContext& context, const Transport& transport, MutableBytes buffer, std::size_t size);
 
 template <typename Build>
 bool send_feedback(WorkerContext& context, Transport& transport, Build&& build) {

@@ -8,7 +8,6 @@ namespace {
 
 constexpr std::size_t kReportBlockSize = 24;
 constexpr std::size_t kSenderInfoSize = 24;  // SSRC included
-constexpr std::uint32_t kRembName = 0x52454D42U;
 
 RtcpKind kind_of(std::uint8_t type, std::uint8_t count, Bytes body) {
   switch (type) {

@@ -11,6 +11,8 @@
 
 namespace parley {
 
+inline constexpr std::uint32_t kRembName = 0x52454D42U;  // "REMB"
+
 inline constexpr std::uint8_t kRtcpSr = 200;
 inline constexpr std::uint8_t kRtcpRr = 201;
 inline constexpr std::uint8_t kRtcpSdes = 202;

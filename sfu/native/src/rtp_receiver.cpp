@@ -233,7 +233,7 @@ RtpReceiver::Source RtpReceiver::latch(Transport& transport, SsrcEntry& entry, c
 
 void RtpReceiver::receive_media(const Source& source, const RtpView& rtp, const ExtensionTable& extensions,
                                 bool repaired, TimeNs now) {
-  Track& track = *source.track;
+  const Track& track = *source.track;
   Encoding& encoding = *source.encoding;
   const CodecEntry* codec = track.codec_of(rtp.pt);
   if (codec == nullptr) {
@@ -264,6 +264,9 @@ void RtpReceiver::receive_media(const Source& source, const RtpView& rtp, const 
 // Fills the hole before a RED packet from its copies, so that whoever gets no RED has them, too.
 void RtpReceiver::recover(const Source& source, const Packet& packet, TimeNs now) {
   const auto red = parse_red(packet.rtp.payload());
+  if (!red) {
+    return;
+  }
   const CodecEntry* opus = source.track->codec_of(red->primary_pt);
   for (std::uint8_t index = 0; index < red->copy_count; ++index) {
     // The copies are of the packets just before, one each, as browsers send them.
@@ -282,14 +285,14 @@ void RtpReceiver::recover(const Source& source, const Packet& packet, TimeNs now
     writer.bytes(copy.data);
     const auto rtp = writer.ok() ? parse_rtp(Bytes(bytes).first(writer.size())) : std::nullopt;
     if (rtp) {
-      Packet lost{.rtp = *rtp,
-                  .extensions = {},
-                  .payload = source.encoding->peek.peek(Codec::kOpus, *rtp, {}),
-                  .ext_seq = ext_seq,
-                  .arrival = now,
-                  .codec = Codec::kOpus,
-                  .encoding = packet.encoding,
-                  .repaired = true};
+      const Packet lost{.rtp = *rtp,
+                        .extensions = {},
+                        .payload = source.encoding->peek.peek(Codec::kOpus, *rtp, {}),
+                        .ext_seq = ext_seq,
+                        .arrival = now,
+                        .codec = Codec::kOpus,
+                        .encoding = packet.encoding,
+                        .repaired = true};
       context_.counters.add(Counter::red_recovered);
       accept(source, *opus, lost, now);
     }

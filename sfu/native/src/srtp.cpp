@@ -12,6 +12,8 @@ constexpr int kReplayOld = 10;
 
 }  // namespace
 
+// Addresses are what Python has of libsrtp's functions and sessions.
+// NOLINTBEGIN(cppcoreguidelines-pro-type-reinterpret-cast)
 SrtpTable SrtpTable::from_addresses(std::uintptr_t protect, std::uintptr_t unprotect, std::uintptr_t protect_rtcp,
                                     std::uintptr_t unprotect_rtcp) {
   return SrtpTable{reinterpret_cast<SrtpFunction>(protect), reinterpret_cast<SrtpFunction>(unprotect),
@@ -19,6 +21,7 @@ SrtpTable SrtpTable::from_addresses(std::uintptr_t protect, std::uintptr_t unpro
 }
 
 void* SrtpTable::session_from_address(std::uintptr_t address) { return reinterpret_cast<void*>(address); }
+// NOLINTEND(cppcoreguidelines-pro-type-reinterpret-cast)
 
 std::optional<SrtpProfile> SrtpProfile::by_name(std::string_view name) {
   if (name == "AEAD_AES_128_GCM" || name == "AEAD_AES_256_GCM") {

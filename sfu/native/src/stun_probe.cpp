@@ -11,7 +11,7 @@ constexpr std::uint32_t kMagicCookie = 0x2112A442U;
 constexpr std::uint16_t kUsername = 0x0006;
 constexpr std::uint16_t kMessageIntegrity = 0x0008;
 constexpr std::uint16_t kMessageIntegritySha256 = 0x001C;
-constexpr std::uint16_t kFingerprint = 0x8028;
+constexpr std::uint16_t kFingerprintType = 0x8028;
 constexpr std::uint16_t kIceControlled = 0x8029;
 constexpr std::size_t kIntegritySize = 20;
 constexpr std::size_t kMaxAttributes = 32;
@@ -85,7 +85,7 @@ std::optional<StunProbe> probe_stun(Bytes datagram) {
       case kIceControlled:
         probe.is_controlled = true;
         break;
-      case kFingerprint:
+      case kFingerprintType:
         if (size != 4 || start + kFingerprintSize != datagram.size() ||
             load_u32(value, 0) != (crc32(datagram.first(start)) ^ kStunFingerprintXor)) {
           return std::nullopt;

@@ -16,8 +16,6 @@ constexpr int kSendBytes = 256 * 1024;
 // What the kernel may hold unsent; the rest waits, and is dropped, in our own bounded buffer.
 constexpr int kUnsentBytes = 32 * 1024;
 
-sockaddr* as_sockaddr(sockaddr_storage* address) { return static_cast<sockaddr*>(static_cast<void*>(address)); }
-
 }  // namespace
 
 std::unique_ptr<TcpListener> TcpListener::open(const std::string& ip, std::uint16_t port, std::string& error) {

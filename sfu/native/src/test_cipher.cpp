@@ -43,6 +43,8 @@ void apply(std::uint8_t key, std::uint8_t* packet, std::size_t from, std::size_t
   }
 }
 
+// libsrtp's signatures.
+// NOLINTBEGIN(misc-const-correctness)
 int protect(void* session, void* data, int* len) {
   const auto* cipher = static_cast<const TestCipher*>(session);
   auto* packet = static_cast<std::uint8_t*>(data);
@@ -106,6 +108,7 @@ int unprotect_rtcp(void* session, void* data, int* len) {
   *len = static_cast<int>(size);
   return 0;
 }
+// NOLINTEND(misc-const-correctness)
 
 }  // namespace
 

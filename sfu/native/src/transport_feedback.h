@@ -7,8 +7,12 @@
 
 #include "bytes.h"
 #include "rtcp_view.h"
+#include "units.h"
 
 namespace parley {
+
+inline constexpr TimeNs kTwccTick = 250 * kMicrosecond;
+inline constexpr TimeNs kTwccReferenceUnit = 64 * kMillisecond;
 
 // One packet's fate.
 struct PacketFate {

@@ -6,16 +6,15 @@
 #include <span>
 
 #include "rtcp_view.h"
+#include "transport_feedback.h"
 
 namespace parley {
 
 namespace {
 
-constexpr TimeNs kNotReceived = -1;
-constexpr TimeNs kTick = 250 * kMicrosecond;
-constexpr TimeNs kReferenceUnit = 64 * kMillisecond;
-constexpr std::int64_t kTicksPerReference = kReferenceUnit / kTick;
-constexpr std::size_t kHeaderSize = 20;
+constexpr TimeNs kNeverCame = -1;
+constexpr std::int64_t kTicksPerReference = kTwccReferenceUnit / kTwccTick;
+constexpr std::size_t kFeedbackHeader = 20;
 constexpr std::size_t kMaxRun = 8191;
 constexpr std::size_t kOneBitSymbols = 14;
 constexpr std::size_t kTwoBitSymbols = 7;
@@ -91,21 +90,21 @@ void write_feedback(Writer& out, std::uint32_t sender_ssrc, std::uint32_t media_
 
 void TwccRecorder::receive(std::uint16_t seq, TimeNs now) {
   if (arrivals_.empty()) {
-    arrivals_.assign(kWindow, kNotReceived);
+    arrivals_.assign(kWindow, kNeverCame);
   }
   const std::int64_t ext_seq = unwrapper_.unwrap(seq);
   constexpr auto kSpan = static_cast<std::int64_t>(kWindow);
   if (!started_ || ext_seq - end_ >= kSpan) {
     started_ = true;
-    std::ranges::fill(arrivals_, kNotReceived);
+    std::ranges::fill(arrivals_, kNeverCame);
     base_ = oldest_ = end_ = ext_seq;
     waiting_ = 0;
   }
-  if (ext_seq < end_ - kSpan || (ext_seq >= oldest_ && ext_seq < end_ && arrival(ext_seq) != kNotReceived)) {
+  if (ext_seq < end_ - kSpan || (ext_seq >= oldest_ && ext_seq < end_ && arrival(ext_seq) != kNeverCame)) {
     return;
   }
   for (; end_ <= ext_seq; ++end_) {
-    arrival(end_) = kNotReceived;
+    arrival(end_) = kNeverCame;
   }
   oldest_ = std::max(std::min(oldest_, ext_seq), end_ - kSpan);
   // A packet that was reported lost already is reported again, with all that follow it.
@@ -127,14 +126,14 @@ TimeNs TwccRecorder::deadline() const {
 
 bool TwccRecorder::build(Writer& out, std::uint32_t sender_ssrc, std::uint32_t media_ssrc, TimeNs now) {
   std::int64_t first = base_;
-  while (first < end_ && arrival(first) == kNotReceived) {
+  while (first < end_ && arrival(first) == kNeverCame) {
     ++first;
   }
   if (waiting_ == 0 || first >= end_) {
     waiting_ = 0;
     return false;
   }
-  const std::int64_t reference = arrival(first) / kReferenceUnit;
+  const std::int64_t reference = arrival(first) / kTwccReferenceUnit;
 
   Statuses statuses;
   std::int64_t previous = reference * kTicksPerReference;
@@ -142,8 +141,8 @@ bool TwccRecorder::build(Writer& out, std::uint32_t sender_ssrc, std::uint32_t m
   std::size_t written_to = 0;  // statuses up to the last received one: what follows it can wait
   for (std::int64_t seq = base_; seq < end_; ++seq) {
     std::uint8_t symbol = kLost;
-    if (const TimeNs at = arrival(seq); at != kNotReceived) {
-      const std::int64_t delta = at / kTick - previous;
+    if (const TimeNs at = arrival(seq); at != kNeverCame) {
+      const std::int64_t delta = at / kTwccTick - previous;
       if (delta < INT16_MIN || delta > INT16_MAX) {
         break;  // goes into the next message, under a reference of its own
       }
@@ -153,7 +152,7 @@ bool TwccRecorder::build(Writer& out, std::uint32_t sender_ssrc, std::uint32_t m
     }
     // Worst case: one two-byte chunk for seven statuses.
     const std::size_t chunk_bytes = (statuses.count / kTwoBitSymbols + 1) * 2;
-    if (kHeaderSize + chunk_bytes + delta_bytes + symbol + 3 > out.remaining()) {
+    if (kFeedbackHeader + chunk_bytes + delta_bytes + symbol + 3 > out.remaining()) {
       break;
     }
     delta_bytes += symbol;

@@ -18,8 +18,6 @@ namespace {
 
 constexpr int kBufferBytes = 4 << 20;
 
-sockaddr* as_sockaddr(sockaddr_storage* address) { return static_cast<sockaddr*>(static_cast<void*>(address)); }
-
 // The FORCE forms pass net.core.*mem_max with CAP_NET_ADMIN; without it the plain forms take what is allowed.
 void grow_buffers(int fd) {
   const int bytes = kBufferBytes;

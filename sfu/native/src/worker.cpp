@@ -335,7 +335,7 @@ void Worker::sink_changed(Sink& sink) {
 void Worker::receive_injected(std::uint32_t id, TimeNs now) {
   constexpr int kDatagramsPerLoop = 16;
   for (int count = 0; count < kDatagramsPerLoop; ++count) {
-    Sink* sink = registry_.sink(id);
+    const Sink* sink = registry_.sink(id);
     if (sink == nullptr || sink->injected == nullptr) {
       return;
     }
@@ -375,7 +375,7 @@ void Worker::take_injected(Transport& transport, MutableBytes datagram, TimeNs n
 }
 
 void Worker::receive_for_test(std::uint32_t socket, const Endpoint& from, MutableBytes data, TimeNs now) {
-  ReceiveBatch::Message message{from, data, std::max<std::size_t>(data.size(), 1)};
+  const ReceiveBatch::Message message{from, data, std::max<std::size_t>(data.size(), 1)};
   receive_message(socket, message, now);
 }
 

@@ -125,7 +125,7 @@ void Worker::execute(Command& command, TimeNs now) {
     Refusal operator()(const RemoveGenerator& body) const { return worker.generators_.remove(body.track); }
 
     // A new or resumed subscriber needs a picture to start from.
-    Refusal welcome(std::uint32_t id, Refusal refusal) const {
+    [[nodiscard]] Refusal welcome(std::uint32_t id, Refusal refusal) const {
       Forward* forward = worker.registry_.forward(id);
       if (refusal.empty() && forward != nullptr) {
         worker.fanout_.welcome(*forward, now);
@@ -133,13 +133,13 @@ void Worker::execute(Command& command, TimeNs now) {
       return refusal;
     }
 
-    bool can_send(std::uint32_t id) const {
+    [[nodiscard]] bool can_send(std::uint32_t id) const {
       const Transport* transport = worker.registry_.transport(id);
       return transport != nullptr && transport->can_send();
     }
 
     // With the path and the keys there, what waited for them begins.
-    Refusal connect(std::uint32_t id, bool could_send, Refusal refusal) const {
+    [[nodiscard]] Refusal connect(std::uint32_t id, bool could_send, Refusal refusal) const {
       Transport* transport = worker.registry_.transport(id);
       if (could_send || !can_send(id)) {
         return refusal;

@@ -67,19 +67,19 @@ TEST(endless_templates_are_refused) {
 }
 
 TEST(descriptor_decides_over_the_payload) {
-  DependencyReader reader;
-  const auto key = peek_av1(hex("18 0a0b00"), false, key_descriptor(), reader);
+  Av1State state;
+  const auto key = peek_av1(hex("18 0a0b00"), false, key_descriptor(), state);
   CHECK(key.valid);
   CHECK(key.keyframe_start);
   CHECK(key.frame_start);
   CHECK(!key.frame_end);
   CHECK(key.switch_up);
-  const auto delta = peek_av1(kDeltaPayload, false, delta_descriptor(1, false, true), reader);
+  const auto delta = peek_av1(kDeltaPayload, false, delta_descriptor(1, false, true), state);
   CHECK(!delta.keyframe_start);
   CHECK(!delta.frame_start);
   CHECK(delta.frame_end);
   CHECK(!delta.temporal_sync);
-  const auto upper = peek_av1(kDeltaPayload, true, delta_descriptor(2), reader);
+  const auto upper = peek_av1(kDeltaPayload, true, delta_descriptor(2), state);
   CHECK_EQ(upper.temporal, 1);
   CHECK(!upper.temporal_sync);
 }
@@ -141,14 +141,54 @@ TEST(without_a_descriptor_the_aggregation_header_decides) {
                          Row{"00 7f 0a", true, false},                                      // length beyond the payload
                          Row{"00 00 0a", true, false},                                      // an OBU of nothing
                          Row{"18", false, false}, Row{"", false, false}}) {
-    DependencyReader reader;
-    const auto info = peek_av1(hex(row.payload), false, {}, reader);
+    Av1State state;
+    const auto info = peek_av1(hex(row.payload), false, {}, state);
     CHECK_EQ(info.valid, row.valid);
     CHECK_EQ(info.keyframe_start, row.keyframe);
   }
 }
 
 TEST(malformed_descriptor_falls_back_to_the_payload) {
-  DependencyReader reader;
-  CHECK(peek_av1(hex("18 0a0b00"), false, hex("80 00"), reader).keyframe_start);
+  Av1State state;
+  CHECK(peek_av1(hex("18 0a0b00"), false, hex("80 00"), state).keyframe_start);
+}
+
+TEST(without_a_descriptor_frames_tell_their_layers) {
+  struct Row {
+    const char* payload;
+    bool marker;
+    bool keyframe;
+    bool start;
+    bool end;
+    int spatial;
+    int temporal;
+  };
+  Av1State state;
+  for (const Row& row : {Row{"68 02 0a0b 3400aa", false, true, true, false, 0, 0},  // sequence header, half a frame
+                         Row{"90 bb", false, false, false, true, 0, 0},             // its other half
+                         Row{"50 3408aa", false, false, true, false, 1, 0},         // half a frame of the layer above
+                         Row{"d0 bb", false, false, false, false, 1, 0},            // its middle
+                         Row{"90 cc", true, false, false, true, 1, 0},              // its end
+                         Row{"20 02 1600 3420aa", false, false, true, true, 0, 1},  // behind a temporal delimiter
+                         Row{"10 3428bb", true, false, true, true, 1, 1},
+                         Row{"10 30aa", false, false, true, false, 0, 0},  // no layers: the marker alone ends it
+                         Row{"50 34", false, false, false, false, 0, 0},   // a header without its second byte
+                         Row{"90 cc", true, false, false, true, 0, 0}}) {
+    const auto info = peek_av1(hex(row.payload), row.marker, {}, state);
+    CHECK(info.valid);
+    CHECK_EQ(info.keyframe_start, row.keyframe);
+    CHECK_EQ(info.frame_start, row.start);
+    CHECK_EQ(info.frame_end, row.end);
+    CHECK_EQ(info.spatial, row.spatial);
+    CHECK_EQ(info.temporal, row.temporal);
+  }
+}
+
+TEST(tile_groups_of_a_frame_end_with_the_marker) {
+  Av1State state;
+  CHECK(peek_av1(hex("20 03 1c08aa 2408bb"), false, {}, state).frame_start);
+  const auto rest = peek_av1(hex("10 2408cc"), true, {}, state);
+  CHECK(!rest.frame_start);
+  CHECK(rest.frame_end);
+  CHECK_EQ(rest.spatial, 1);
 }

@@ -75,6 +75,22 @@ TEST(a_long_queue_leaves_faster) {
   CHECK(drain(pacer, pool, kSecond, tags) < 3 * kSecond);  // 16 s at the rate alone
 }
 
+TEST(sound_that_needs_more_than_the_path_carries_holds_video_back_no_longer_than_the_queue_may_be) {
+  Pacer pacer;
+  SlotPool pool(1024);
+  pacer.set_estimate(50'000);
+  TimeNs now = kSecond;
+  for (int packet = 0; packet < 7500; ++packet) {  // 5 voices of 40 kb/s, 30 s long
+    pacer.spend(100, now);
+    now += 4 * kMillisecond;
+  }
+  CHECK(pacer.push(pool, kPacket, HeldPacket{.forward = 1, .gate = {}, .stamps = {}}));
+  pacer.set_estimate(2'000'000);
+  std::vector<std::uint32_t> tags;
+  CHECK(drain(pacer, pool, now, tags) <= Pacer::kMaxDelay);
+  CHECK_EQ(tags.size(), 1U);
+}
+
 TEST(both_ends_are_bounded) {
   Pacer pacer;
   SlotPool small(64);

@@ -29,10 +29,12 @@ class Pacer {
     spend(bytes, now);
     return true;
   }
-  // Audio never waits, but what it takes is missing for video.
+  // Audio never waits, but what it takes is missing for video, for a while: sound that needs more than the path is
+  // thought to carry leaves no debt that outlasts that.
   void spend(std::size_t bytes, TimeNs now) {
     const double seconds = static_cast<double>(bytes) * 8 / rate();
-    next_at_ = std::max(next_at_, now - kBurst) + static_cast<TimeNs>(seconds * static_cast<double>(kSecond));
+    const TimeNs paid = std::max(next_at_, now - kBurst) + static_cast<TimeNs>(seconds * static_cast<double>(kSecond));
+    next_at_ = std::min(paid, now + kMaxDelay);
   }
 
   // Whether this viewer's queue takes so much more.

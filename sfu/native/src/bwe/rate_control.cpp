@@ -25,8 +25,6 @@ constexpr TimeNs kOneDrop = 3 * kSecond;          // cuts no further apart than 
 constexpr double kCapacityWeight = 0.05;
 constexpr double kDeviations = 3;
 
-double seconds(TimeNs time) { return static_cast<double>(time) / static_cast<double>(kSecond); }
-
 }  // namespace
 
 bool RateControl::overuse(std::optional<double> acked_bps, Proof proof, bool is_long, double sent_bps, TimeNs rtt,
@@ -58,14 +56,14 @@ void RateControl::update(PathUse use, std::optional<double> acked_bps, TimeNs rt
 double RateControl::deviation() const { return std::sqrt(variance_ * capacity_ / 1000) * 1000; }
 
 void RateControl::increase(std::optional<double> acked_bps, TimeNs rtt, TimeNs now) {
-  const double elapsed = std::clamp(seconds(now - changed_at_), 0.0, 1.0);
+  const double elapsed = std::clamp(to_seconds(now - changed_at_), 0.0, 1.0);
   changed_at_ = now;
   if (acked_bps && capacity_ > 0 && *acked_bps > capacity_ + kDeviations * deviation()) {
     capacity_ = 0;  // the path has grown
   }
   double next = rate_;
   if (capacity_ > 0) {
-    const double response = seconds((rtt == 0 ? kUnknownRtt : rtt) + kReaction);
+    const double response = to_seconds((rtt == 0 ? kUnknownRtt : rtt) + kReaction);
     next += std::max(4000.0, kPacketBits / response) * elapsed;
   } else {
     next *= std::pow(kGrowthPerSecond, elapsed);

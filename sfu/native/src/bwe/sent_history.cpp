@@ -6,8 +6,6 @@ namespace parley {
 
 namespace {
 
-constexpr TimeNs kReferenceUnit = 64 * kMillisecond;
-constexpr TimeNs kTick = 250 * kMicrosecond;
 constexpr std::int64_t kReferenceModulus = std::int64_t{1} << 24;
 
 }  // namespace
@@ -75,7 +73,7 @@ TimeNs SentHistory::arrival_base(std::uint32_t reference_time) {
     }
     reference_ = std::max<std::int64_t>(0, reference_ + step);
   }
-  return reference_ * kReferenceUnit;
+  return reference_ * kTwccReferenceUnit;
 }
 
 void SentHistory::feedback(TransportFeedbackReader reader, std::vector<PacketResult>& out) {
@@ -102,7 +100,7 @@ void SentHistory::feedback(TransportFeedbackReader reader, std::vector<PacketRes
     }
     entry.state = fate->received ? State::kReceived : State::kLost;
     out.push_back(PacketResult{.sent = entry.sent,
-                               .arrived = fate->received ? base + fate->arrival_ticks * kTick : 0,
+                               .arrived = fate->received ? base + fate->arrival_ticks * kTwccTick : 0,
                                .bytes = entry.bytes,
                                .cluster = entry.cluster,
                                .seq = static_cast<std::uint16_t>(seq),

@@ -6,9 +6,6 @@ namespace parley {
 
 namespace {
 
-constexpr std::uint8_t kObuSequenceHeader = 1;
-constexpr std::uint8_t kObuTemporalDelimiter = 2;
-constexpr std::size_t kMaxObusLookedAt = 4;
 constexpr std::uint32_t kSwitch = 2;  // decode target indication
 constexpr std::uint32_t kNotPresent = 0;
 constexpr std::size_t kMinDescriptor = 3;  // flags and template id, frame number
@@ -123,38 +120,6 @@ std::optional<DependencyStructure> read_structure(BitReader& bits) {
   return structure;
 }
 
-// The type of the first OBU that says something, when the packet does not begin inside one.
-std::optional<std::uint8_t> first_obu_type(Bytes payload) {
-  Reader reader(payload);
-  const std::uint8_t aggregation = reader.u8();
-  if ((aggregation & 0x80U) != 0) {  // Z: goes on with a fragment
-    return std::nullopt;
-  }
-  const unsigned elements = (aggregation >> 4) & 3U;  // W: 0 = every element has a length
-  for (std::size_t i = 0; i < kMaxObusLookedAt && !reader.empty(); ++i) {
-    std::size_t size = reader.remaining();
-    if (elements == 0 || i + 1 < elements) {
-      size = 0;
-      for (unsigned shift = 0; shift < 35; shift += 7) {  // leb128
-        const std::uint8_t byte = reader.u8();
-        size |= static_cast<std::size_t>(byte & 0x7FU) << shift;
-        if ((byte & 0x80U) == 0) {
-          break;
-        }
-      }
-    }
-    const Bytes obu = reader.take(size);
-    if (!reader.ok() || obu.empty()) {
-      return std::nullopt;
-    }
-    const auto type = static_cast<std::uint8_t>((obu[0] >> 3) & 0x0FU);
-    if (type != kObuTemporalDelimiter) {
-      return type;
-    }
-  }
-  return std::nullopt;
-}
-
 void apply_temporal(const DependencyDescriptor& descriptor, const DependencyStructure& structure, PayloadInfo& info) {
   info.temporal = descriptor.temporal;
   info.switch_up = descriptor.switch_targets != 0;
@@ -260,25 +225,28 @@ void add_frame_number(Bytes dependency_descriptor, PayloadInfo& info) {
   info.picture.frame_number = static_cast<std::uint16_t>(dependency_descriptor[1] << 8U | dependency_descriptor[2]);
 }
 
-PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, DependencyReader& reader) {
+PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, Av1State& state) {
   if (payload.size() < 2) {
     return {};  // an aggregation header without an OBU
   }
   PayloadInfo info;
   info.valid = true;
-  info.frame_end = marker;
-  const bool is_fragment = (payload[0] & 0x80U) != 0;
   // N: first packet of a coded video sequence. Z and N together are malformed (section 4.4).
-  const bool starts_sequence = (payload[0] & 0x08U) != 0 && !is_fragment;
-  info.keyframe_start = starts_sequence || first_obu_type(payload) == kObuSequenceHeader;
-  info.frame_start = info.keyframe_start;
-  if (const auto descriptor = reader.read(dependency_descriptor)) {
+  const bool starts_sequence = (payload[0] & 0x88U) == 0x08U;
+  if (const auto descriptor = state.descriptors.read(dependency_descriptor)) {
     info.keyframe_start =
         descriptor->start_of_frame && descriptor->spatial == 0 && (descriptor->has_structure || starts_sequence);
-    apply_descriptor(*descriptor, *reader.structure(), info);
+    apply_descriptor(*descriptor, *state.descriptors.structure(), info);
     // The last packet of the whole picture carries the marker.
     info.frame_end = info.frame_end || marker;
+    return info;
   }
+  const ObuSummary obus = state.obus.read(payload);
+  info.keyframe_start = starts_sequence || obus.has_sequence_header;
+  info.frame_start = info.keyframe_start || obus.starts_frame;
+  info.frame_end = marker || obus.ends_layer;
+  info.spatial = obus.spatial;
+  info.temporal = obus.temporal;
   return info;
 }
 

@@ -1,4 +1,4 @@
-// AV1: the dependency descriptor when the packet carries one, else the aggregation header and its first OBU.
+// AV1: the dependency descriptor when the packet carries one, else the aggregation header and its OBUs.
 // Thread: any, one object at a time. Source: RTP Payload Format for AV1 (AOMedia) section 4, appendix A.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "../bytes.h"
+#include "obu.h"
 #include "payload_info.h"
 
 namespace parley {
@@ -67,7 +68,13 @@ void add_temporal_layer(Bytes dependency_descriptor, DependencyReader& reader, P
 // Adds the frame's number, which needs no structure to be read.
 void add_frame_number(Bytes dependency_descriptor, PayloadInfo& info);
 
+// What one packet of an encoding tells of the next.
+struct Av1State {
+  DependencyReader descriptors;
+  ObuReader obus;
+};
+
 // `dependency_descriptor`: the extension's bytes, empty when the packet has none.
-[[nodiscard]] PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, DependencyReader& reader);
+[[nodiscard]] PayloadInfo peek_av1(Bytes payload, bool marker, Bytes dependency_descriptor, Av1State& state);
 
 }  // namespace parley

@@ -34,7 +34,7 @@ PayloadInfo CodecPeek::peek_payload(Codec codec, const RtpView& rtp, const Exten
     case Codec::kH264:
       return with_layers(peek_h264_frame(rtp), rtp, extensions);
     case Codec::kAv1:
-      return peek_av1(rtp.payload(), rtp.marker, extensions.get(rtp, Extension::kDependencyDescriptor), dependencies_);
+      return peek_av1(rtp.payload(), rtp.marker, extensions.get(rtp, Extension::kDependencyDescriptor), av1_);
     case Codec::kUnknown:
       break;
   }
@@ -43,7 +43,7 @@ PayloadInfo CodecPeek::peek_payload(Codec codec, const RtpView& rtp, const Exten
 
 PayloadInfo CodecPeek::with_layers(PayloadInfo info, const RtpView& rtp, const ExtensionTable& extensions) {
   if (info.valid && !info.picture.has_tid_keyidx) {
-    add_temporal_layer(extensions.get(rtp, Extension::kDependencyDescriptor), dependencies_, info);
+    add_temporal_layer(extensions.get(rtp, Extension::kDependencyDescriptor), av1_.descriptors, info);
   }
   return info;
 }
@@ -75,7 +75,7 @@ PayloadInfo CodecPeek::peek_encrypted(const RtpView& rtp, const ExtensionTable& 
     return info;
   }
   const Bytes descriptor = extensions.get(rtp, Extension::kDependencyDescriptor);
-  if (const auto told = peek_descriptor(rtp.marker, descriptor, dependencies_)) {
+  if (const auto told = peek_descriptor(rtp.marker, descriptor, av1_.descriptors)) {
     info = *told;
   } else {
     info.is_opaque = true;

@@ -26,7 +26,7 @@ class CodecPeek {
   // No packet of this timestamp came before.
   bool starts_picture(const RtpView& rtp);
 
-  DependencyReader dependencies_;
+  Av1State av1_;  // its descriptors serve every codec
   std::uint32_t last_timestamp_ = 0;
   bool has_timestamp_ = false;
   bool sends_sps_ = false;
