@@ -19,6 +19,11 @@ from bench.steps import JoinSteps
 _SPARE_SOCKETS: Final = 8
 _PARTS: Final = 10
 
+KEYFRAMES_A_SECOND: Final = 2
+"""That a publisher is asked for at most, beside the first."""
+LAG_MS: Final = 50
+"""The event loop's, 99 times of 100."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -54,6 +59,15 @@ class StormFigures:
     calibration_us: float
     parts: tuple[Part, ...]
     """The joins in their order, in tenths."""
+
+    def problems(self) -> list[str]:
+        """What is not as promised, in words."""
+        wrong = list(self.failures[:5]) if self.connected < self.joins else []
+        if self.keyframe_requests > KEYFRAMES_A_SECOND * self.took_s + 1:
+            wrong.append(f"{self.keyframe_requests:.0f} keyframe requests in {self.took_s:.1f} s")
+        if self.lag_p99_ms > LAG_MS:
+            wrong.append(f"the event loop lagged by {self.lag_p99_ms:.1f} ms at p99")
+        return wrong
 
     def line(self) -> str:
         """In one line."""

@@ -2,9 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Final
+from typing import Any, Final
 
 import av
 from av.container import InputContainer
@@ -75,7 +75,7 @@ class LivePlayer:
         for stream in (*container.streams.video, *container.streams.audio):
             stream.codec_context.thread_count = 1
         for packet in container.demux():
-            for frame in packet.decode():
+            for frame in _decoded(packet):
                 at_s = self._clock()
                 if isinstance(frame, av.AudioFrame):
                     self._hear(at_s, mono.samples(frame))
@@ -83,3 +83,11 @@ class LivePlayer:
                     self._see(at_s, frame)
             if self._is_stopping:
                 return
+
+
+def _decoded(packet: av.Packet[Any]) -> Sequence[object]:
+    """Nothing of a frame whose end a cut took away: players go on with the next."""
+    try:
+        return packet.decode()
+    except av.InvalidDataError:
+        return ()

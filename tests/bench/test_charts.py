@@ -1,12 +1,14 @@
 """The pictures of results show what was measured."""
 
+import dataclasses
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from bench import charts
 from bench.compare import Pair
 from bench.figures import Figures
 from bench.steps import JoinSteps
-from bench.storm import StormFigures, in_parts
+from bench.storm import Part, StormFigures, in_parts
 
 _NAME = "{http://www.w3.org/2000/svg}"
 _MS = 1_000_000
@@ -73,19 +75,22 @@ def test_joins_are_taken_together_in_the_order_of_their_calls() -> None:
     assert in_parts([]) == ()
 
 
+def stormy(parts: tuple[Part, ...] = (), **wrong: Any) -> StormFigures:
+    fields = (field.name for field in dataclasses.fields(StormFigures))
+    fine = {**dict.fromkeys(fields, 0.0), "joins": 100, "connected": 100, "failures": (), "took_s": 2.0}
+    return StormFigures(**{**fine, "parts": parts, **wrong})
+
+
+def test_a_storm_is_judged_by_who_came_by_keyframes_and_by_lag() -> None:
+    assert stormy(keyframe_requests=5.0, lag_p99_ms=50.0).problems() == []
+    assert stormy(connected=99, failures=("refused",)).problems() == ["refused"]
+    assert stormy(keyframe_requests=6.0).problems() == ["6 keyframe requests in 2.0 s"]
+    assert stormy(lag_p99_ms=50.1).problems() == ["the event loop lagged by 50.1 ms at p99"]
+
+
 def test_a_storm_is_drawn_over_the_people_in_the_room() -> None:
     parts = in_parts([join(1 + number, 10 + number) for number in range(100)])
-    zeros = dict.fromkeys(
-        ("join_p50_ms", "join_p99_ms", "connect_p50_ms", "connect_p99_ms", "took_s", "keyframe_requests"), 0.0
-    )
-    rest = dict.fromkeys(
-        ("lag_p50_ms", "lag_p99_ms", "kib_per_transport", "server_core", "calibration_us"), 0.0
-    )
-    found = lines(
-        charts.storm(
-            StormFigures(joins=100, seconds=2.0, connected=100, failures=(), **zeros, **rest, parts=parts)
-        )
-    )
+    found = lines(charts.storm(stormy(parts)))
     slowest, median = found.values()
     assert slowest == sorted(slowest)
     assert all(most > half for most, half in zip(slowest, median, strict=True))

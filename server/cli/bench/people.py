@@ -28,9 +28,10 @@ def bench_storm(
     found = kit.run(storm(joins=joins, seconds=seconds, publishers=publishers, workers=workers))
     print(found.line())
     svg = charts.storm(found) if plot and found.parts else None
-    kit.write("storm", {**asdict(found)}, svg, as_json=as_json, keep=keep)
-    if found.connected < joins:
-        fail(*found.failures[:5], code=1)
+    problems = found.problems()
+    kit.write("storm", {**asdict(found), "problems": problems}, svg, as_json=as_json, keep=keep)
+    if problems:
+        fail(*problems, code=1)
 
 
 def bench_soak(
