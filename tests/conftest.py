@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import figures
+from tests.support import blocking, figures
 
 _PATIENCE_S = 2.0
 """How long threads and sockets may take to go after the test: closing is asynchronous in places."""
@@ -58,6 +58,7 @@ _PLACES = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    blocking.watch()
     config.addinivalue_line("markers", "shares(what): leaves sockets or threads to a fixture of wider scope")
     config.addinivalue_line("markers", "alone: given to the slow tests of ALONE")
     config.addinivalue_line("markers", "measured: given to the slow tests of MEASURED")
@@ -100,6 +101,14 @@ async def _no_task_stays() -> AsyncIterator[None]:
     for task in left:
         task.cancel()
     pytest.fail(f"tasks outlive the test: {left}")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_blocks() -> Iterator[None]:
+    blocking.taken()
+    yield
+    found = blocking.taken()
+    assert not found, "what blocks the event loop:\n" + "\n".join(sorted(set(found)))
 
 
 @pytest.fixture(autouse=True)
