@@ -78,6 +78,11 @@ class Downlink:
         """Which of a simulcast track's encodings it has a use for."""
         return self._allocator.useful(track, encodings)
 
+    def tell_again(self) -> None:
+        """Say anew which layers the receiver gets of each video."""
+        for feed in self._feeds.values():
+            self._tell_chosen(feed)
+
     def close(self) -> None:
         """Stop the clock."""
         self._is_closed = True
@@ -114,17 +119,22 @@ class Downlink:
         feed.choice = choice
         for outlet in outlets_of(self._receiver, choice.track):
             outlet.steer(self._engine)
-        if feed.track.kind == "video":
-            self._on_chosen(
-                LayerChosen(
-                    self._receiver.peer.id,
-                    choice.track,
-                    choice.is_paused,
-                    self._allocator.rank(choice),
-                    choice.temporal,
-                    choice.is_starved,
-                )
+        self._tell_chosen(feed)
+
+    def _tell_chosen(self, feed: Feed) -> None:
+        if feed.track.kind != "video":
+            return
+        choice = feed.choice
+        self._on_chosen(
+            LayerChosen(
+                self._receiver.peer.id,
+                choice.track,
+                choice.is_paused,
+                self._allocator.rank(choice),
+                choice.temporal,
+                choice.is_starved,
             )
+        )
 
     def _tell_wanted(self) -> None:
         wanted = self._allocator.wanted_bps

@@ -137,6 +137,16 @@ class Steering:
         if downlink is not None:
             downlink.receive_estimate(bps)
 
+    def tell_again(self, peer: PeerId) -> None:
+        """Say anew what is wanted of a publisher's layers, and which ones a receiver gets."""
+        for track in self._tracks.values():
+            wanted = self._demand.wanted(track.id)
+            if track.peer == peer and wanted is not None:
+                self._ask(track, wanted)
+        downlink = self._downlinks.get(peer)
+        if downlink is not None:
+            downlink.tell_again()
+
     def close(self) -> None:
         """Stop every clock."""
         self._is_closed = True
@@ -163,12 +173,14 @@ class Steering:
 
     def _run(self) -> None:
         for track, wanted in self._demand.poll():
-            found = self._tracks[track]
-            encodings = enumerate(found.negotiated.encodings)
-            rids = tuple(encoding.rid for index, encoding in encodings if index in wanted)
-            self._on_event(LayersWanted(track, found.peer, rids))
+            self._ask(self._tracks[track], wanted)
         if not self._is_closed:
             self._alarm.set(self._demand.deadline())
+
+    def _ask(self, track: Track, wanted: frozenset[int]) -> None:
+        encodings = enumerate(track.negotiated.encodings)
+        rids = tuple(encoding.rid for index, encoding in encodings if index in wanted)
+        self._on_event(LayersWanted(track.id, track.peer, rids))
 
 
 def _now() -> float:
