@@ -185,6 +185,10 @@ class Allocator:
                 self._told[choice.track] = choice
                 yield choice
 
+    def take_back(self, choice: Choice) -> None:
+        """A choice could not be told: `poll` gives it again, if it still stands."""
+        self._told.pop(choice.track, None)
+
     @property
     def wanted_bps(self) -> int:
         """What everything that is wanted would cost: how far probing the path is worth while."""
