@@ -78,7 +78,7 @@ class Downlink:
         self._run()
 
     def useful(self, track: TrackId, encodings: int) -> frozenset[int]:
-        """Which of a simulcast track's encodings it has a use for."""
+        """Which of a video's encodings it has a use for."""
         return self._allocator.useful(track, encodings)
 
     def tell_again(self) -> None:

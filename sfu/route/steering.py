@@ -50,7 +50,7 @@ def _is_alike(layers: Sequence[Layer], known: Sequence[Layer]) -> bool:
 
 
 class Steering:
-    """The downlinks of one router's receivers, and the demand on its simulcast tracks."""
+    """The downlinks of one router's receivers, and the demand on its videos."""
 
     def __init__(
         self,
@@ -155,17 +155,20 @@ class Steering:
             downlink.close()
 
     def weigh(self, track: Track) -> None:
-        """Ask again who has a use for which encodings; taps (a recorder) have one for all."""
-        encodings = track.negotiated.encodings
-        if len(encodings) < 2 or self._is_closed:
+        """Ask again who has a use for which encodings of a video; taps (a recorder) have one for all."""
+        count = len(track.negotiated.encodings)
+        if track.kind != "video" or self._is_closed:
             return
         self._tracks[track.id] = track
-        count = len(encodings)
         useful = [downlink.useful(track.id, count) for downlink in self._downlinks.values()]
         if self._is_tapped(track.id):
             useful.append(frozenset(range(count)))
         self._demand.receive(track.id, count, frozenset().union(*useful), _now())
         self._run()
+
+    def is_wanted(self, track: Track) -> bool:
+        """Whether its publisher is to send anything of a track."""
+        return self._demand.wanted(track.id) != frozenset()
 
     def _tick(self) -> None:
         self._demand.tick(_now())
@@ -179,8 +182,8 @@ class Steering:
 
     def _ask(self, track: Track, wanted: frozenset[int]) -> None:
         encodings = enumerate(track.negotiated.encodings)
-        rids = tuple(encoding.rid for index, encoding in encodings if index in wanted)
-        self._on_event(LayersWanted(track.id, track.peer, rids))
+        rids = tuple(encoding.rid for index, encoding in encodings if index in wanted and encoding.rid)
+        self._on_event(LayersWanted(track.id, track.peer, rids, is_wanted=bool(wanted)))
 
 
 def _now() -> float:

@@ -71,7 +71,7 @@ class Screening:
 
         def newest() -> bool:
             self.asked += self.rig.events(self.publisher, LayersWanted)
-            return self.asked[-1:] == [LayersWanted(self.track, rids)]
+            return self.asked[-1:] == [LayersWanted(self.track, rids, is_wanted=bool(rids))]
 
         await until(newest, f"{rids} are wanted", 10)
 
