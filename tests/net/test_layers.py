@@ -172,6 +172,7 @@ async def test_a_camera_that_rested_when_it_ended_sends_when_it_is_published_aga
     room = "again"
     async with camera_page("chromium", browser) as publisher, camera_page("chromium", browser) as page:
         await publish(publisher, parley, room, size=(WIDTH, HEIGHT), fps=FPS, options={})
+        await sends(publisher, [None], RESTS_AFTER_S * STARVED_FACTOR)
         await sends(publisher, [], RESTS_AFTER_S * STARVED_FACTOR)
         await publisher.evaluate(_AGAIN)
         viewer = await Watching.start(page, parley, room)
