@@ -148,10 +148,12 @@ class LayerChosen:
 
 @dataclass(frozen=True, slots=True)
 class LayersWanted:
-    """Which encodings of an own simulcast track anybody has a use for; the others may rest."""
+    """Which encodings of an own video anybody has a use for; the others may rest."""
 
     track: TrackId
     rids: tuple[str, ...]
+    is_wanted: bool
+    """Whether anybody has a use for any: says it of an encoding that has no rid."""
 
 
 @dataclass(frozen=True, slots=True)

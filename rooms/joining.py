@@ -25,7 +25,7 @@ from policy import (
     unique_name,
 )
 from rooms.errors import Code, Refused
-from rooms.events import ParticipantJoined, Removed
+from rooms.events import ParticipantJoined, Removed, SpeakersChanged
 from rooms.house import House, secret_hash
 from rooms.member import Member
 from rooms.participant import Desks, Participant
@@ -102,7 +102,9 @@ class Joining:
                 await self._desks.leaving.drop_peers(room, member)
                 self._desks.subscribing.catch_up(room, member)
             else:
-                self._desks.subscribing.resume(member)
+                self._desks.publishing.resume(room, member)
+                self._desks.subscribing.resume(room, member)
+            member.tell(SpeakersChanged(room.spoken))
             await self._consent.resume(room, member, Hold.SIGNALLING)
             if request.accept is not None:
                 await self._speak_for(room, member, request)

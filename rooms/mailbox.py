@@ -1,8 +1,9 @@
 """A bounded queue of events for one consumer."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
+from itertools import count
 from typing import Generic, TypeVar
 
 E = TypeVar("E")
@@ -11,9 +12,9 @@ E = TypeVar("E")
 class Mailbox(Generic[E]):
     """Events in order, for one consumer on the event loop's thread.
 
-    Overflow rule: an event of a `replaceable` type takes the place of its waiting twin, so those never pile
-    up; one more event than `limit` closes the mailbox for good, with `overflow_event` as its last, and
-    calls `on_overflow` once: the owner ends the consumer.
+    Overflow rule: an event of a `replaceable` type drops its waiting twin and waits at the end, so those
+    never pile up, nor overtake what was told before; one more event than `limit` closes the mailbox for
+    good, with `overflow_event` as its last, and calls `on_overflow` once: the owner ends the consumer.
     """
 
     def __init__(
@@ -28,8 +29,9 @@ class Mailbox(Generic[E]):
         self._replaceable = replaceable
         self._overflow_event = overflow_event
         self._on_overflow = on_overflow
-        self._waiting: deque[list[E]] = deque()
-        self._twins: dict[type, list[E]] = {}
+        self._waiting: OrderedDict[int | type, E] = OrderedDict()
+        """By type if replaceable, else by a number of its own."""
+        self._numbers = count()
         self._wake = asyncio.Event()
         self._is_closed = False
 
@@ -46,19 +48,14 @@ class Mailbox(Generic[E]):
         if self._is_closed:
             return
         kind = type(event)
-        twin = self._twins.get(kind)
-        if twin is not None:
-            twin[0] = event
-            return
+        key = kind if kind in self._replaceable else next(self._numbers)
+        self._waiting.pop(key, None)
         if len(self._waiting) >= self._limit:
             self.close(self._overflow_event)
             if self._on_overflow is not None:
                 self._on_overflow()
             return
-        cell = [event]
-        if kind in self._replaceable:
-            self._twins[kind] = cell
-        self._waiting.append(cell)
+        self._waiting[key] = event
         self._wake.set()
 
     def close(self, last: E | None = None) -> None:
@@ -67,17 +64,12 @@ class Mailbox(Generic[E]):
             return
         self._is_closed = True
         if last is not None:
-            self._waiting.append([last])
+            self._waiting[next(self._numbers)] = last
         self._wake.set()
 
     def poll(self) -> E | None:
         """The next event, or None when none waits."""
-        if not self._waiting:
-            return None
-        cell = self._waiting.popleft()
-        if self._twins.get(type(cell[0])) is cell:
-            del self._twins[type(cell[0])]
-        return cell[0]
+        return self._waiting.popitem(last=False)[1] if self._waiting else None
 
     async def get(self) -> E | None:
         """The next event, or None once the mailbox is closed and empty."""

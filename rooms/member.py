@@ -68,6 +68,8 @@ class Member:
     """Kinds that a moderator muted; later tracks of the kind are muted too."""
     publish_peer: PeerId | None = None
     publish_connection: str = ""
+    publish_lost: str = ""
+    """Why the publish connection is gone by itself; empty while there is one, and before the first."""
     is_negotiating: bool = False
     subscriber: SubscriberId | None = None
     is_subscriber_fresh: bool = False

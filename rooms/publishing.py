@@ -79,6 +79,7 @@ class Publishing:
             await self._refuse(room, member, answer.peer, "unpublished", is_new=peer is None)
             raise Refused(Code.INVALID_SDP, "the offer does not say plainly which sections send")
         member.publish_peer, member.publish_connection = answer.peer, seen.connection
+        member.publish_lost = ""
         if peer is None and old is not None:
             await self.drop_peer(room, member, old, "replaced")
         _check_connected(member, answer.peer)
@@ -158,9 +159,20 @@ class Publishing:
     def peer_failed(self, room: Room, member: Member, reason: str) -> None:
         """The engine closed the publish connection."""
         member.publish_peer, member.publish_connection = None, ""
+        member.publish_lost = reason
         self.forget_tracks(room, member, list(member.tracks), reason)
         self._lift_media_hold(room, member)
         member.tell(PeerClosed("publish", reason))
+
+    def resume(self, room: Room, member: Member) -> None:
+        """A session took the place again and kept its connections: news of its tracks may be lost."""
+        for track in member.tracks.values():
+            if track.kind == "audio":
+                member.tell(TrackMuted(member.id, track.id, track.is_muted, track.is_enforced))
+        if member.publish_peer is not None:
+            room.router.tell_layers(member.publish_peer)
+        elif member.publish_lost:
+            member.tell(PeerClosed("publish", member.publish_lost))
 
     def _lift_media_hold(self, room: Room, member: Member) -> None:
         # The silent connection is gone: what the next one sends is governed by the grants as they stand.

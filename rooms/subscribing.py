@@ -134,13 +134,15 @@ class Subscribing:
         member.is_offer_outstanding = member.wants_restart = False
         member.tell(PeerClosed("subscribe", reason))
 
-    def resume(self, member: Member) -> None:
-        """A session took the place again and kept its connections: an offer under way may be lost."""
+    def resume(self, room: Room, member: Member) -> None:
+        """A session took the place again and kept its connections: what was under way may be lost."""
         if member.subscriber is None:
+            self.catch_up(room, member)
             return
         if member.is_offer_outstanding:
             member.wants_restart = True
         member.tell(SubscribeOfferReady())
+        room.router.tell_layers(member.subscriber)
 
     @staticmethod
     def receives(member: Member) -> bool:

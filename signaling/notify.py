@@ -148,7 +148,11 @@ def notification(event: RoomEvent) -> tuple[str, object] | Handled:  # noqa: C90
                 "temporal": event.temporal,
             }
         case LayersWanted():
-            return "layers_wanted", {"track": event.track, "rids": list(event.rids)}
+            return "layers_wanted", {
+                "track": event.track,
+                "rids": list(event.rids),
+                "wanted": event.is_wanted,
+            }
         case DataRefused():
             return "data_refused", data_refused_view(event)
         case DataLost():

@@ -185,6 +185,10 @@ class Allocator:
                 self._told[choice.track] = choice
                 yield choice
 
+    def take_back(self, choice: Choice) -> None:
+        """A choice could not be told: `poll` gives it again, if it still stands."""
+        self._told.pop(choice.track, None)
+
     @property
     def wanted_bps(self) -> int:
         """What everything that is wanted would cost: how far probing the path is worth while."""
@@ -192,10 +196,12 @@ class Allocator:
         return round(self._sound_bps() + sum(_cost(video.ladder[-1]) for video in videos if video.ladder))
 
     def useful(self, track: TrackId, encodings: int) -> frozenset[int]:
-        """Which of a simulcast track's encodings may serve its wish; none when it is paused or unwanted."""
+        """Which of a video's encodings may serve its wish; none when it is paused or unwanted."""
         video = self._videos.get(track)
         if video is None or video.wish.is_paused:
             return frozenset()
+        if encodings == 1:
+            return frozenset({0})  # with all layers that are in it
         order = rising(self._layers.get(track, ()), range(encodings))
         top = video.ladder[-1] if video.ladder else None
         if top is not None and video.wish.height is not None and top.height >= COVERS * video.wish.height:

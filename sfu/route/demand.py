@@ -1,4 +1,4 @@
-"""Which encodings of a simulcast track anybody has a use for, so that its publisher can rest the others.
+"""Which encodings of a video anybody has a use for, so that its publisher can rest the others.
 
 PURE: no I/O; time comes in as seconds of any steady clock.
 """

@@ -20,6 +20,9 @@ _log = structlog.get_logger("sfu.router")
 WORTH_TELLING: Final = 0.05
 """Share by which what is wanted must change before the engine hears of it."""
 
+RETRY_S: Final = 0.5
+"""What a busy engine did not take is told again after so long."""
+
 
 class Downlink:
     """Follows one receiver's wishes, its path and the tracks' layers, and steers the engine by them."""
@@ -75,8 +78,13 @@ class Downlink:
         self._run()
 
     def useful(self, track: TrackId, encodings: int) -> frozenset[int]:
-        """Which of a simulcast track's encodings it has a use for."""
+        """Which of a video's encodings it has a use for."""
         return self._allocator.useful(track, encodings)
+
+    def tell_again(self) -> None:
+        """Say anew which layers the receiver gets of each video."""
+        for feed in self._feeds.values():
+            self._tell_chosen(feed)
 
     def close(self) -> None:
         """Stop the clock."""
@@ -98,33 +106,46 @@ class Downlink:
     def _run(self) -> None:
         if self._is_closed:
             return
+        due = self._allocator.deadline()
         try:
             for choice in self._allocator.poll():
                 self._carry_out(choice)
             self._tell_wanted()
         except EngineError as error:
-            # Nobody waits for these commands, and an engine this busy is told again with the next news.
-            _log.warning("layer_choice_dropped", peer=self._receiver.peer.id, reason=str(error))
-        self._alarm.set(self._allocator.deadline())
+            # Nobody waits for these commands; an engine this busy is told again soon.
+            _log.warning("layer_choice_delayed", peer=self._receiver.peer.id, reason=str(error))
+            again = _now() + RETRY_S
+            due = again if due is None else min(due, again)
+        self._alarm.set(due)
 
     def _carry_out(self, choice: Choice) -> None:
         feed = self._feeds.get(choice.track)
         if feed is None or feed.choice == choice:
             return
-        feed.choice = choice
-        for outlet in outlets_of(self._receiver, choice.track):
-            outlet.steer(self._engine)
-        if feed.track.kind == "video":
-            self._on_chosen(
-                LayerChosen(
-                    self._receiver.peer.id,
-                    choice.track,
-                    choice.is_paused,
-                    self._allocator.rank(choice),
-                    choice.temporal,
-                    choice.is_starved,
-                )
+        before, feed.choice = feed.choice, choice
+        try:
+            for outlet in outlets_of(self._receiver, choice.track):
+                outlet.steer(self._engine)
+        except EngineError:
+            feed.choice = before
+            self._allocator.take_back(choice)
+            raise
+        self._tell_chosen(feed)
+
+    def _tell_chosen(self, feed: Feed) -> None:
+        if feed.track.kind != "video":
+            return
+        choice = feed.choice
+        self._on_chosen(
+            LayerChosen(
+                self._receiver.peer.id,
+                choice.track,
+                choice.is_paused,
+                self._allocator.rank(choice),
+                choice.temporal,
+                choice.is_starved,
             )
+        )
 
     def _tell_wanted(self) -> None:
         wanted = self._allocator.wanted_bps

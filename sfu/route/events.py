@@ -129,11 +129,13 @@ class LayerChosen:
 
 @dataclass(frozen=True, slots=True)
 class LayersWanted:
-    """Which encodings of a simulcast track anybody has use for; the publisher may pause the others."""
+    """Which encodings of a video anybody has use for; the publisher may pause the others."""
 
     track: TrackId
     peer: PeerId
     rids: tuple[str, ...]
+    is_wanted: bool
+    """Whether anybody has a use for any: says it of an encoding that has no name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,8 +302,8 @@ class Roster:
     def on_idle(self, peer: PeerId) -> None:
         """See `PeerListener`."""
         member = self._members.get(peer)
-        if isinstance(member, Publisher) and not member.tracks:
-            # A connection that carries data alone has no media that could be missed.
+        if isinstance(member, Publisher) and not any(map(self.steering.is_wanted, member.tracks.values())):
+            # A connection that carries data alone, or whose tracks rest, has no media that could be missed.
             return
         self._events.put(PeerIdle(peer))
 

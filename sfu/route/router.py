@@ -319,6 +319,13 @@ class Router:
         await self._roster.settle(member.peer, acks)
         return answer
 
+    def tell_layers(self, peer: PeerId) -> None:
+        """Tell again what is wanted of a publisher's layers, or which ones a receiver gets.
+
+        For whoever may have missed it. A peer that is gone is fine.
+        """
+        self._roster.steering.tell_again(peer)
+
     async def remove_peer(self, peer: PeerId) -> None:
         """Close a publisher, subscriber or viewer; gone when this returns. An unknown peer is fine."""
         closing = self._roster.drop(peer)

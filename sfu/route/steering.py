@@ -50,7 +50,7 @@ def _is_alike(layers: Sequence[Layer], known: Sequence[Layer]) -> bool:
 
 
 class Steering:
-    """The downlinks of one router's receivers, and the demand on its simulcast tracks."""
+    """The downlinks of one router's receivers, and the demand on its videos."""
 
     def __init__(
         self,
@@ -137,6 +137,16 @@ class Steering:
         if downlink is not None:
             downlink.receive_estimate(bps)
 
+    def tell_again(self, peer: PeerId) -> None:
+        """Say anew what is wanted of a publisher's layers, and which ones a receiver gets."""
+        for track in self._tracks.values():
+            wanted = self._demand.wanted(track.id)
+            if track.peer == peer and wanted is not None:
+                self._ask(track, wanted)
+        downlink = self._downlinks.get(peer)
+        if downlink is not None:
+            downlink.tell_again()
+
     def close(self) -> None:
         """Stop every clock."""
         self._is_closed = True
@@ -145,17 +155,20 @@ class Steering:
             downlink.close()
 
     def weigh(self, track: Track) -> None:
-        """Ask again who has a use for which encodings; taps (a recorder) have one for all."""
-        encodings = track.negotiated.encodings
-        if len(encodings) < 2 or self._is_closed:
+        """Ask again who has a use for which encodings of a video; taps (a recorder) have one for all."""
+        count = len(track.negotiated.encodings)
+        if track.kind != "video" or self._is_closed:
             return
         self._tracks[track.id] = track
-        count = len(encodings)
         useful = [downlink.useful(track.id, count) for downlink in self._downlinks.values()]
         if self._is_tapped(track.id):
             useful.append(frozenset(range(count)))
         self._demand.receive(track.id, count, frozenset().union(*useful), _now())
         self._run()
+
+    def is_wanted(self, track: Track) -> bool:
+        """Whether its publisher is to send anything of a track."""
+        return self._demand.wanted(track.id) != frozenset()
 
     def _tick(self) -> None:
         self._demand.tick(_now())
@@ -163,12 +176,14 @@ class Steering:
 
     def _run(self) -> None:
         for track, wanted in self._demand.poll():
-            found = self._tracks[track]
-            encodings = enumerate(found.negotiated.encodings)
-            rids = tuple(encoding.rid for index, encoding in encodings if index in wanted)
-            self._on_event(LayersWanted(track, found.peer, rids))
+            self._ask(self._tracks[track], wanted)
         if not self._is_closed:
             self._alarm.set(self._demand.deadline())
+
+    def _ask(self, track: Track, wanted: frozenset[int]) -> None:
+        encodings = enumerate(track.negotiated.encodings)
+        rids = tuple(encoding.rid for index, encoding in encodings if index in wanted and encoding.rid)
+        self._on_event(LayersWanted(track.id, track.peer, rids, is_wanted=bool(wanted)))
 
 
 def _now() -> float:

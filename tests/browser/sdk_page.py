@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.browser.page import BrowserPage
@@ -72,6 +73,15 @@ _WATCH = """async (token) => {
   const room = (globalThis.room = await Room.connect({ token }));
   room.received.forEach(take);
   room.on("track_subscribed", take);
+  const starved = new Map();
+  const starved_ms = (track) => {
+    const { sum, since } = starved.get(track) ?? { sum: 0, since: null };
+    return sum + (since === null ? 0 : performance.now() - since);
+  };
+  room.on("layer", ({ track, state }) => {
+    starved.set(track, { sum: starved_ms(track), since: state === "starved" ? performance.now() : null });
+  });
+  globalThis.starvation = () => room.received.map(({ track, media }) => [media.id, starved_ms(track)]);
 }"""
 _SENDING = """async () => {
   const rows = [];
@@ -83,6 +93,7 @@ _SENDING = """async () => {
 _HOLD = "(is_still) => { globalThis.is_still = is_still; }"
 _THIN = "(temporal) => room.set_subscription(track, { temporal })"
 _ASK = "(height) => room.set_subscription(track, { height })"
+_PAUSE = "(is_paused) => room.set_subscription(track, { enabled: !is_paused })"
 _GAP = "() => { const gap = Math.max(shown.gap, performance.now() - shown.last); shown.gap = 0; return gap; }"
 
 
@@ -107,8 +118,8 @@ async def publish(
     await page.evaluate(_PUBLISH, [token, [*size, fps], is_rich, options, is_heard])
 
 
-async def encoded(page: BrowserPage) -> dict[str, int]:
-    """Frames that a page that publishes has encoded, by rid."""
+async def encoded(page: BrowserPage) -> dict[str | None, int]:
+    """Frames that a page that publishes has encoded, by rid; None: without one."""
     return dict(await page.evaluate(_SENDING))
 
 
@@ -117,8 +128,8 @@ async def hold(page: BrowserPage, *, is_still: bool) -> None:
     await page.evaluate(_HOLD, is_still)
 
 
-async def sends(page: BrowserPage, rids: list[str], within_s: float) -> None:
-    """Wait until a page that publishes encodes these layers alone.
+async def sends(page: BrowserPage, rids: Sequence[str | None], within_s: float) -> None:
+    """Wait until a page that publishes encodes these layers alone; None: the one that has no name.
 
     Raises:
         AssertionError: it encodes others, or not all of these.
@@ -129,7 +140,7 @@ async def sends(page: BrowserPage, rids: list[str], within_s: float) -> None:
         await asyncio.sleep(0.5)
         after = await encoded(page)
         active = [rid for rid in after if after[rid] > before.get(rid, 0)]
-        if active == rids:
+        if active == list(rids):
             return
         assert time.monotonic() - started < within_s, f"{active} are encoded, {rids} wanted"
 
@@ -153,6 +164,26 @@ class Watching:
     async def ask_temporal(self, temporal: int | None) -> None:
         """Ask for pictures up to a temporal layer; None: all."""
         await self.page.evaluate(_THIN, temporal)
+
+    async def pause(self, *, is_paused: bool) -> None:
+        """Let nothing of the camera come, or go on."""
+        await self.page.evaluate(_PAUSE, is_paused)
+
+    async def goes_on(self, within_s: float) -> float:
+        """Seconds until a new picture is shown.
+
+        Raises:
+            AssertionError: there is none in time.
+        """
+        started, before = time.monotonic(), await self.page.evaluate("() => shown.frames")
+        while await self.page.evaluate("() => shown.frames") == before:
+            assert time.monotonic() - started < within_s, f"no picture in {within_s} s"
+            await asyncio.sleep(0.02)
+        return time.monotonic() - started
+
+    async def starved_s(self) -> dict[str, float]:
+        """For how long the page was told that its path does not carry a media, by the media's id."""
+        return {media: ms / 1000 for media, ms in await self.page.evaluate("() => starvation()")}
 
     async def frames_in(self, span_s: float) -> int:
         """How many new pictures come in so long."""

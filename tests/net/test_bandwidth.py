@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,26 +22,31 @@ from tests.net.witness import Received, taken_bytes, videos, watch
 from tests.support.figures import tell
 from tests.support.promises import STARVED_FACTOR
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
-
 HIGH, LOW, SHOWN = 360, 180, "h"
 """Heights of two encodings of a 640 x 360 camera, and the name of the first."""
 
 FPS, WHOLE, WHOLE_WITHIN_S = 20, 0.7, 15
 """Pictures a second; the share of them from which all temporal layers are there; how long that may take."""
-LOSSY_S = 20
+IS_MEASURED = "LOSSY_S" in os.environ
+"""Whether to hold the machine to what is promised; 60 s or more of loss make the share of frames a figure."""
+LOSSY_S = float(os.environ.get("LOSSY_S", "20"))
+SLACK = 1 if IS_MEASURED else STARVED_FACTOR
 NOTICED_S = 7
 """The SDK measures loss every three seconds, between two readings; then pictures wait for repairs."""
 REPAIRED_S = 1.0
 """In which what is under way arrives, repairs included."""
 DECODED, STARVED_DECODED = 0.995, 0.985
-"""The promise, of all frames that were encoded, and what is asserted of so few; the figure is printed."""
+"""The promise, of all frames that were encoded, and what is asserted of few; the figure is printed."""
 AGREES = 0.1
 """Share by which the browser's count of bytes may differ from the link's."""
 SEEN_FPS = 5
 """What a camera on a shared machine makes at least; the shares are what is promised."""
 
 NO_FREEZE_S = 0.5
+LOWER_S, HIGHER_S = 5, 15
+"""In which the layer follows the path, down and up."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(120 + LOSSY_S)]
 
 
 @dataclass(frozen=True)
@@ -118,9 +124,9 @@ async def _bear_loss(there: Stage) -> None:
         f"frozen for {frozen_s:.2f} s as the browser counts, {after.nacks - before.nacks} NACKs"
     )
     assert made > SEEN_FPS * LOSSY_S
-    assert decoded >= STARVED_DECODED
+    assert decoded >= (DECODED if IS_MEASURED else STARVED_DECODED)
     assert frozen_s <= NO_FREEZE_S * STARVED_FACTOR
-    assert gap_s <= NO_FREEZE_S * STARVED_FACTOR
+    assert gap_s <= NO_FREEZE_S * SLACK
 
 
 async def _follow(there: Stage) -> None:
@@ -131,7 +137,7 @@ async def _follow(there: Stage) -> None:
     await there.viewer.shows({HIGH}, 20)
     await there.viewer.longest_gap_s()
     await there.net.shape(down=Conditions(bps=1_000_000, delay_s=0.02))
-    down_s = await there.viewer.shows({LOW}, 5 * STARVED_FACTOR)
+    down_s = await there.viewer.shows({LOW}, LOWER_S * SLACK)
     await asyncio.sleep(3)
     gap_s = await there.viewer.longest_gap_s()
     await there.net.report()
@@ -141,14 +147,18 @@ async def _follow(there: Stage) -> None:
     seen = await taken_bytes(there.page) - seen_before
     queued = sorted(down.queued_s)
     p95_ms = queued[len(queued) * 95 // 100] * 1000
+    await there.viewer.longest_gap_s()
     await there.net.shape(down=wide)
-    up_s = await there.viewer.shows({HIGH}, 15 * STARVED_FACTOR)
+    up_s = await there.viewer.shows({HIGH}, HIGHER_S * SLACK)
+    await asyncio.sleep(1)
+    up_gap_s = await there.viewer.longest_gap_s()
     tell(
         f"3 -> 1 Mb/s: lower layer after {down_s:.1f} s, longest gap {gap_s * 1000:.0f} ms; "
         f"at 1 Mb/s {down.packet_bytes * 8 / 5 / 1000:.0f} kb/s by the link's count, "
         f"{seen * 8 / 5 / 1000:.0f} by the browser's, queue p95 {p95_ms:.0f} ms; "
-        f"1 -> 3 Mb/s: back after {up_s:.1f} s"
+        f"1 -> 3 Mb/s: back after {up_s:.1f} s, longest gap {up_gap_s * 1000:.0f} ms"
     )
-    assert gap_s <= NO_FREEZE_S * STARVED_FACTOR
+    assert gap_s <= NO_FREEZE_S * SLACK
+    assert up_gap_s <= NO_FREEZE_S * SLACK
     assert abs(seen - down.packet_bytes) <= AGREES * down.packet_bytes
     assert p95_ms <= 100 * STARVED_FACTOR

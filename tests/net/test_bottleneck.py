@@ -42,6 +42,7 @@ class Room:
 
     net: Link
     viewer: ChromiumPage
+    watching: Watching
 
     async def received(self) -> list[Received]:
         """By camera, in the browser's own words."""
@@ -70,8 +71,7 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
             )
         viewer = await there.page()
         await watch(viewer)
-        await Watching.start(viewer, parley, "net")
-        made = Room(net, viewer)
+        made = Room(net, viewer, await Watching.start(viewer, parley, "net"))
         await until(made.is_whole, "all cameras come", patience_s=30)
         yield made
 
@@ -80,31 +80,37 @@ async def test_a_bottleneck_is_used_and_its_queue_stays_short(tmp_path: Path) ->
     async with room(tmp_path) as five:
         await five.net.shape(up=Conditions(delay_s=0.02), down=Conditions(bps=PATH_BPS, delay_s=0.02))
         await asyncio.sleep(SETTLES_S)
-        before = await five.received()
+        before, told_before = await five.received(), await five.watching.starved_s()
         seen_before = await taken_bytes(five.viewer)
         await five.net.report()
         await asyncio.sleep(MEASURED_S)
         _, down = await five.net.report()
         seen = await taken_bytes(five.viewer) - seen_before
-        after = await five.received()
+        after, told_after = await five.received(), await five.watching.starved_s()
     used = down.packet_bytes * 8 / MEASURED_S / PATH_BPS
     queued = sorted(down.queued_s)
     p95_s = queued[len(queued) * 95 // 100]
     frames = [late.frames - early.frames for late, early in zip(after, before, strict=True)]
     frozen_s = [late.frozen_s - early.frozen_s for late, early in zip(after, before, strict=True)]
+    told_s = [told_after[each.media] - told_before[each.media] for each in after]
     tell(
         f"five cameras behind 1 Mb/s: {used:.0%} used (promised: {PROMISED_USE:.0%}), "
         f"{seen * 8 / MEASURED_S / PATH_BPS:.0%} by the browser's count, "
         f"queue p95 {p95_s * 1000:.0f} ms, "
         f"{[round(count / MEASURED_S, 1) for count in frames]} pictures a second, "
-        f"frozen for {[round(each, 1) for each in frozen_s]} s"
+        f"frozen for {[round(each, 1) for each in frozen_s]} s, "
+        f"told to be paused for {[round(each, 1) for each in told_s]} s"
     )
     assert STARVED_USE <= used <= 1.0
     assert abs(seen - down.packet_bytes) <= AGREES * down.packet_bytes
     assert p95_s <= QUEUE_S * STARVED_FACTOR
     assert len(frames) == CAMERAS
-    assert sorted(frames)[1] >= MEASURED_S * FPS / 4 / STARVED_FACTOR, (
-        "more than one is below its lowest layer"
-    )
+    lowest_fps, stands_still_s = FPS / 4 / STARVED_FACTOR, NO_FREEZE_S * STARVED_FACTOR
+    assert sorted(frames)[1] >= MEASURED_S * lowest_fps, "more than one is below its lowest layer"
     *others, _ = sorted(frozen_s)
-    assert max(others) <= NO_FREEZE_S * STARVED_FACTOR, "more than the one that may be paused stood still"
+    assert max(others) <= stands_still_s, "more than the one that may be paused stood still"
+    for count, still_s, starved_s in zip(frames, frozen_s, told_s, strict=True):
+        missing_s = MEASURED_S - count / lowest_fps
+        assert starved_s >= missing_s - stands_still_s, "one did not come, and its viewer was not told so"
+        # A freeze is counted when it ends, with what it took before the measurement.
+        assert still_s <= stands_still_s or starved_s > 0, "one stood still, and its viewer was not told why"

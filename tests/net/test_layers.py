@@ -1,12 +1,14 @@
 """A viewer moves between the layers of a camera, whatever codec and kind of layers it has."""
 
+import contextlib
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from tests.browser import chromium
+from tests.browser import chromium, firefox
+from tests.browser.page import BrowserPage
 from tests.browser.parley import Parley, serve
 from tests.browser.sdk_page import Watching, publish, sends
 from tests.support.figures import tell
@@ -26,6 +28,11 @@ SWITCH_S = 1.0
 FREEZE_S = 0.5
 RESTS_AFTER_S = 5.0
 COUNTED_S = 1.5
+_AGAIN = """async () => {
+  const { media } = room.published.find(({ source }) => source === "camera");
+  await room.unpublish("camera");
+  await room.publish(media, "camera");
+}"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -97,12 +104,25 @@ async def _thins_out(viewer: Watching, codec: str) -> None:
     tell(f"{codec}: of the pictures {', '.join(told)} come: all, of the lowest temporal layer, all again")
 
 
+@contextlib.asynccontextmanager
+async def camera_page(name: str, browser: chromium.Chromium) -> AsyncIterator[BrowserPage]:
+    """A page of the module's Chromium, or of a Firefox of its own."""
+    async with contextlib.AsyncExitStack() as stack:
+        page: BrowserPage
+        if name == "chromium":
+            page = await browser.page()
+        else:
+            page = await (await stack.enter_async_context(firefox.launch())).page()
+        stack.push_async_callback(page.close)
+        yield page
+
+
+@pytest.mark.parametrize("name", ["chromium", pytest.param("firefox", marks=pytest.mark.wide)])
 async def test_a_layer_that_nobody_watches_rests_and_is_back_at_once(
-    parley: Parley, browser: chromium.Chromium
+    parley: Parley, browser: chromium.Chromium, name: str
 ) -> None:
-    room = "resting"
-    publisher, page = await browser.page(), await browser.page()
-    try:
+    room = f"resting-{name}"
+    async with camera_page(name, browser) as publisher, camera_page("chromium", browser) as page:
         await publish(publisher, parley, room, size=(WIDTH, HEIGHT), fps=FPS, options={"simulcast": True})
         viewer = await Watching.start(page, parley, room)
         await viewer.shows({HEIGHT}, 30)
@@ -113,8 +133,47 @@ async def test_a_layer_that_nobody_watches_rests_and_is_back_at_once(
         await viewer.ask(HEIGHT)
         back_s = await viewer.shows({HEIGHT}, SWITCH_S * STARVED_FACTOR)
         gap_s = await viewer.longest_gap_s()
-        tell(f"a rested layer is back after {back_s * 1000:.0f} ms, longest gap {gap_s * 1000:.0f} ms")
+        tell(
+            f"{name}: a rested layer is back after {back_s * 1000:.0f} ms, longest gap {gap_s * 1000:.0f} ms"
+        )
         assert gap_s <= FREEZE_S * STARVED_FACTOR
-    finally:
-        await publisher.close()
-        await page.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("chromium", "vp8", {}),
+        ("chromium", "vp9", {"scalability_mode": "L3T3_KEY"}),
+        pytest.param("firefox", "vp8", {}, marks=pytest.mark.wide),
+    ],
+    ids=["chromium", "chromium-svc", "firefox"],
+)
+async def test_a_camera_of_one_encoding_that_nobody_watches_rests_and_is_back_at_once(
+    parley: Parley, browser: chromium.Chromium, name: str, codec: str, options: dict[str, object]
+) -> None:
+    room = f"whole-{name}-{codec}"
+    status, body = await parley.api("POST", "/rooms", {"name": room, "video_codecs": [codec]})
+    assert status == 201, body
+    async with camera_page(name, browser) as publisher, camera_page("chromium", browser) as page:
+        await publish(publisher, parley, room, size=(WIDTH, HEIGHT), fps=FPS, options=options)
+        viewer = await Watching.start(page, parley, room)
+        await viewer.shows({HEIGHT}, 30)
+        await viewer.pause(is_paused=True)
+        await sends(publisher, [], RESTS_AFTER_S * STARVED_FACTOR)
+        await viewer.pause(is_paused=False)
+        back_s = await viewer.goes_on(SWITCH_S * STARVED_FACTOR)
+        await sends(publisher, [None], SWITCH_S * STARVED_FACTOR)
+        tell(f"{name}, {codec}: a camera that rested is back after {back_s * 1000:.0f} ms")
+
+
+async def test_a_camera_that_rested_when_it_ended_sends_when_it_is_published_again(
+    parley: Parley, browser: chromium.Chromium
+) -> None:
+    room = "again"
+    async with camera_page("chromium", browser) as publisher, camera_page("chromium", browser) as page:
+        await publish(publisher, parley, room, size=(WIDTH, HEIGHT), fps=FPS, options={})
+        await sends(publisher, [None], RESTS_AFTER_S * STARVED_FACTOR)
+        await sends(publisher, [], RESTS_AFTER_S * STARVED_FACTOR)
+        await publisher.evaluate(_AGAIN)
+        viewer = await Watching.start(page, parley, room)
+        await viewer.shows({HEIGHT}, 30)

@@ -29,6 +29,8 @@ _WRAPPING = 28
 class Received:
     """One received video, since the page began."""
 
+    media: str
+    """Id of its MediaStreamTrack."""
     frames: int
     decoded: int
     frozen_s: float
@@ -44,6 +46,7 @@ async def videos(page: ChromiumPage) -> list[Received]:
     """What the page receives of each video."""
     return [
         Received(
+            media=str(row.get("trackIdentifier", "")),
             frames=int(str(row.get("framesReceived", 0))),
             decoded=int(str(row.get("framesDecoded", 0))),
             frozen_s=float(str(row.get("totalFreezesDuration", 0.0))),

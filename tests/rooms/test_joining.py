@@ -17,9 +17,11 @@ from rooms import (
     Removed,
     RoomClosed,
     RoomsConfig,
+    SpeakersChanged,
     TrackPublished,
 )
 from rooms.announcement import AT_ONCE, PAUSE_S
+from sfu import Levels
 from store import Head, LedgerEntry, LedgerKind
 from tests.rooms.rig import ACCEPTED, EVERYTHING, PERSON, START_MS, Rig, rig, until
 
@@ -329,6 +331,21 @@ async def test_everybody_hears_of_a_newcomer_once_and_the_same_before_all_that_f
         assert [event.participant.identity for event in joined] == ["late", "later"]
         assert kinds.index(ParticipantLeft) > kinds.index(TrackPublished)
         assert events[0] is heard[0][0]  # one event for everybody, which is put into words once
+
+
+async def test_that_a_newcomer_speaks_is_not_told_before_who_they_are(house: Rig) -> None:
+    [ada, bob] = await _crowd(house, 2)
+    [mic, _] = await house.publish(ada)
+    house.drain(bob)
+    house.service._plane_events.take(ada.room, Levels(((mic, -30),)))
+    late = await house.join("late")
+    [voice, _] = await house.publish(late)
+    house.service._plane_events.take(ada.room, Levels(((voice, -30),)))
+    events = house.drain(bob)
+    kinds = [type(event) for event in events]
+    assert kinds.count(SpeakersChanged) == 1
+    assert kinds.index(ParticipantJoined) < kinds.index(SpeakersChanged)
+    assert SpeakersChanged(((late.id, -30),)) in events
 
 
 async def test_of_who_is_gone_before_the_room_was_told_nobody_hears_that_they_came(house: Rig) -> None:

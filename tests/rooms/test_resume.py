@@ -2,17 +2,23 @@
 
 import pytest
 
-from policy import RoomSettings
+from policy import Permission, RoomSettings
 from rooms import (
+    Action,
     Code,
     Cut,
     ParticipantJoined,
     ParticipantLeft,
     ParticipantUpdated,
+    PeerClosed,
     Refused,
     Removed,
+    SpeakersChanged,
     State,
+    SubscribeOfferReady,
+    TrackMuted,
 )
+from sfu import Levels, PeerFailed
 from tests.rooms.rig import PERSON, START_MS, Rig, rig, until
 
 
@@ -102,6 +108,51 @@ async def test_new_media_drops_the_old_connections_and_kept_media_keeps_them(hou
     fresh = await house.join("ada", resume=kept.resume_secret, media="new")
     assert fresh.info().tracks == ()
     await house.publish(fresh)
+
+
+async def test_a_mute_by_a_moderator_while_away_is_told_after_the_resume(house: Rig) -> None:
+    boss, ada = await house.join("boss", permissions=PERSON | {Permission.MODERATE}), await house.join("ada")
+    mic, _ = await house.publish(ada)
+    await ada.suspend()
+    await boss.moderate(Action.MUTE, "ada")
+    again = await house.join("ada", resume=ada.resume_secret, media="kept")
+    assert house.events(again, TrackMuted) == [TrackMuted(ada.id, mic, False, True)]
+    await again.suspend()
+    await boss.moderate(Action.UNMUTE, "ada")
+    last = await house.join("ada", resume=again.resume_secret, media="kept")
+    assert house.events(last, TrackMuted) == [TrackMuted(ada.id, mic, False, False)]
+
+
+async def test_who_speaks_is_told_after_the_resume(house: Rig) -> None:
+    ada, bob = await house.join("ada"), await house.join("bob")
+    mic, _ = await house.publish(bob)
+    house.service._plane_events.take(bob.room, Levels(((mic, -30),)))
+    await ada.suspend()
+    house.service._plane_events.take(bob.room, Levels(()))
+    again = await house.join("ada", resume=ada.resume_secret, media="kept")
+    assert house.events(again, SpeakersChanged) == [SpeakersChanged(())]
+
+
+async def test_connections_that_ended_while_away_are_told_or_made_anew_after_the_resume(house: Rig) -> None:
+    ada, bob = await house.join("ada"), await house.join("bob")
+    await house.publish(ada), await house.publish(bob)
+    await until(lambda: house.member(ada).subscriber is not None, "a subscriber")
+    peers = house.member(ada).publish_peer, house.member(ada).subscriber
+    await ada.suspend()
+    for peer in peers:
+        assert peer is not None
+        house.service._plane_events.take(ada.room, PeerFailed(peer, "consent_lost"))
+    again = await house.join("ada", resume=ada.resume_secret, media="kept")
+    told = house.drain(again)
+    assert PeerClosed("publish", "consent_lost") in told
+    await until(lambda: SubscribeOfferReady() in told or told.extend(house.drain(again)), "an offer")
+    offer = await again.next_offer()
+    assert offer is not None
+    assert offer.is_fresh
+    await house.publish(again)
+    await again.suspend()
+    last = await house.join("ada", resume=again.resume_secret, media="kept")
+    assert house.events(last, PeerClosed) == []
 
 
 async def test_a_suspended_place_counts_and_an_ordinary_join_of_the_identity_replaces_it() -> None:

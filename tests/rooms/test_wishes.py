@@ -42,6 +42,7 @@ class Screening:
     track: TrackId
     bps: int = PLENTY
     told: list[LayerChosen] = field(default_factory=list)
+    asked: list[LayersWanted] = field(default_factory=list)
 
     async def watch(self) -> None:
         """Receive, and tell the path, until it is cancelled."""
@@ -64,6 +65,15 @@ class Screening:
                 await asyncio.sleep(0.3)
                 if is_shown():
                     return
+
+    async def is_asked_for(self, *rids: str) -> None:
+        """Wait until the publisher is told that these encodings are wanted."""
+
+        def newest() -> bool:
+            self.asked += self.rig.events(self.publisher, LayersWanted)
+            return self.asked[-1:] == [LayersWanted(self.track, rids, is_wanted=bool(rids))]
+
+        await until(newest, f"{rids} are wanted", 10)
 
     async def is_told(self, state: str) -> LayerChosen:
         """Wait until the viewer is told this state; the news."""
@@ -146,12 +156,32 @@ async def test_a_viewer_gets_the_layer_and_the_size_that_it_asks_for_or_nothing(
 
 
 async def test_a_publisher_is_told_which_layers_anybody_has_a_use_for(screening: Screening) -> None:
-    def wanted() -> list[tuple[str, ...]]:
-        found.extend(event.rids for event in screening.rig.events(screening.publisher, LayersWanted))
-        return found
-
-    found: list[tuple[str, ...]] = []
     await screening.viewer.subscription(screening.track, height=LOW)
-    await until(lambda: ("l",) in wanted(), "the others may rest", 10)
+    await screening.is_asked_for("l")
     await screening.viewer.subscription(screening.track)
-    await until(lambda: found[-1:] == [("l", "m", "h")] or wanted()[-1] == ("l", "m", "h"), "all again")
+    await screening.is_asked_for("l", "m", "h")
+
+
+@pytest.mark.parametrize("is_noticed", [True, False], ids=["lost", "half-open"])
+async def test_a_publisher_whose_signalling_was_away_is_told_what_is_wanted_now(
+    screening: Screening, is_noticed: bool
+) -> None:
+    lost = screening.publisher
+    await screening.viewer.subscription(screening.track, is_enabled=False)
+    await screening.is_asked_for()
+    if is_noticed:
+        await lost.suspend()
+    await screening.viewer.subscription(screening.track)
+    screening.publisher = await screening.rig.join("ada", resume=lost.resume_secret, media="kept")
+    await screening.is_asked_for("l", "m", "h")
+
+
+async def test_a_viewer_whose_signalling_was_away_is_told_what_its_path_carries_now(
+    screening: Screening,
+) -> None:
+    lost = screening.viewer
+    await lost.suspend()
+    screening.bps = 30_000
+    await screening.shows(None)
+    screening.viewer = await screening.rig.join("bob", resume=lost.resume_secret, media="kept")
+    assert (await screening.is_told("starved")).track == screening.track

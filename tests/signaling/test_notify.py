@@ -1,8 +1,9 @@
 """Events become words once, however many people are told."""
 
 from policy import Permission
-from rooms import ParticipantInfo, ParticipantLeft, RoomClosed, State
-from signaling.notify import Said, Wording
+from rooms import LayersWanted, ParticipantInfo, ParticipantLeft, RoomClosed, State
+from sfu import TrackId
+from signaling.notify import Said, Wording, notification
 from signaling.wire import Encoding
 
 
@@ -24,6 +25,11 @@ def test_events_that_are_equal_but_not_the_same_have_words_of_their_own():
 def test_what_the_connection_acts_on_is_not_put_into_words():
     event = RoomClosed("closed")
     assert Wording().of(event) is event
+
+
+def test_that_nobody_watches_a_track_without_rids_is_said():
+    event = LayersWanted(TrackId(16), (), is_wanted=False)
+    assert notification(event) == ("layers_wanted", {"track": 16, "rids": [], "wanted": False})
 
 
 def _person(name: str, number: int = 1) -> ParticipantInfo:

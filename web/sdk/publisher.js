@@ -28,6 +28,14 @@ function encodings_of({ source, media, options }, kind) {
   return [single];
 }
 
+/** Let the encodings of a sender send for which `is_wanted` is true, and no others. */
+async function set_active(sender, is_wanted) {
+  const parameters = sender.getParameters();
+  if (parameters.encodings.every((encoding) => encoding.active === is_wanted(encoding))) return;
+  for (const encoding of parameters.encodings) encoding.active = is_wanted(encoding);
+  await sender.setParameters(parameters);
+}
+
 /**
  * The publish peer connection: this side offers. It restarts ICE when the path breaks, and is rebuilt when that does not help.
  *
@@ -107,17 +115,11 @@ export class Publisher extends Emitter {
     await sending.transceiver?.sender.replaceTrack(media);
   }
 
-  /** Let only these encodings of a simulcast track send; the others rest until they are named again. */
-  want_layers(track, rids) {
+  /** Let only these encodings of a track send, and one without a rid if it is wanted; the others rest until they are wanted again. */
+  want_layers(track, rids, wanted) {
     return this.#steps.run(async () => {
-      const sending = this.sendings().find((one) => one.track === track);
-      const sender = sending?.transceiver?.sender;
-      if (!sender) return;
-      const parameters = sender.getParameters();
-      const layered = parameters.encodings.filter(({ rid }) => rid);
-      if (layered.every((encoding) => encoding.active === rids.includes(encoding.rid))) return;
-      for (const encoding of layered) encoding.active = rids.includes(encoding.rid);
-      await sender.setParameters(parameters);
+      const sender = this.sendings().find((one) => one.track === track)?.transceiver?.sender;
+      if (sender) await set_active(sender, ({ rid }) => (rid ? rids.includes(rid) : wanted));
     });
   }
 
@@ -129,6 +131,8 @@ export class Publisher extends Emitter {
       this.#sendings.delete(source);
       sending.transceiver.direction = "inactive";
       await sending.transceiver.sender.replaceTrack(null);
+      // Whatever is sent here next is another track, of which nothing rests.
+      await set_active(sending.transceiver.sender, () => true);
       await this.#negotiate();
     });
   }
