@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sfu.allocate.layers import BEST, Choice, Wish, choose
+from sfu.allocate.sound import SoundRates
 from sfu.engine.types import TrackId
 
 HEADROOM: Final = 0.95
@@ -25,12 +26,6 @@ CALM_S: Final = 2.0
 
 TICK_S: Final = 0.5
 """How often a viewer that wants more looks whether it fits by now."""
-
-AUDIO_BPS: Final = 40_000
-"""What a track of sound is counted with, overhead included."""
-
-RED_BPS: Final = 72_000
-"""The same for sound that comes with a copy of each frame (RED), in the same packets."""
 
 OVERHEAD: Final = 1.05
 """Headers and repairs on top of a layer's own rate."""
@@ -56,7 +51,12 @@ class Layer:
 @dataclass(slots=True)
 class _Sound:
     wish: Wish
-    bps: int = AUDIO_BPS
+    rates: SoundRates = field(default_factory=SoundRates)
+    has_copies: bool = False
+
+    @property
+    def bps(self) -> float:
+        return self.rates.with_copies if self.has_copies else self.rates.plain
 
 
 @dataclass(slots=True)
@@ -150,9 +150,15 @@ class Allocator:
     def receive_redundancy(self, track: TrackId, now: float, *, has_copies: bool) -> None:
         """Take whether a sound comes with copies of its frames; one that is not wanted changes nothing."""
         sound = self._sounds.get(track)
-        bps = RED_BPS if has_copies else AUDIO_BPS
-        if sound is not None and sound.bps != bps:
-            sound.bps = bps
+        if sound is not None and sound.has_copies != has_copies:
+            sound.has_copies = has_copies
+            self._allocate(now)
+
+    def receive_sound(self, track: TrackId, rates: SoundRates, now: float) -> None:
+        """Take what a sound takes; one that is not wanted changes nothing."""
+        sound = self._sounds.get(track)
+        if sound is not None and sound.rates != rates:
+            sound.rates = rates
             self._allocate(now)
 
     def receive_layers(self, track: TrackId, layers: Sequence[Layer], now: float) -> None:
@@ -232,7 +238,7 @@ class Allocator:
         below = (at for at, layer in enumerate(ladder) if layer.bps <= held.bps)
         return next(same, max(below, default=-1))
 
-    def _sound_bps(self) -> int:
+    def _sound_bps(self) -> float:
         """Of as many as come through; which ones is not known here, so it may be the dearest."""
         rates = sorted(
             (sound.bps for sound in self._sounds.values() if not sound.wish.is_paused), reverse=True
@@ -266,7 +272,7 @@ class Allocator:
     def _plan(self, ranked: Sequence[_Video], estimate: float, *, may_climb: bool) -> dict[TrackId, int]:
         """Steps for every video. What it has may fill the estimate, what is new only a share of it."""
         plan = {video.wish.track: -1 for video in ranked}
-        used: float = self._sound_bps()
+        used = self._sound_bps()
 
         def fits(video: _Video, step: int) -> bool:
             nonlocal used

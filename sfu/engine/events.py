@@ -139,10 +139,11 @@ class Bandwidth:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """What the layers of a video track take at present, about once a second.
+    """What the layers of a track take at present, about once a second.
 
     Rows of (encoding index from low to high, spatial layer inside it, temporal layer, bits per second of
-    everything in the encoding up to this layer, height of the encoding's picture in pixels or 0).
+    everything in the encoding up to this layer, height of the encoding's picture in pixels or 0). Of sound
+    the copies of RED, if there are any, are the upper temporal layer.
     """
 
     track: TrackId

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from sfu.alarm import Alarm
-from sfu.allocate import Allocator, Choice, Layer
+from sfu.allocate import Allocator, Choice, Layer, SoundRates
 from sfu.engine.api import Engine
 from sfu.engine.types import TrackId
 from sfu.errors import EngineError
@@ -45,11 +45,12 @@ class Downlink:
         self._allocator.set_voices(count, _now())
         self._run()
 
-    def want(self, feed: Feed, layers: Sequence[Layer]) -> None:
+    def want(self, feed: Feed, layers: Sequence[Layer], sound: SoundRates) -> None:
         """The receiver gets a track, or wishes for other layers of it; `layers` are the ones known."""
         now = _now()
         self._feeds[feed.track.id] = feed
         self._allocator.want(feed.wish, now)
+        self._allocator.receive_sound(feed.track.id, sound, now)
         self._note_copies(feed)
         if layers:
             self._allocator.receive_layers(feed.track.id, layers, now)
@@ -70,6 +71,11 @@ class Downlink:
     def receive_layers(self, track: TrackId, layers: Sequence[Layer]) -> None:
         """What a track's layers take has changed; a track that it does not get is ignored."""
         self._allocator.receive_layers(track, layers, _now())
+        self._run()
+
+    def receive_sound(self, track: TrackId, rates: SoundRates) -> None:
+        """What a sound takes has changed; one that it does not get is ignored."""
+        self._allocator.receive_sound(track, rates, _now())
         self._run()
 
     def receive_estimate(self, bps: int) -> None:

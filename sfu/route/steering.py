@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sfu.alarm import Alarm
-from sfu.allocate import Layer
+from sfu.allocate import Layer, SoundMeter, SoundRates
 from sfu.engine.api import Engine
 from sfu.engine.types import TrackId
 from sfu.route.demand import LayerDemand
@@ -64,6 +64,7 @@ class Steering:
         self._downlinks: dict[PeerId, Downlink] = {}
         self._tracks: dict[TrackId, Track] = {}
         self._layers: dict[TrackId, tuple[Layer, ...]] = {}
+        self._sounds: dict[TrackId, SoundMeter] = {}
         self._demand = LayerDemand()
         self._voices = 0
         self._alarm = Alarm(self._tick)
@@ -82,7 +83,9 @@ class Steering:
             downlink = self._downlinks[receiver.peer.id] = Downlink(
                 receiver, self._engine, self._on_event, self._voices
             )
-        downlink.want(feed, self._layers.get(feed.track.id, ()))
+        meter = self._sounds.get(feed.track.id)
+        sound = SoundRates() if meter is None else meter.rates
+        downlink.want(feed, self._layers.get(feed.track.id, ()), sound)
         self.weigh(feed.track)
 
     def renegotiated(self, peer: PeerId) -> None:
@@ -111,10 +114,14 @@ class Steering:
         """A track ended; its receivers were told before."""
         self._tracks.pop(track, None)
         self._layers.pop(track, None)
+        self._sounds.pop(track, None)
         self._demand.remove(track)
 
     def receive_layers(self, track: Track, rows: Sequence[EngineLayer]) -> None:
         """The engine's account of a track's layers. Encodings that rest on our wish still count as there."""
+        if track.kind == "audio":
+            self._receive_sound(track, rows)
+            return
         simulcast = len(track.negotiated.encodings) > 1
         fresh = layers_of(rows, is_simulcast=simulcast)
         asked = self._demand.wanted(track.id)
@@ -130,6 +137,14 @@ class Steering:
             for downlink in self._downlinks.values():
                 downlink.receive_layers(track.id, layers)
         self.weigh(track)
+
+    def _receive_sound(self, track: Track, rows: Sequence[EngineLayer]) -> None:
+        # Without the copies of RED, and with them.
+        rates = [bps for *_, bps, _ in rows]
+        meter = self._sounds.setdefault(track.id, SoundMeter())
+        if rates and meter.receive(min(rates), max(rates), _now()):
+            for downlink in self._downlinks.values():
+                downlink.receive_sound(track.id, meter.rates)
 
     def receive_estimate(self, peer: PeerId, bps: int) -> None:
         """What a receiver's path carries, bits per second."""

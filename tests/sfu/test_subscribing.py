@@ -10,9 +10,12 @@ from sfu import (
     PeerConnected,
     PeerFailed,
     SdpError,
+    SubscriberId,
     TrackCodec,
     UnknownTrack,
 )
+from sfu.engine import events
+from sfu.engine.fake import FakeEngine
 from tests.sfu.room import (
     Room,
     delta,
@@ -51,6 +54,25 @@ async def test_sound_is_budgeted_with_its_copies_where_they_are_taken(room: Room
         stats = await room.router.stats()
         wanted[takes_copies] = next(row.counters["wanted_bps"] for row in stats.peers if row.peer == sub)
     assert wanted[True] > 1.5 * wanted[False] > 0
+
+
+@pytest.mark.parametrize("room", ["fake"], indirect=True)
+async def test_sound_is_budgeted_with_what_it_takes(room: Room) -> None:
+    engine = room.plane.engine
+    assert isinstance(engine, FakeEngine)
+    _, answer = await room.publisher()
+    sound = ids(answer)["audio"]
+
+    async def wanted(sub: SubscriberId) -> int:
+        stats = await room.router.stats()
+        return next(row.counters["wanted_bps"] for row in stats.peers if row.peer == sub)
+
+    _, early = await room.subscriber(sound)
+    usual = await wanted(early)
+    engine.emit(events.Layers(sound, ((0, 0, 0, 80_000, 0), (0, 0, 1, 140_000, 0))))
+    assert await wanted(early) > 1.5 * usual
+    _, late = await room.subscriber(sound)
+    assert await wanted(late) == await wanted(early)
 
 
 async def test_a_new_subscriber_gets_a_keyframe_requested(room: Room) -> None:

@@ -9,11 +9,18 @@ namespace parley {
 
 void Track::receive(Encoding& encoding, const Packet& packet, TimeNs now) {
   bool has_news = activity.receive(encoding.index, now);
+  const std::size_t size = packet.rtp.packet.size();
+  if (!is_video) {
+    // The copies of RED count as a layer of their own: who has no RED goes without.
+    const std::size_t copies = packet.has_copies() ? packet.payload.primary_offset : 0;
+    encoding.rates.receive(0, 0, size - copies);
+    encoding.rates.receive(0, 1, copies);
+  }
   if (is_video) {
     if (packet.payload.keyframe_start && packet.ext_seq > encoding.keyframe.value_or(packet.ext_seq - 1)) {
       encoding.keyframe = packet.ext_seq;
     }
-    encoding.rates.receive(packet.payload.spatial, packet.payload.temporal, packet.rtp.packet.size());
+    encoding.rates.receive(packet.payload.spatial, packet.payload.temporal, size);
     const std::uint16_t height = packet.payload.height;
     if (height != 0 && height != encoding.height) {
       encoding.height = height;
@@ -27,12 +34,10 @@ void Track::receive(Encoding& encoding, const Packet& packet, TimeNs now) {
 
 bool Track::tick(TimeNs now) {
   bool has_rates = false;
-  if (is_video) {
-    for (const auto& encoding : encodings) {
-      has_rates = encoding->rates.tick(now) || has_rates;
-    }
+  for (const auto& encoding : encodings) {
+    has_rates = encoding->rates.tick(now) || has_rates;
   }
-  const bool has_order = has_rates && measure();
+  const bool has_order = is_video && has_rates && measure();
   if (activity.tick(now) || has_order) {
     tell_active();
   }

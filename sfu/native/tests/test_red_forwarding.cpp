@@ -115,6 +115,22 @@ TEST(nothing_of_a_mute_comes_out_of_copies) {
   CHECK_EQ(room.counter(Counter::red_recovered), 0);
 }
 
+TEST(of_sound_the_copies_are_told_as_a_layer_of_their_own) {
+  Room room;
+  for (std::uint16_t seq = 1; seq <= 200; ++seq) {
+    room.speak(red_packet(seq));
+  }
+  const auto told = room.of<LayersEvent>();
+  CHECK(!told.empty());
+  const auto& layers = told.back().layers;
+  CHECK_EQ(layers.size(), 2U);
+  CHECK_EQ(layers.at(0).temporal, 0);
+  CHECK_EQ(layers.at(1).temporal, 1);
+  // Of 23 bytes 8 are the copy and the headers of both.
+  const double share = static_cast<double>(layers.at(0).bps) / layers.at(1).bps;
+  CHECK(share > 0.95 * 15 / 23 && share < 1.05 * 15 / 23);
+}
+
 TEST(malformed_red_is_counted_and_dropped) {
   Room room;
   Data overrun = red_packet(1);

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.allocate import SCREEN_PRIORITY, Allocator, Choice, Layer, Wish, ladder_of, rising
+from sfu.allocate import SCREEN_PRIORITY, Allocator, Choice, Layer, SoundRates, Wish, ladder_of, rising
 from sfu.engine.types import TrackId
 
 A, B, C, SOUND = (TrackId(number) for number in (1, 2, 3, 9))
@@ -100,6 +100,25 @@ def test_sound_with_copies_takes_what_the_copies_take() -> None:
     assert allocator.wanted_bps > plain + 30_000
     allocator.receive_redundancy(SOUND, 40.0, has_copies=False)
     assert allocator.wanted_bps == plain
+
+
+def test_loud_voices_leave_the_pictures_what_they_do_not_take() -> None:
+    allocator = Allocator()
+    voices = [TrackId(100 + number) for number in range(8)]
+    for voice in voices:
+        allocator.want(Wish(voice, "audio"), 0.0)
+    allocator.want(video(A), 0.0)
+    allocator.receive_layers(A, SIMULCAST, 0.0)
+    allocator.receive_estimate(1_000_000, 0.0)
+    allocator.tick(3.0)
+    choice = told(allocator)[A]
+    assert (choice.spatial, choice.temporal) == (1, 1)
+    for voice in voices:
+        allocator.receive_sound(voice, SoundRates(93_000, 153_000), 4.0)
+    allocator.receive_sound(A, SoundRates(1_000_000, 1_000_000), 4.0)  # not a sound
+    choice = told(allocator)[A]
+    assert (choice.spatial, choice.temporal) == (1, 0)
+    assert allocator.wanted_bps == 8 * 93_000 + 1.05 * 1_200_000
 
 
 def test_a_shared_screen_climbs_before_a_face() -> None:
