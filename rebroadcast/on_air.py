@@ -89,10 +89,25 @@ class OnAir:
         for program in bundle.programs:
             await program.start()
 
+    async def join(self, bundle: Bundle, program: Broadcast) -> None:
+        """One more program of a broadcast begins; when it cannot, nothing is left of it.
+
+        Raises:
+            BroadcastNotFound: the broadcast was stopped meanwhile; BroadcastConflict: a destination came into
+            it meanwhile.
+        """
+        try:
+            self.bundle(bundle.id).add(program)
+            await program.start()
+            self.bundle(bundle.id)
+        except BaseException:
+            await program.stop()
+            raise
+
     def bundle(self, broadcast: str) -> Bundle:
         """One that runs. Raises: BroadcastNotFound."""
         bundle = self.bundles.get(broadcast)
-        if bundle is None:
+        if bundle is None or bundle.is_ending:
             raise BroadcastNotFound(f"no broadcast {broadcast[:64]!r} runs")
         return bundle
 

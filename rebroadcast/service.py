@@ -10,6 +10,7 @@ from media.control import Spawner
 from media.cpu_use import Machine
 from media.tasks import TaskScope
 from policy import normalize_identity
+from rebroadcast.bundle import Bundle
 from rebroadcast.clock import Clock
 from rebroadcast.encodings import checked
 from rebroadcast.errors import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
@@ -18,6 +19,7 @@ from rebroadcast.library import Library
 from rebroadcast.look import ProgramLook
 from rebroadcast.on_air import OnAir
 from rebroadcast.opening import Opener, ReplayWish, Wish
+from rebroadcast.outlets import Target
 from rebroadcast.past import info_of
 from rebroadcast.publisher import check_publisher
 from rebroadcast.registry import Registry
@@ -182,7 +184,7 @@ class RebroadcastService:
         out of what goes there.
 
         Raises:
-            BroadcastNotFound, BroadcastConflict; Refused by the room.
+            BroadcastNotFound: also when it is stopped meanwhile; BroadcastConflict; Refused by the room.
         """
         bundle = self._stage.bundle(broadcast)
         if bundle.replay is not None and self._replays is not None:
@@ -190,26 +192,29 @@ class RebroadcastService:
             await self._stage.note(bundle)
             return bundle.info()
         ((row, partner),) = await self._registry.chosen([destination], bundle.room)
+        self._stage.bundle(broadcast)  # it may have been stopped meanwhile
         target = self._opener.target(row, partner, bundle.mode)
         program = bundle.program_for(target)
         if bundle.mode == "program":
             self._stage.admit_to(program, target)
         if program is None:
-            room = self._rooms.room(bundle.room)
-            if room is None:
-                raise BroadcastNotFound(f"no room {bundle.room[:64]!r} is open")
-            wish = self._stage.wishes[broadcast]
-            if isinstance(wish, ReplayWish):
-                raise BroadcastConflict("this server keeps no recordings: start it with a data folder")
-            program = await self._opener.open_program(
-                room, new_id("bc"), broadcast, {row.id: target}, row.delay_ms, wish
-            )
-            bundle.programs.append(program)
-            await program.start()
+            await self._begin_another(bundle, target)
         else:
             program.add(target)
         await self._stage.note(bundle)
         return bundle.info()
+
+    async def _begin_another(self, bundle: Bundle, target: Target) -> None:
+        """A program of a running broadcast, with a notice of its own, for one more destination."""
+        room = self._rooms.room(bundle.room)
+        if room is None:
+            raise BroadcastNotFound(f"no room {bundle.room[:64]!r} is open")
+        wish = self._stage.wishes[bundle.id]
+        if isinstance(wish, ReplayWish):
+            raise BroadcastConflict("this server keeps no recordings: start it with a data folder")
+        targets, delay_ms = {target.row.id: target}, target.row.delay_ms
+        program = await self._opener.open_program(room, new_id("bc"), bundle.id, targets, delay_ms, wish)
+        await self._stage.join(bundle, program)
 
     async def take_out(self, broadcast: str, destination: str) -> BroadcastInfo:
         """Ends one destination of a running broadcast; the others are not disturbed.
