@@ -16,6 +16,7 @@ from rebroadcast.errors import BroadcastConflict, BroadcastNotFound
 from rebroadcast.hls_view import HlsView
 from rebroadcast.opening import ReplayWish, Wish
 from rebroadcast.outlets import Target
+from rebroadcast.registry import blocked
 from rebroadcast.shown import KEY
 from rebroadcast.types import RebroadcastConfig
 from rebroadcast.worker.messages import Encoding
@@ -36,6 +37,7 @@ class OnAir:
         self._machine = machine
         self._starting: Counter[str] = Counter()
         self._starting_cores: list[float] = []
+        self._shut_out: set[str] = set()
         self.bundles: dict[str, Bundle] = {}
         self.wishes: dict[str, Wish | ReplayWish] = {}
 
@@ -84,19 +86,30 @@ class OnAir:
         return load_of(self._machine, self._config, made, filter(None, self._starting_cores))
 
     async def begin(self, bundle: Bundle, wish: Wish | ReplayWish) -> None:
-        """It runs from now on."""
+        """It runs from now on; when it cannot, nothing is left of it.
+
+        Raises:
+            BroadcastConflict: a partner was blocked meanwhile.
+        """
         self.bundles[bundle.id], self.wishes[bundle.id] = bundle, wish
-        for program in bundle.programs:
-            await program.start()
+        try:
+            for program in bundle.programs:
+                self.check_open(*program.targets.values())
+            for program in bundle.programs:
+                await program.start()
+        except BaseException as error:
+            await self.finish(bundle, str(error))
+            raise
 
     async def join(self, bundle: Bundle, program: Broadcast) -> None:
         """One more program of a broadcast begins; when it cannot, nothing is left of it.
 
         Raises:
             BroadcastNotFound: the broadcast was stopped meanwhile; BroadcastConflict: a destination came into
-            it meanwhile.
+            it meanwhile, or its partner was blocked.
         """
         try:
+            self.check_open(*program.targets.values())
             self.bundle(bundle.id).add(program)
             await program.start()
             self.bundle(bundle.id)
@@ -157,8 +170,25 @@ class OnAir:
         if bundle is not None:
             self._scope.start(self._note_quietly(bundle), "shown")
 
-    async def drop_partner(self, partner: str) -> None:
-        """Ends what goes to a partner; when this returns nothing does."""
+    def check_open(self, *targets: Target) -> None:
+        """The last look before anything can go there: a partner may have been shut out since it was chosen.
+
+        Nothing may be waited for between this and the beginning.
+
+        Raises:
+            BroadcastConflict: one was.
+        """
+        for target in targets:
+            if target.partner.id in self._shut_out:
+                raise blocked(target.partner)
+
+    def let_in(self, partner: str) -> None:
+        """What the store says of a partner counts again."""
+        self._shut_out.discard(partner)
+
+    async def shut_out(self, partner: str) -> None:
+        """Ends what goes to a partner; when this returns nothing does, and nothing begins until `let_in`."""
+        self._shut_out.add(partner)
         reason = "the partner was blocked"
         bundles = list(self.bundles.values())
         for bundle in bundles:

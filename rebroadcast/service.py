@@ -200,6 +200,7 @@ class RebroadcastService:
         if program is None:
             await self._begin_another(bundle, target)
         else:
+            self._stage.check_open(target)
             program.add(target)
         await self._stage.note(bundle)
         return bundle.info()
@@ -387,11 +388,17 @@ class RebroadcastService:
         Raises:
             BroadcastNotFound: there is none.
         """
-        if is_blocked:
-            await self._stage.drop_partner(partner)
-        info = await self._registry.block(partner, is_blocked=is_blocked)
-        if is_blocked:
-            await self._stage.drop_partner(partner)  # what was starting meanwhile
+        try:
+            if is_blocked:
+                await self._stage.shut_out(partner)
+            info = await self._registry.block(partner, is_blocked=is_blocked)
+            if is_blocked:
+                await self._stage.shut_out(partner)  # the opposite may have been asked for meanwhile
+        except BaseException:
+            self._stage.let_in(partner)
+            raise
+        if not is_blocked:
+            self._stage.let_in(partner)
         await self._rooms.consent.policy.reload_partners()
         return info
 
