@@ -164,6 +164,12 @@ class OnAir:
             why = None if reason in _GOOD_ENDS else reason
             self._scope.start(self.finish(bundle, why), f"end {broadcast}")
 
+    def end(self, broadcast: str, reason: str) -> None:
+        """Stops one that need not go on; it is told as stopped, with the reason."""
+        bundle = self.bundles.get(broadcast)
+        if bundle is not None and not bundle.is_ending:
+            self._scope.start(self._stop(bundle, reason), f"end {broadcast}")
+
     def shown(self, broadcast: str) -> None:
         """Other people are in a replay than before: it is kept soon."""
         bundle = self.bundles.get(broadcast)
@@ -231,6 +237,11 @@ class OnAir:
         finally:
             self.bundles.pop(bundle.id, None)
             self.wishes.pop(bundle.id, None)
+
+    async def _stop(self, bundle: Bundle, reason: str) -> None:
+        log.info("broadcast_ended", broadcast=bundle.id, room=bundle.room, reason=reason)
+        await bundle.stop(None)
+        await self.finish(bundle, reason)
 
     async def _note_quietly(self, bundle: Bundle) -> None:
         try:

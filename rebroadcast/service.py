@@ -12,6 +12,7 @@ from media.tasks import TaskScope
 from policy import normalize_identity
 from rebroadcast.bundle import Bundle
 from rebroadcast.clock import Clock
+from rebroadcast.deserted import end_deserted
 from rebroadcast.encodings import checked
 from rebroadcast.errors import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
 from rebroadcast.hls_window import Missing
@@ -70,6 +71,7 @@ class RebroadcastService:
         self._policy = UrlPolicy(allow_private=config.allow_private_destinations)
         self._registry = Registry(store, self._policy)
         self._scope = TaskScope("rebroadcast")
+        self._watch = TaskScope("rebroadcast watch")
         self._stage = OnAir(store, config, self._scope, machine or Machine(float(os.cpu_count() or 1), dict))
         self._opener = Opener(
             rooms,
@@ -103,9 +105,13 @@ class RebroadcastService:
             )
         if self._replays is not None:
             await self._replays.open()
+        await self._watch.open()
+        watching = end_deserted(self._rooms, self._stage, self._clock, self._config.empty_s)
+        self._watch.start(watching, "deserted")
 
     async def close(self) -> None:
         """Stops every broadcast; what is planned begins after the next start."""
+        await self._watch.close()
         if self._replays is not None:
             await self._replays.close()
         async with asyncio.TaskGroup() as group:
