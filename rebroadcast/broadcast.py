@@ -152,7 +152,9 @@ class Broadcast:
         self._tell(Dump())
 
     async def start(self) -> None:
-        """Begins; returns at once."""
+        """Begins, unless it was stopped before; returns at once."""
+        if self._is_stopping:
+            return
         await self._scope.open()
         self._scope.start(self._follow(), "activity")
         self._scope.start(self._keep_worker(), "worker")

@@ -39,6 +39,12 @@ class Bundle:
         self.replay = replay
         self.showings = showings
         self.started_ms = programs[0].started_ms
+        self._is_stopping = False
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it stops, or has."""
+        return self._is_stopping
 
     @property
     def open_programs(self) -> list[Broadcast]:
@@ -77,8 +83,7 @@ class Bundle:
         Raises:
             BroadcastConflict: it is in the broadcast already.
         """
-        if any(target.row.id in program.targets for program in self.open_programs):
-            raise BroadcastConflict("the destination is in this broadcast already")
+        self._check_new(target.row.id)
         return next(
             (
                 program
@@ -87,6 +92,16 @@ class Bundle:
             ),
             None,
         )
+
+    def add(self, program: Broadcast) -> None:
+        """One more program belongs to it.
+
+        Raises:
+            BroadcastConflict: a destination of it is in the broadcast already.
+        """
+        for destination in program.targets:
+            self._check_new(destination)
+        self.programs.append(program)
 
     async def take_out(self, destination: str) -> None:
         """Ends one destination; the others are not disturbed.
@@ -133,7 +148,12 @@ class Bundle:
             program.dump()
 
     async def stop(self, reason: str | None) -> None:
-        """Stops every program."""
+        """Stops every program; none is added any more."""
+        self._is_stopping = True
         async with asyncio.TaskGroup() as group:
             for program in self.programs:
                 group.create_task(program.stop(reason))
+
+    def _check_new(self, destination: str) -> None:
+        if any(destination in program.targets for program in self.open_programs):
+            raise BroadcastConflict("the destination is in this broadcast already")

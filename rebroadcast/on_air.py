@@ -16,6 +16,7 @@ from rebroadcast.errors import BroadcastConflict, BroadcastNotFound
 from rebroadcast.hls_view import HlsView
 from rebroadcast.opening import ReplayWish, Wish
 from rebroadcast.outlets import Target
+from rebroadcast.registry import blocked
 from rebroadcast.shown import KEY
 from rebroadcast.types import RebroadcastConfig
 from rebroadcast.worker.messages import Encoding
@@ -36,6 +37,7 @@ class OnAir:
         self._machine = machine
         self._starting: Counter[str] = Counter()
         self._starting_cores: list[float] = []
+        self._shut_out: set[str] = set()
         self.bundles: dict[str, Bundle] = {}
         self.wishes: dict[str, Wish | ReplayWish] = {}
 
@@ -84,15 +86,41 @@ class OnAir:
         return load_of(self._machine, self._config, made, filter(None, self._starting_cores))
 
     async def begin(self, bundle: Bundle, wish: Wish | ReplayWish) -> None:
-        """It runs from now on."""
+        """It runs from now on; when it cannot, nothing is left of it.
+
+        Raises:
+            BroadcastConflict: a partner was blocked meanwhile.
+        """
         self.bundles[bundle.id], self.wishes[bundle.id] = bundle, wish
-        for program in bundle.programs:
+        try:
+            for program in bundle.programs:
+                self.check_open(*program.targets.values())
+            for program in bundle.programs:
+                await program.start()
+        except BaseException as error:
+            await self.finish(bundle, str(error))
+            raise
+
+    async def join(self, bundle: Bundle, program: Broadcast) -> None:
+        """One more program of a broadcast begins; when it cannot, nothing is left of it.
+
+        Raises:
+            BroadcastNotFound: the broadcast was stopped meanwhile; BroadcastConflict: a destination came into
+            it meanwhile, or its partner was blocked.
+        """
+        try:
+            self.check_open(*program.targets.values())
+            self.bundle(bundle.id).add(program)
             await program.start()
+            self.bundle(bundle.id)
+        except BaseException:
+            await program.stop()
+            raise
 
     def bundle(self, broadcast: str) -> Bundle:
         """One that runs. Raises: BroadcastNotFound."""
         bundle = self.bundles.get(broadcast)
-        if bundle is None:
+        if bundle is None or bundle.is_ending:
             raise BroadcastNotFound(f"no broadcast {broadcast[:64]!r} runs")
         return bundle
 
@@ -136,14 +164,37 @@ class OnAir:
             why = None if reason in _GOOD_ENDS else reason
             self._scope.start(self.finish(bundle, why), f"end {broadcast}")
 
+    def end(self, broadcast: str, reason: str) -> None:
+        """Stops one that need not go on; it is told as stopped, with the reason."""
+        bundle = self.bundles.get(broadcast)
+        if bundle is not None and not bundle.is_ending:
+            self._scope.start(self._stop(bundle, reason), f"end {broadcast}")
+
     def shown(self, broadcast: str) -> None:
         """Other people are in a replay than before: it is kept soon."""
         bundle = self.bundles.get(broadcast)
         if bundle is not None:
             self._scope.start(self._note_quietly(bundle), "shown")
 
-    async def drop_partner(self, partner: str) -> None:
-        """Ends what goes to a partner; when this returns nothing does."""
+    def check_open(self, *targets: Target) -> None:
+        """The last look before anything can go there: a partner may have been shut out since it was chosen.
+
+        Nothing may be waited for between this and the beginning.
+
+        Raises:
+            BroadcastConflict: one was.
+        """
+        for target in targets:
+            if target.partner.id in self._shut_out:
+                raise blocked(target.partner)
+
+    def let_in(self, partner: str) -> None:
+        """What the store says of a partner counts again."""
+        self._shut_out.discard(partner)
+
+    async def shut_out(self, partner: str) -> None:
+        """Ends what goes to a partner; when this returns nothing does, and nothing begins until `let_in`."""
+        self._shut_out.add(partner)
         reason = "the partner was blocked"
         bundles = list(self.bundles.values())
         for bundle in bundles:
@@ -186,6 +237,11 @@ class OnAir:
         finally:
             self.bundles.pop(bundle.id, None)
             self.wishes.pop(bundle.id, None)
+
+    async def _stop(self, bundle: Bundle, reason: str) -> None:
+        log.info("broadcast_ended", broadcast=bundle.id, room=bundle.room, reason=reason)
+        await bundle.stop(None)
+        await self.finish(bundle, reason)
 
     async def _note_quietly(self, bundle: Bundle) -> None:
         try:

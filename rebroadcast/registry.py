@@ -176,7 +176,7 @@ class Registry:
                 raise BroadcastNotFound(f"no destination {destination[:64]!r} that this room may use")
             partner = partners[usable[destination].partner]
             if partner.is_blocked:
-                raise BroadcastConflict(f"the partner {partner.name!r} is blocked: nothing goes there")
+                raise blocked(partner)
             if use == REPLAY and REPLAY not in partner.uses:
                 raise BroadcastConflict(f"the terms of the partner {partner.name!r} do not cover replay")
         return [(usable[destination], partners[usable[destination].partner]) for destination in ids]
@@ -194,6 +194,11 @@ class Registry:
 
     async def _destination_info(self, row: DestinationRow) -> DestinationInfo:
         return destination_info(row, await self._store.partners.get(row.partner))
+
+
+def blocked(partner: PartnerRow) -> BroadcastConflict:
+    """How a broadcast to a blocked partner is refused."""
+    return BroadcastConflict(f"the partner {partner.name!r} is blocked: nothing goes there")
 
 
 def destination_info(row: DestinationRow, partner: PartnerRow) -> DestinationInfo:

@@ -154,6 +154,7 @@ class Replays:
             raise BroadcastNotFound(f"no broadcast {bundle.id[:64]!r} runs")
         program = bundle.open_programs[0]
         self._running.admit_to(program, target)
+        self._running.check_open(target)
         self._rooms.consent.replays.add_site(bundle.replay, site_of(target.partner))
         program.add(target)
 
@@ -200,13 +201,12 @@ class Replays:
         try:
             reel = await self._reel(row.recording)
             bundle = await self._open(reel, row.destinations, wish, row.id)
+            await self._begin_opened(row, bundle, wish)
         except BroadcastTooDear as error:
             await self._store.broadcasts.change(row.id, reason=str(error))  # tried again, while it may begin
             log.warning("replay_waits", broadcast=row.id, reason=str(error))
         except (RebroadcastError, Refused) as error:
             await self._end(row, BroadcastState.FAILED, str(error))
-        else:
-            await self._begin_opened(row, bundle, wish)
 
     async def _begin_opened(self, row: BroadcastRow, bundle: Bundle, wish: ReplayWish) -> None:
         try:

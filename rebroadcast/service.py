@@ -10,7 +10,9 @@ from media.control import Spawner
 from media.cpu_use import Machine
 from media.tasks import TaskScope
 from policy import normalize_identity
+from rebroadcast.bundle import Bundle
 from rebroadcast.clock import Clock
+from rebroadcast.deserted import end_deserted
 from rebroadcast.encodings import checked
 from rebroadcast.errors import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
 from rebroadcast.hls_window import Missing
@@ -18,6 +20,7 @@ from rebroadcast.library import Library
 from rebroadcast.look import ProgramLook
 from rebroadcast.on_air import OnAir
 from rebroadcast.opening import Opener, ReplayWish, Wish
+from rebroadcast.outlets import Target
 from rebroadcast.past import info_of
 from rebroadcast.publisher import check_publisher
 from rebroadcast.registry import Registry
@@ -68,6 +71,7 @@ class RebroadcastService:
         self._policy = UrlPolicy(allow_private=config.allow_private_destinations)
         self._registry = Registry(store, self._policy)
         self._scope = TaskScope("rebroadcast")
+        self._watch = TaskScope("rebroadcast watch")
         self._stage = OnAir(store, config, self._scope, machine or Machine(float(os.cpu_count() or 1), dict))
         self._opener = Opener(
             rooms,
@@ -101,9 +105,13 @@ class RebroadcastService:
             )
         if self._replays is not None:
             await self._replays.open()
+        await self._watch.open()
+        watching = end_deserted(self._rooms, self._stage, self._clock, self._config.empty_s)
+        self._watch.start(watching, "deserted")
 
     async def close(self) -> None:
         """Stops every broadcast; what is planned begins after the next start."""
+        await self._watch.close()
         if self._replays is not None:
             await self._replays.close()
         async with asyncio.TaskGroup() as group:
@@ -182,7 +190,7 @@ class RebroadcastService:
         out of what goes there.
 
         Raises:
-            BroadcastNotFound, BroadcastConflict; Refused by the room.
+            BroadcastNotFound: also when it is stopped meanwhile; BroadcastConflict; Refused by the room.
         """
         bundle = self._stage.bundle(broadcast)
         if bundle.replay is not None and self._replays is not None:
@@ -190,26 +198,30 @@ class RebroadcastService:
             await self._stage.note(bundle)
             return bundle.info()
         ((row, partner),) = await self._registry.chosen([destination], bundle.room)
+        self._stage.bundle(broadcast)  # it may have been stopped meanwhile
         target = self._opener.target(row, partner, bundle.mode)
         program = bundle.program_for(target)
         if bundle.mode == "program":
             self._stage.admit_to(program, target)
         if program is None:
-            room = self._rooms.room(bundle.room)
-            if room is None:
-                raise BroadcastNotFound(f"no room {bundle.room[:64]!r} is open")
-            wish = self._stage.wishes[broadcast]
-            if isinstance(wish, ReplayWish):
-                raise BroadcastConflict("this server keeps no recordings: start it with a data folder")
-            program = await self._opener.open_program(
-                room, new_id("bc"), broadcast, {row.id: target}, row.delay_ms, wish
-            )
-            bundle.programs.append(program)
-            await program.start()
+            await self._begin_another(bundle, target)
         else:
+            self._stage.check_open(target)
             program.add(target)
         await self._stage.note(bundle)
         return bundle.info()
+
+    async def _begin_another(self, bundle: Bundle, target: Target) -> None:
+        """A program of a running broadcast, with a notice of its own, for one more destination."""
+        room = self._rooms.room(bundle.room)
+        if room is None:
+            raise BroadcastNotFound(f"no room {bundle.room[:64]!r} is open")
+        wish = self._stage.wishes[bundle.id]
+        if isinstance(wish, ReplayWish):
+            raise BroadcastConflict("this server keeps no recordings: start it with a data folder")
+        targets, delay_ms = {target.row.id: target}, target.row.delay_ms
+        program = await self._opener.open_program(room, new_id("bc"), bundle.id, targets, delay_ms, wish)
+        await self._stage.join(bundle, program)
 
     async def take_out(self, broadcast: str, destination: str) -> BroadcastInfo:
         """Ends one destination of a running broadcast; the others are not disturbed.
@@ -382,11 +394,17 @@ class RebroadcastService:
         Raises:
             BroadcastNotFound: there is none.
         """
-        if is_blocked:
-            await self._stage.drop_partner(partner)
-        info = await self._registry.block(partner, is_blocked=is_blocked)
-        if is_blocked:
-            await self._stage.drop_partner(partner)  # what was starting meanwhile
+        try:
+            if is_blocked:
+                await self._stage.shut_out(partner)
+            info = await self._registry.block(partner, is_blocked=is_blocked)
+            if is_blocked:
+                await self._stage.shut_out(partner)  # the opposite may have been asked for meanwhile
+        except BaseException:
+            self._stage.let_in(partner)
+            raise
+        if not is_blocked:
+            self._stage.let_in(partner)
         await self._rooms.consent.policy.reload_partners()
         return info
 

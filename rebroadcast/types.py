@@ -219,3 +219,5 @@ class RebroadcastConfig:
     """Share of the machine's cores that stays free of programs."""
     broadcasts_per_room: int = 4
     """Programs that one room may run at the same time."""
+    empty_s: float = 1_800.0
+    """How long a broadcast of a room goes on with nobody in the room, seconds; 0: until it is stopped."""

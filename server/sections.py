@@ -367,6 +367,13 @@ class BroadcastSection:
         0.25, "Share of the machine's CPU cores that programs and renditions leave free", low=0, high=0.9
     )
     logo: str = option("", "PNG file that every program shows in a corner; empty: none", check=_png)
+    empty_s: float = option(
+        1_800.0,
+        "Seconds with nobody in the room after which its broadcast ends, so that a forgotten one does not "
+        "show placeholders for ever; 0: it goes on until it is stopped",
+        low=0,
+        high=86_400,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

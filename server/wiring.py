@@ -298,6 +298,7 @@ class Server:
             reserve=section.reserve,
             logo=Path(section.logo).read_bytes() if section.logo else b"",
             allow_private_destinations=section.allow_private,
+            empty_s=section.empty_s,
         )
 
     def _signaling_config(self, store: Store) -> SignalingConfig:

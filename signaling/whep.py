@@ -10,12 +10,13 @@ from aiohttp import web
 
 from policy import NameRefused, Permission, Site, normalize_identity
 from rooms import Chat, ChatDeleted
-from signaling.context import context_of
+from signaling.context import Context, context_of
 from signaling.embed import partner_of
 from signaling.errors import Problem
 from signaling.sessions import (
     SESSIONS,
     HttpSession,
+    HttpSessions,
     created,
     delete,
     needs_room,
@@ -68,8 +69,19 @@ async def post(request: web.Request) -> web.Response:
         await participant.leave("left")
         raise
     session = sessions.add("whep", participant, claims.identity, offer, partner=claims.partner)
+    if claims.partner is not None:
+        # It may have been blocked before the session was there to be ended.
+        await _still_may(context, sessions, session, claims.partner)
     context.metrics.joins.labels("ok").inc()
     return created(context, session, viewed.sdp)
+
+
+async def _still_may(context: Context, sessions: HttpSessions, session: HttpSession, partner: str) -> None:
+    try:
+        await partner_of(context, partner)
+    except BaseException:
+        await sessions.end(session, "removed")
+        raise
 
 
 def _identity(text: str | None) -> str | None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import itertools
 import time
-from typing import Final
+from typing import Any, Final
 
 import av
 from aiohttp import web
@@ -13,6 +14,8 @@ from aiortc.mediastreams import MediaStreamError
 from bench.studio.decoded import Mono
 from bench.studio.live_player import Hear, See
 
+KEPT: Final = 5
+"""Of so many packets a slow site takes one."""
 _PATH: Final = "/whip"
 
 
@@ -26,6 +29,12 @@ class WhipSite:
     def __init__(self, see: See, hear: Hear) -> None:
         self.connections = 0
         self.url = ""
+        self.is_mute = False
+        """Whether it takes what comes, and reports nothing."""
+        self.is_slow = False
+        """Whether it loses most of what comes."""
+        self.taken = 0
+        """Bytes of the media packets that it did not lose."""
         self._see = see
         self._hear = hear
         self._open: dict[str, RTCPeerConnection] = {}
@@ -55,6 +64,8 @@ class WhipSite:
         connection.on("track", self._take)
         await connection.setRemoteDescription(RTCSessionDescription(await request.text(), "offer"))
         await connection.setLocalDescription(await connection.createAnswer())
+        for transport in {receiver.transport for receiver in connection.getReceivers()}:
+            self._stand_before(transport)
         self.connections += 1
         name = str(self.connections)
         self._open[name] = connection
@@ -87,3 +98,19 @@ class WhipSite:
                     self._hear(at_s, mono.samples(frame))
                 elif isinstance(frame, av.VideoFrame):
                     self._see(at_s, frame)
+
+    def _stand_before(self, transport: Any) -> None:
+        """Lose what comes while the site is slow, and keep back its reports while it is mute."""
+        take, tell = transport._handle_rtp_data, transport._send_rtp  # noqa: SLF001 - aiortc has no other door
+        count = itertools.count()
+
+        async def taken(data: bytes, arrival_time_ms: int) -> None:
+            if not self.is_slow or next(count) % KEPT == 0:
+                self.taken += len(data)
+                await take(data, arrival_time_ms=arrival_time_ms)
+
+        async def told(data: bytes) -> None:
+            if not self.is_mute:
+                await tell(data)
+
+        transport._handle_rtp_data, transport._send_rtp = taken, told  # noqa: SLF001 - as above

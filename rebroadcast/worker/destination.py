@@ -11,6 +11,8 @@ from typing import Final
 
 RETRY_FIRST_S: Final = 0.5
 RETRY_MOST_S: Final = 30.0
+PROVEN_S: Final = 10.0
+"""Live for so long, a site has its failures forgotten; some take media for a moment before they refuse it."""
 STALL_DEGRADED_S: Final = 1.5
 """Unless the connection says that it needs longer."""
 STALL_BROKEN_S: Final = 10.0
@@ -64,6 +66,7 @@ class Destination:
         self._reason = ""
         self._effects: list[Effect] = []
         self._failures = 0
+        self._live_from = 0.0
         self._retry_at: float | None = None
         self._acknowledged = 0
         self._progress_at = 0.0
@@ -121,8 +124,11 @@ class Destination:
         self._is_waiting_for_bytes = is_waiting
         if total_bytes > self._acknowledged:
             self._acknowledged = total_bytes
-            self._failures = 0
+            if self._state is not DestinationState.LIVE:
+                self._live_from = now
             self._enter(DestinationState.LIVE, "")
+        if self._state is DestinationState.LIVE and now - self._live_from >= PROVEN_S:
+            self._failures = 0
 
     def tick(self, now: float) -> None:
         """Acts on the deadline that passed."""
@@ -143,8 +149,16 @@ class Destination:
         """The connection could not be made, was refused, or broke."""
         if self._state in _SETTLED:
             return
-        delay_s = min(RETRY_FIRST_S * 2**self._failures, RETRY_MOST_S) * self._rng.uniform(0.75, 1.0)
+        self._back_off(reason, now, self._failures)
         self._failures = min(self._failures + 1, 16)
+
+    def cut(self, reason: str, now: float) -> None:
+        """The connection was reset here, for a cut: nothing is wrong with the site."""
+        if self._state not in _SETTLED:
+            self._back_off(reason, now, 0)
+
+    def _back_off(self, reason: str, now: float, failures: int) -> None:
+        delay_s = min(RETRY_FIRST_S * 2**failures, RETRY_MOST_S) * self._rng.uniform(0.75, 1.0)
         self._retry_at = now + delay_s
         self._is_waiting_for_bytes = False
         self._enter(DestinationState.BACKING_OFF, reason)

@@ -59,6 +59,7 @@ class PushOutput:
         self._acknowledged_before = 0
         self._told_at = 0.0
         self._end_reason = ""
+        self._is_cut = False
         self.dropped_frames = 0
 
     async def run(self) -> None:
@@ -114,15 +115,19 @@ class PushOutput:
         self._is_waiting_for_key = True
         link.forget()
         if not link.survives_cut:
-            self._end(link, "reset: what was sent before a revocation could be sent again")
+            self._cut_off(link, "reset: what was sent before a revocation could be sent again")
             return
         sent = link.queued_bytes
         deadline = self._clock() + CUT_DEADLINE_S
         while link.acknowledged_bytes() < sent:
             if self._clock() >= deadline:
-                self._end(link, "reset: the site had not taken what was sent before a revocation")
+                self._cut_off(link, "reset: the site had not taken what was sent before a revocation")
                 return
             await asyncio.sleep(_CUT_POLL_S)
+
+    def _cut_off(self, link: Link, reason: str) -> None:
+        self._is_cut = True
+        self._end(link, reason)
 
     async def close(self, *, is_polite: bool = True) -> None:
         """Ends the publish, or just the connection when it need not be polite."""
@@ -140,6 +145,7 @@ class PushOutput:
     async def _serve(self, address: Address) -> None:
         """Opens one connection and stays until it ends."""
         link: Link | None = None
+        self._end_reason, self._is_cut = "", False
         try:
             link = await self._dial(address)
             self._begin(link)
@@ -152,7 +158,8 @@ class PushOutput:
                     watch.cancel()
         except* LinkError as errors:
             reason = "; ".join(str(error) for error in errors.exceptions)
-            self._machine.closed(self._end_reason or reason, self._clock())
+            ended = self._machine.cut if self._is_cut else self._machine.closed
+            ended(self._end_reason or reason, self._clock())
         except* Exception as errors:
             # One destination's fault is not the others': it is tried again like any that was lost.
             log.exception("link_failed", output=self._id)
@@ -167,7 +174,6 @@ class PushOutput:
 
     def _begin(self, link: Link) -> None:
         self._is_waiting_for_key = True
-        self._end_reason = ""
         self._media_from = link.queued_bytes
         self._machine.opened(self._clock())
         self._link = link

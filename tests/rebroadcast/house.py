@@ -149,6 +149,16 @@ class House:
         wanted = list(states) or ["live"] * len(self.states(info))
         await until(lambda: self.states(info) == wanted, f"{wanted}, only {self.running(info).destinations}")
 
+    def goes_to(self, partner):
+        """Ids of the destinations of a partner that something goes to."""
+        return [
+            destination
+            for bundle in self.broadcasts._running.values()
+            for program in bundle.open_programs
+            for destination, target in program.targets.items()
+            if target.partner.id == partner
+        ]
+
     def fetch(self, info, name):
         """What a player of the first HLS destination gets."""
         status = next(status for status in info.destinations if status.kind == "hls")

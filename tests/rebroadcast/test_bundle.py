@@ -1,11 +1,16 @@
 """Destinations that come and go while a broadcast runs, and the kill switch of a partner."""
 
+import asyncio
+import itertools
 import time
+from functools import partial
 
 import pytest
 
-from rebroadcast import BroadcastConflict, BroadcastNotFound
+from rebroadcast import BroadcastConflict, BroadcastInfo, BroadcastNotFound
+from store import BroadcastState, LedgerKind, StoreUnavailable
 from tests.rebroadcast.house import ROOM, house, until
+from tests.support.meanwhile import Meanwhile, outcome
 from tests.support.promises import assert_promised
 
 pytestmark = pytest.mark.slow
@@ -102,3 +107,107 @@ async def test_the_kill_switch_ends_what_goes_to_a_partner_and_nothing_else(tmp_
         await home.broadcasts.add_to(info.id, hls)
         with pytest.raises(BroadcastNotFound):
             await home.broadcasts.block_partner("pt_none", is_blocked=True)
+
+
+async def activities(home, kind):
+    return sorted([row.activity async for row in home.store.ledger.each(kind=kind)])
+
+
+async def nothing_is_left(home):
+    """Nothing runs, and the ledger has the end of all that began."""
+    assert home.broadcasts._running == {}
+    assert home.rooms.room(ROOM).activities() == ()
+    await until(lambda: not home.workers(), "the programs' end")
+    began = await activities(home, LedgerKind.ACTIVITY_STARTED)
+    async with asyncio.timeout(20):
+        while await activities(home, LedgerKind.ACTIVITY_STOPPED) != began:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("holds", [True, False], ids=["stopped", "stopping"])
+@pytest.mark.timeout(180)
+async def test_a_stop_at_any_moment_of_an_addition_leaves_nothing(tmp_path, holds):
+    async with house(tmp_path) as home:
+        await home.enter("ada")
+        first, other = await home.destination(), await home.destination(site="other.example")
+        for at in itertools.count():
+            info = await home.broadcasts.start(ROOM, [first])
+            stop = partial(home.broadcasts.stop, info.id)
+            race = Meanwhile(home.broadcasts.add_to(info.id, other), at, stop, holds=holds)
+            answer = await outcome(race, BroadcastNotFound)
+            if race.task is None:
+                break
+            assert (await race.task).state == "stopped"
+            assert isinstance(answer, (BroadcastInfo, BroadcastNotFound))
+            assert home.rooms.room(ROOM).activities() == ()
+            assert (await home.store.broadcasts.get(info.id)).state is BroadcastState.STOPPED
+        assert at > 3, "the control: it waits"
+        assert [status.destination for status in answer.destinations] == [first, other]
+        await home.broadcasts.stop(info.id)
+        await nothing_is_left(home)
+
+
+async def test_a_destination_that_is_added_twice_at_once_is_in_it_once(tmp_path):
+    async with house(tmp_path) as home:
+        await home.enter("ada")
+        info = await home.broadcasts.start(ROOM, [await home.destination()])
+        other = await home.destination(site="other.example")
+        answers = await asyncio.gather(
+            *(outcome(home.broadcasts.add_to(info.id, other), BroadcastConflict) for _ in range(3))
+        )
+        assert [type(answer) for answer in answers].count(BroadcastConflict) == 2
+        assert len(home.running(info).programs) == len(home.rooms.room(ROOM).activities()) == 2
+        await home.broadcasts.stop(info.id)
+        await nothing_is_left(home)
+
+
+@pytest.mark.parametrize("holds", [True, False], ids=["blocked", "blocking"])
+@pytest.mark.parametrize("what", ["start", "addition"])
+@pytest.mark.timeout(180)
+async def test_a_kill_switch_at_any_moment_lets_nothing_begin_there(tmp_path, what, holds):
+    async with house(tmp_path) as home:
+        await home.enter("ada")
+        mine, theirs = await home.destination(), await home.destination(site="other.example")
+        partner = home.partners["other.example"]
+        block = partial(home.broadcasts.block_partner, partner, is_blocked=True)
+        running = None if what == "start" else await home.broadcasts.start(ROOM, [mine])
+        for at in itertools.count():
+            began = (
+                home.broadcasts.start(ROOM, [mine, theirs])
+                if running is None
+                else home.broadcasts.add_to(running.id, theirs)
+            )
+            race = Meanwhile(began, at, block, holds=holds)
+            answer = await outcome(race, BroadcastConflict)
+            if race.task is None:
+                break
+            await race.task
+            assert home.goes_to(partner) == []
+            named = [site.name for activity in home.rooms.room(ROOM).activities() for site in activity.sites]
+            assert "other.example" not in named
+            if isinstance(answer, BroadcastConflict):
+                assert "is blocked" in str(answer)
+            if running is None:
+                for bundle in list(home.broadcasts._running.values()):
+                    await home.broadcasts.stop(bundle.id)
+            await home.broadcasts.block_partner(partner, is_blocked=False)
+        assert at > 3, "the control: it waits"
+        assert home.goes_to(partner) == [theirs], "the control: unblocked, it goes there"
+        for bundle in list(home.broadcasts._running.values()):
+            await home.broadcasts.stop(bundle.id)
+        await nothing_is_left(home)
+
+
+async def test_a_kill_switch_that_fails_shuts_nobody_out(tmp_path, monkeypatch):
+    async with house(tmp_path) as home:
+        await home.enter("ada")
+        hls = await home.destination()
+
+        async def failed(*_, **__):
+            raise StoreUnavailable("the disk is full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(home.store.partners, "block", failed)
+            with pytest.raises(StoreUnavailable):
+                await home.broadcasts.block_partner(home.partners["partner.example"], is_blocked=True)
+        await home.broadcasts.start(ROOM, [hls])

@@ -2,7 +2,14 @@ from random import Random
 
 import pytest
 
-from rebroadcast.worker.destination import Connect, Destination, DestinationState, Disconnect, StateChanged
+from rebroadcast.worker.destination import (
+    PROVEN_S,
+    Connect,
+    Destination,
+    DestinationState,
+    Disconnect,
+    StateChanged,
+)
 
 
 @pytest.fixture
@@ -17,6 +24,12 @@ def go_live(machine, now=1.0):
     machine.opened(now)
     machine.acknowledged(1000, is_waiting=False, now=now)
     machine.poll()
+
+
+def fail(machine, times):
+    for now in range(times):
+        machine.closed("refused", float(now))
+        machine.tick(machine.deadline())
 
 
 def test_an_accepted_publish_alone_is_not_live(destination):
@@ -68,13 +81,48 @@ def test_retries_go_on_for_ever_with_a_growing_bounded_pause(destination):
     assert min(pauses[-5:]) >= 22.5
 
 
-def test_success_forgets_earlier_failures(destination):
-    for now in range(5):
-        destination.closed("refused", float(now))
-        destination.tick(destination.deadline())
+def test_a_site_that_proved_itself_has_its_failures_forgotten(destination):
+    fail(destination, 5)
     go_live(destination, 100.0)
-    destination.closed("broken", 101.0)
-    assert destination.deadline() - 101.0 <= 0.5
+    destination.acknowledged(2000, is_waiting=False, now=100.0 + PROVEN_S)
+    destination.closed("broken", 111.0)
+    assert destination.deadline() - 111.0 <= 0.5
+
+
+def test_a_site_that_takes_some_media_and_closes_is_tried_ever_later(destination):
+    now, pauses = 0.0, []
+    for _ in range(10):
+        go_live(destination, now + 0.1)
+        now += 2.0
+        destination.closed("the server closed the stream", now)
+        pauses.append(destination.deadline() - now)
+        now = destination.deadline()
+        destination.tick(now)
+    assert pauses[0] <= 0.5
+    assert pauses[:6] == sorted(pauses[:6])
+    assert min(pauses[-3:]) >= 22.5
+
+
+def test_time_that_a_site_did_not_take_bytes_in_proves_nothing(destination):
+    fail(destination, 5)
+    go_live(destination, 100.0)
+    destination.acknowledged(1000, is_waiting=True, now=101.0)
+    destination.tick(destination.deadline())
+    assert destination.state is DestinationState.DEGRADED
+    destination.acknowledged(2000, is_waiting=False, now=100.0 + PROVEN_S)
+    destination.closed("broken", 111.0)
+    assert destination.deadline() - 111.0 >= 8.0
+
+
+def test_what_a_cut_resets_is_no_failure_of_the_site(destination):
+    for now in range(10):
+        go_live(destination, float(10 * now))
+        destination.cut("reset", 10.0 * now + 1)
+        assert destination.deadline() - (10.0 * now + 1) <= 0.5
+        destination.tick(destination.deadline())
+    go_live(destination, 200.0)
+    destination.closed("broken", 201.0)
+    assert destination.deadline() - 201.0 <= 0.5
 
 
 def test_a_refused_destination_is_never_tried_again(destination):

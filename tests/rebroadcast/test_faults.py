@@ -16,7 +16,9 @@ import time
 import av
 import pytest
 
+from bench.studio.whip_site import WhipSite
 from rebroadcast import BroadcastInvalid
+from rebroadcast.worker.destination import RETRY_FIRST_S, STALL_BROKEN_S
 from store import Secret
 from tests.browser.parley import free_port, serve
 from tests.rebroadcast.house import CONFIG, ROOM, house, until
@@ -141,22 +143,23 @@ class Sites:
         _, _, *others = self.home.running(self.info).destinations
         return next(status for status in others if status.kind == kind)
 
-    async def all(self, *states):
+    async def all(self, *states, kinds=KINDS):
         await until(
-            lambda: all(self.of(kind).state in states for kind in KINDS),
+            lambda: all(self.of(kind).state in states for kind in kinds),
             f"{states}, only {self.home.running(self.info).destinations}",
             30,
         )
 
-    async def truth(self, *states, since=None):
+    async def truth(self, fault, *states, since=None, within_s=TRUTH_S, kinds=KINDS):
         """Each is told to be in one of these states in time; `since`: when what is told began to be true."""
-        began, waiting = since or time.monotonic(), set(KINDS)
+        began, waiting = since or time.monotonic(), set(kinds)
         while waiting:
             for kind in [kind for kind in waiting if self.of(kind).state in states]:
-                assert_promised(f"{kind} {states[0]}", time.monotonic() - began, TRUTH_S)
+                what = f"{fault}: {kind} told as {self.of(kind).state}"
+                assert_promised(what, time.monotonic() - began, within_s)
                 waiting.discard(kind)
             late = f"{[self.of(kind) for kind in waiting]}"
-            assert time.monotonic() - began < TRUTH_S * STARVED_FACTOR, late
+            assert time.monotonic() - began < within_s * STARVED_FACTOR, late
             await asyncio.sleep(0.05)
 
     async def destination(self, kind, **changes):
@@ -167,6 +170,8 @@ class Sites:
             case "srt":
                 secret = PASSPHRASE.replace(" ", "%20")
                 right = {"url": f"srt://127.0.0.1:{self.srt.port}?passphrase={secret}"}
+            case "whip" if "url" in changes:
+                right = {"key": "token"}
             case "whip":
                 if self.whip is None:
                     await self.serve_whip()
@@ -203,6 +208,14 @@ async def sites(tmp_path):
         made.signal_whip(signal.SIGCONT)
 
 
+@pytest.fixture
+async def whip_site():
+    site = WhipSite(lambda *_: None, lambda *_: None)
+    await site.start()
+    yield site
+    await site.stop()
+
+
 async def test_sites_that_hang_are_degraded_and_live_again_when_they_read(sites):
     await sites.begin()
     await asyncio.sleep(REPORTS_S)
@@ -210,12 +223,12 @@ async def test_sites_that_hang_are_degraded_and_live_again_when_they_read(sites)
     sites.srt.freeze()
     sites.signal_whip(signal.SIGSTOP)
     try:
-        await sites.truth("degraded", "backing_off")
+        await sites.truth("a hang", "degraded", "backing_off")
     finally:
         sites.rtmp.thaw()
         sites.srt.thaw()
         sites.signal_whip(signal.SIGCONT)
-    await sites.all("live")
+    await sites.truth("after a hang", "live")
     await sites.end()
 
 
@@ -226,41 +239,58 @@ async def test_sites_that_die_are_left_and_found_again(sites):
     sites.signal_whip(signal.SIGKILL)
     await sites.srt.stop()
     await sites.rtmp.stop()
-    await sites.truth("backing_off", "connecting", "degraded", since=began)
+    await sites.truth("a death", "backing_off", "connecting", "degraded", since=began)
     assert sites.of("rtmp").reason
     await asyncio.gather(sites.rtmp.start(), sites.srt.start(), sites.serve_whip())
-    await sites.all("live")
+    # A pause between two attempts is never longer than all before it and the first one, and a connection
+    # that takes nothing is given up.
+    pause_s = time.monotonic() - began + RETRY_FIRST_S
+    await sites.truth("after a death", "live", within_s=round(max(pause_s, STALL_BROKEN_S) + TRUTH_S, 1))
     await sites.end()
 
 
-async def test_sites_that_read_slowly_lose_pictures_and_nobody_else_does(sites):
+async def test_sites_that_read_slowly_lose_pictures_and_nobody_else_does(sites, whip_site):
     await sites.srt.stop()
     await sites.srt.start(reads_at=0.1, **SMALL_SRT_BUFFER)
     await sites.start(
         [
             await sites.destination("rtmp", url=f"rtmp://127.0.0.1:{sites.slow_port}/live"),
             await sites.destination("srt"),
+            await sites.destination("whip", url=whip_site.url),
         ]
     )
-    slow = ("rtmp", "srt")
-    await until(lambda: all(sites.of(kind).bytes_acknowledged for kind in slow), "that they take something")
-    sites.slow.is_slow = True
-    seen = {kind: set() for kind in slow}
+    await until(lambda: all(sites.of(kind).bytes_acknowledged for kind in KINDS), "that they take something")
+    sites.slow.is_slow = whip_site.is_slow = True
+    seen = {kind: set() for kind in KINDS}
 
     def known():
         witness = sites.home.running(sites.info).destinations[0]
-        return sites.slow.taken, sites.srt.received, witness.bytes_acknowledged
+        return sites.slow.taken, sites.srt.received, whip_site.taken, witness.bytes_acknowledged
 
     before, began = known(), time.monotonic()
     while (passed := time.monotonic() - began) < 3:
-        for kind in slow:
+        for kind in KINDS:
             seen[kind].add(sites.of(kind).state)
         await asyncio.sleep(0.1)
-    rtmp, srt, whole = [(after - then) / passed for after, then in zip(known(), before, strict=True)]
+    rtmp, srt, whip, whole = [(after - then) / passed for after, then in zip(known(), before, strict=True)]
     assert 0.2 * Slow.BYTES_PER_S < rtmp < 2 * Slow.BYTES_PER_S, "the control: it is slow"
     assert srt < whole / 2, "the control: so is this"
-    for kind in slow:
+    assert 0 < whip < whole / 2, "the control: and this"
+    for kind in KINDS:
         assert seen[kind] <= {"live", "degraded"}, f"{kind}: {seen[kind]}"
+    await sites.end()
+
+
+async def test_a_whip_site_that_falls_silent_is_degraded_and_live_again_when_it_reports(sites, whip_site):
+    await sites.start([await sites.destination("whip", url=whip_site.url)])
+    await sites.all("live", kinds=["whip"])
+    await asyncio.sleep(REPORTS_S)
+    whip_site.is_mute = True
+    await sites.truth("silence", "degraded", "backing_off", kinds=["whip"])
+    taken = whip_site.taken
+    await until(lambda: whip_site.taken > taken, "the control: it is sent to all the same")
+    whip_site.is_mute = False
+    await sites.truth("after silence", "live", kinds=["whip"])
     await sites.end()
 
 
@@ -275,7 +305,7 @@ async def test_sites_that_refuse_mid_way_are_told_with_their_words(sites):
     await sites.rtmp.start(publishes=False)
     await sites.srt.stop()
     await sites.srt.start(passphrase="another one entirely")
-    await sites.truth("backing_off", "connecting", "degraded", since=began)
+    await sites.truth("a refusal mid-way", "backing_off", "connecting", "degraded", since=began)
     seen = {kind: set() for kind in KINDS}
 
     def is_told():

@@ -3,12 +3,14 @@
 import asyncio
 import errno
 import io
+import itertools
 import os
 import re
 import signal
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -19,10 +21,11 @@ from policy import RECORD, REPLAY
 from rebroadcast import BroadcastConflict, BroadcastInvalid, BroadcastNotFound, LookChange
 from rebroadcast.errors import BroadcastTooDear
 from rebroadcast.types import Fetching
-from rooms import JoinRequest, Mailbox, RevocationDone
+from rooms import JoinRequest, Mailbox, Refused, RevocationDone
 from store import BroadcastRow, BroadcastState, LedgerKind, RecordingState, StoreUnavailable
 from tests.rebroadcast.house import ACCEPTED, CONFIG, PERSON, ROOM, house, until
 from tests.rebroadcast.shelf import RECORDING, ROOM_ID, agree, hears_bob, shelve, shows_bob
+from tests.support.meanwhile import Meanwhile, outcome
 from tests.support.promises import assert_promised
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
@@ -481,6 +484,37 @@ async def test_the_look_and_the_destinations_change_while_it_runs(tmp_path):
         await home.broadcasts.block_partner(await home.partner("other.example"), is_blocked=True)
         states = {status.destination: status.state for status in home.running(info).destinations}
         assert (states[first], states[other], states[second]) == ("stopped", "stopped", "live")
+
+
+@pytest.mark.parametrize("holds", [True, False], ids=["blocked", "blocking"])
+@pytest.mark.parametrize("what", ["start", "addition"])
+@pytest.mark.timeout(180)
+async def test_a_kill_switch_at_any_moment_lets_no_replay_begin_there(tmp_path, what, holds):
+    async with house(tmp_path) as home:
+        await shelve(home, agreed=("ada", "bob"))
+        mine, theirs = await home.destination(), await home.destination(site="other.example")
+        partner = home.partners["other.example"]
+        block = partial(home.broadcasts.block_partner, partner, is_blocked=True)
+        running = None
+        if what == "addition":
+            running = await home.broadcasts.replay(RECORDING, [mine], is_looped=True)
+        for at in itertools.count():
+            began = (
+                home.broadcasts.replay(RECORDING, [theirs])
+                if running is None
+                else home.broadcasts.add_to(running.id, theirs)
+            )
+            race = Meanwhile(began, at, block, holds=holds)
+            await outcome(race, BroadcastConflict, Refused)
+            if race.task is None:
+                break
+            await race.task
+            assert home.goes_to(partner) == []
+            if running is None:
+                await until(lambda: home.broadcasts._running == {}, "its end")
+            await home.broadcasts.block_partner(partner, is_blocked=False)
+        assert at > 2, "the control: it waits"
+        assert home.goes_to(partner) == [theirs], "the control: unblocked, it goes there"
 
 
 async def test_a_crash_of_the_server_ends_the_spans_of_whoever_was_shown(tmp_path):

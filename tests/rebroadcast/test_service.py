@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from policy import LIVE, NameRefused
 from rebroadcast import BroadcastConflict, BroadcastInvalid, BroadcastNotFound, LookChange
 from rooms import JoinRequest, Refused
 from store import BroadcastRow, BroadcastState, NotFound
-from tests.rebroadcast.house import ACCEPTED, PERSON, ROOM, house, until
+from tests.rebroadcast.house import ACCEPTED, CONFIG, PERSON, ROOM, house, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
@@ -164,6 +165,23 @@ async def test_a_room_that_closes_ends_its_broadcasts(tmp_path):
         await until(lambda: info.id not in home.broadcasts._running, "the end")
         ended = await home.broadcasts.status(info.id)
         assert (ended.state, ended.reason) == ("stopped", None)
+        assert not home.workers()
+
+
+async def test_a_broadcast_of_a_room_that_everybody_left_ends_after_a_while_and_says_why(tmp_path):
+    async with house(tmp_path, replace(CONFIG, empty_s=2.0)) as home:
+        await home.rooms.create_room(ROOM)
+        ada = await home.enter("ada")
+        info = await home.broadcasts.start(ROOM, [await home.destination()])
+        await home.live(info)
+        await asyncio.sleep(2.5)
+        assert home.states(info) == ["live"], "the control: while somebody is there it goes on"
+        await ada.leave()
+        assert home.rooms.room(ROOM) is not None
+        await until(lambda: info.id not in home.broadcasts._running, "the end")
+        ended = await home.broadcasts.status(info.id)
+        assert (ended.state, ended.reason) == ("stopped", "nobody was in the room for 2 seconds")
+        assert home.rooms.room(ROOM).activities() == ()
         assert not home.workers()
 
 

@@ -113,6 +113,7 @@ async def test_a_cut_leaves_nothing_that_could_be_sent_again(stage, there):
     assert site.output._link is None
     await site.feed_until(lambda: "backing_off" in site.states, "the truth")
     assert "revocation" in next(m.reason for m in site.said if m.state == "backing_off")
+    assert site.output._machine._failures == 0, "nothing is wrong with the site"
     await site.feed_until(lambda: site.states[-1] == "live", "live again", patience_s=30)
 
 

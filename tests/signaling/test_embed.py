@@ -10,7 +10,7 @@ from policy import Permission
 from signaling import KeyRing, TokenError, mint
 from signaling.embed import EmbedLink, embed_path
 from signaling.rest import BASE
-from tests.signaling.rig import KEY
+from tests.signaling.rig import KEY, offer
 from tests.signaling.services import everything
 
 ORIGIN = "https://tv.example"
@@ -96,6 +96,29 @@ async def test_a_blocked_partners_links_open_nothing(tmp_path: Path) -> None:
             "POST", f"{BASE}/rooms/demo/embeds", json=body, headers=house.admin()
         )
         assert problem["code"] == "forbidden"
+
+
+async def test_a_viewer_who_comes_in_while_the_partner_is_blocked_is_let_out_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with everything(tmp_path) as house:
+        partner, _, path = await made(house)
+        _, answer = await house.request("POST", token_path(path), headers={"Origin": house.url})
+        join = house.services.rooms.join
+
+        async def blocked_meanwhile(request):
+            participant = await join(request)
+            status, _ = await house.request("POST", f"{BASE}/partners/{partner}/block", headers=house.admin())
+            assert status == 200
+            return participant
+
+        monkeypatch.setattr(house.services.rooms, "join", blocked_meanwhile)
+        headers = {"Authorization": f"Bearer {answer['token']}", "Content-Type": "application/sdp"}
+        status, problem = await house.request(
+            "POST", "/whep/demo", data=offer("chromium-offer-recvonly-av"), headers=headers
+        )
+        assert (status, problem["code"]) == (403, "forbidden")
+        assert house.services.rooms.room("demo").viewers == {}
 
 
 async def test_a_link_lives_no_longer_than_the_token_it_was_made_with(tmp_path: Path) -> None:
