@@ -23,6 +23,7 @@ from rebroadcast.library import Library
 from rebroadcast.look import ProgramLook
 from rebroadcast.on_air import OnAir
 from rebroadcast.opening import Opener, ReplayWish, site_of
+from rebroadcast.reached import KEY, kept
 from rebroadcast.replay_feed import unplayable
 from rebroadcast.types import LookChange
 from rooms import Refused, RoomService
@@ -282,5 +283,6 @@ def _details(bundle: Bundle, wish: ReplayWish) -> dict[str, object]:
         "mode": "program",
         "layout": wish.look.layout,
         "programs": {program.activity.id: sorted(program.targets)},
+        KEY: kept(bundle.destinations),
         "replay": wish.kept(),
     }

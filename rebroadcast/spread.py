@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from policy import LIVE
+from rebroadcast.reached import reached
 from rebroadcast.shown import spans_in
 from store import BroadcastRow, LedgerKind, LedgerRow, Store
 
@@ -102,24 +103,21 @@ class Spread:
         live: dict[str, list[Span]] = {}
         for span in spans_of(rows, stopped_ms):
             live.setdefault(span.activity, []).append(span)
-        sites = {row.id: row for row in await self._store.partners.all()}
-        places = {row.id: row for row in await self._store.destinations.all()}
         copies: list[Copy] = []
         async for broadcast in self._broadcasts():
             replayed = replayed_spans(broadcast, person) if room in {None, broadcast.room} else []
             for program, destinations in _served(broadcast).items():
                 for span in replayed or live.get(program, []):
                     for destination in destinations:
-                        place = places.get(destination)
-                        site = sites.get(place.partner) if place is not None else None
+                        place = reached(broadcast.details, destination)
                         copies.append(
                             Copy(
                                 broadcast=broadcast.id,
                                 room=broadcast.room_name,
-                                partner=site.id if site is not None else "",
-                                site=site.site if site is not None else "",
+                                partner=place.partner,
+                                site=place.site,
                                 destination=destination,
-                                kind=place.kind if place is not None else "",
+                                kind=place.kind,
                                 from_ms=span.from_ms,
                                 until_ms=span.until_ms,
                             )

@@ -29,6 +29,7 @@ class DestinationStatus:
 
     destination: str
     name: str
+    partner: str
     site: str
     kind: str
     state: str

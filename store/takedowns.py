@@ -60,9 +60,17 @@ class Takedowns:
         return new_id("td")
 
     async def add(
-        self, *, notice: str, partner: str, person: str, withdrawn_at_ms: int, body: str, state: TakedownState
+        self,
+        *,
+        notice: str,
+        partner: str,
+        person: str,
+        withdrawn_at_ms: int,
+        body: str,
+        state: TakedownState,
+        reason: str = "",
     ) -> None:
-        """Keep a new one under the id `notice`.
+        """Keep a new one under the id `notice`; `reason`: why it cannot be delivered.
 
         Raises: Conflict when the partner has one about that withdrawal; StoreUnavailable.
         """
@@ -78,7 +86,7 @@ class Takedowns:
             next_at_ms=now_ms,
             created_at_ms=now_ms,
             answered_at_ms=None,
-            reason="",
+            reason=reason,
         )
         await self._writer.run(lambda connection: connection.execute(query))
 

@@ -108,6 +108,49 @@ async def test_a_withdrawal_is_told_to_whoever_received_the_person_until_it_is_a
             await home.broadcasts.takedowns.retry(row.id)
 
 
+async def test_who_received_somebody_is_told_also_when_the_destination_was_removed(tmp_path, office):
+    async with house(tmp_path) as home:
+        person, partner, broadcast, destination = await sent(home, office, takedown_url=office.url)
+        await home.broadcasts.remove_destination(destination)
+        (copy,) = await home.broadcasts.takedowns.copies(person)
+        assert (copy.partner, copy.site, copy.kind) == (partner, "other.example", "rtmp")
+        await home.rooms.withdrawals.withdraw(person)
+        await until_state(home, [(TakedownState.ACKNOWLEDGED, 1)])
+        (part,) = json.loads(office.notices[0][0])["parts"]
+        assert (part["broadcast"], part["destination"], part["kind"]) == (broadcast, destination, "rtmp")
+
+
+async def test_of_a_partner_that_was_removed_too_the_operator_is_told(tmp_path, office):
+    async with house(tmp_path) as home:
+        person, partner, _, destination = await sent(home, office, takedown_url=office.url)
+        await home.broadcasts.remove_destination(destination)
+        await home.broadcasts.remove_partner(partner)
+        (copy,) = await home.broadcasts.takedowns.copies(person)
+        assert copy.site == "other.example"
+        await home.rooms.withdrawals.withdraw(person)
+        await until_state(home, [(TakedownState.UNDELIVERABLE, 0)])
+        (row,) = await home.broadcasts.takedowns.notices()
+        assert (row.partner, row.reason) == (partner, "the partner is not registered any more")
+        assert json.loads(row.body)["site"] == "other.example"
+        assert office.notices == []
+
+
+async def test_a_destination_that_was_added_to_a_broadcast_is_known_when_it_is_removed(tmp_path):
+    async with house(tmp_path) as home:
+        ada = await home.enter("ada")
+        first, added = await home.destination(), await home.destination(site="other.example")
+        info = await home.broadcasts.start(ROOM, [first])
+        await home.broadcasts.add_to(info.id, added)
+        await ada.acknowledge()
+        await home.broadcasts.stop(info.id)
+        await home.broadcasts.remove_destination(added)
+        copies = await home.broadcasts.takedowns.copies(ada.participant.person)
+        assert {copy.destination: copy.site for copy in copies} == {
+            first: "partner.example",
+            added: "other.example",
+        }
+
+
 async def test_a_notice_that_is_not_taken_is_tried_again_and_a_partner_may_acknowledge_later(
     tmp_path, office
 ):
