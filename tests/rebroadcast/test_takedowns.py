@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from rebroadcast import BroadcastConflict, BroadcastNotFound
 from rebroadcast.takedowns import SIGNATURE
-from store import TakedownState
+from store import BroadcastRow, BroadcastState, LedgerEntry, LedgerKind, TakedownState
 from tests.rebroadcast.house import ROOM, house
 
 pytestmark = pytest.mark.slow
@@ -149,6 +149,29 @@ async def test_a_destination_that_was_added_to_a_broadcast_is_known_when_it_is_r
             first: "partner.example",
             added: "other.example",
         }
+
+
+async def test_a_crash_of_the_server_ends_the_spans_of_whoever_was_live(tmp_path):
+    async with house(tmp_path) as home:
+        common = {"person": "u_ada", "room": "rm_1", "activity": "bc_crashed", "uses": ("live",)}
+        await home.store.ledger.append(
+            LedgerEntry(at_ms=1_000, kind=LedgerKind.NOTICE_ACKNOWLEDGED, **common)
+        )
+        await home.store.broadcasts.add(
+            BroadcastRow(
+                id="bc_crashed",
+                room="rm_1",
+                room_name=ROOM,
+                state=BroadcastState.RUNNING,
+                started_at_ms=1,
+                destinations=("dst_1",),
+            )
+        )
+        (copy,) = await home.broadcasts.takedowns.copies("u_ada")
+        assert (copy.from_ms, copy.until_ms) == (1_000, None)
+    async with house(tmp_path) as home:
+        (copy,) = await home.broadcasts.takedowns.copies("u_ada")
+        assert (copy.from_ms, copy.until_ms) == (1_000, (await home.broadcasts.status("bc_crashed")).ended_ms)
 
 
 async def test_a_notice_that_is_not_taken_is_tried_again_and_a_partner_may_acknowledge_later(
