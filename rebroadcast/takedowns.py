@@ -35,6 +35,7 @@ TIMEOUT_S: Final = 10.0
 ANSWER_MAX_BYTES: Final = 4_096
 SIGNATURE: Final = "Parley-Signature"
 _LOOK_S: Final = 60.0
+_WITHDRAWALS_AGAIN_S: Final = 5.0
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -151,10 +152,18 @@ class Takedowns:
         return changed
 
     async def _follow(self) -> None:
-        async for withdrawals in self._rooms.withdrawals.follow():
-            for withdrawal in withdrawals:
-                await self._write(withdrawal)
-            self._wake.set()
+        """Write what withdrawals ask for; after a failure of the store all again, and nothing twice."""
+        while True:
+            try:
+                async for withdrawals in self._rooms.withdrawals.follow():
+                    for withdrawal in withdrawals:
+                        await self._write(withdrawal)
+                    self._wake.set()
+            except StoreError as error:
+                log.warning("takedowns_not_written", code=error.code)
+                await self._clock.sleep(_WITHDRAWALS_AGAIN_S)
+            else:
+                return
 
     async def _write(self, withdrawal: Withdrawal) -> None:
         """A notice for every partner that received the person; what was written before is left as it is."""

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from rebroadcast import BroadcastConflict, BroadcastNotFound
 from rebroadcast.takedowns import SIGNATURE
-from store import BroadcastRow, BroadcastState, LedgerEntry, LedgerKind, TakedownState
+from store import BroadcastRow, BroadcastState, LedgerEntry, LedgerKind, StoreReadOnly, TakedownState
 from tests.rebroadcast.house import ROOM, house
 
 pytestmark = pytest.mark.slow
@@ -149,6 +149,24 @@ async def test_a_destination_that_was_added_to_a_broadcast_is_known_when_it_is_r
             first: "partner.example",
             added: "other.example",
         }
+
+
+async def test_a_store_that_fails_delays_a_notice_and_loses_none(tmp_path, office, monkeypatch):
+    monkeypatch.setattr("rebroadcast.takedowns._WITHDRAWALS_AGAIN_S", 0.2)
+    async with house(tmp_path) as home:
+        person, *_ = await sent(home, office, takedown_url=office.url)
+        keep, failures = home.store.takedowns.add, []
+
+        async def fail_at_first(**notice):
+            if len(failures) < 2:
+                failures.append(notice)
+                raise StoreReadOnly("it cannot be written now")
+            await keep(**notice)
+
+        monkeypatch.setattr(home.store.takedowns, "add", fail_at_first)
+        await home.rooms.withdrawals.withdraw(person)
+        await until_state(home, [(TakedownState.ACKNOWLEDGED, 1)])
+        assert (len(failures), len(office.notices)) == (2, 1)
 
 
 async def test_a_crash_of_the_server_ends_the_spans_of_whoever_was_live(tmp_path):
