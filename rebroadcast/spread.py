@@ -33,6 +33,8 @@ class Copy:
     """One destination that received something of a person."""
 
     broadcast: str
+    recording: str
+    """What was shown again; empty when it was the room while it happened."""
     room: str
     """Name of the room."""
     partner: str
@@ -177,6 +179,7 @@ class Spread:
                         copies.append(
                             Copy(
                                 broadcast=broadcast.id,
+                                recording=broadcast.recording,
                                 room=broadcast.room_name,
                                 partner=place.partner,
                                 site=place.site,

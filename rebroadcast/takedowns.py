@@ -166,8 +166,12 @@ class Takedowns:
                 return
 
     async def _write(self, withdrawal: Withdrawal) -> None:
-        """A notice for every partner that received the person; what was written before is left as it is."""
-        copies = await self._spread.of(withdrawal.person, room=withdrawal.room or None)
+        """A notice for every partner that received the person; what was written before is left as it is.
+
+        A withdrawal from one recording concerns its replays alone.
+        """
+        spread = await self._spread.of(withdrawal.person, room=withdrawal.room or None)
+        copies = [copy for copy in spread if withdrawal.recording in {"", copy.recording}]
         for partner in sorted({copy.partner for copy in copies if copy.partner}):
             parts = [
                 copy

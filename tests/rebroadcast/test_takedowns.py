@@ -13,6 +13,7 @@ from rebroadcast import BroadcastConflict, BroadcastNotFound
 from rebroadcast.takedowns import SIGNATURE
 from store import BroadcastRow, BroadcastState, LedgerEntry, LedgerKind, StoreReadOnly, TakedownState
 from tests.rebroadcast.house import ROOM, house
+from tests.rebroadcast.shelf import RECORDING, shelve
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +56,7 @@ async def sent(home, office, *, takedown_url):
         name="Other",
         site="other.example",
         policy_url="https://other.example/privacy",
-        uses=["live"],
+        uses=["live", "replay"],
         terms_version="1",
         takedown_url=takedown_url,
     )
@@ -149,6 +150,20 @@ async def test_a_destination_that_was_added_to_a_broadcast_is_known_when_it_is_r
             first: "partner.example",
             added: "other.example",
         }
+
+
+async def test_a_withdrawal_from_one_recording_is_told_to_whoever_received_that_recording(tmp_path, office):
+    async with house(tmp_path) as home:
+        await shelve(home, agreed=("ada", "bob"))
+        person, _, live, destination = await sent(home, office, takedown_url=office.url)
+        replay = await home.broadcasts.replay(RECORDING, [destination])
+        await home.live(replay)
+        await home.broadcasts.stop(replay.id)
+        for recording in ("rec_other", RECORDING, ""):
+            await home.rooms.withdrawals.withdraw(person, recording=recording)
+        await until_state(home, [(TakedownState.ACKNOWLEDGED, 1)] * 2)
+        told = [{part["broadcast"] for part in json.loads(body)["parts"]} for body, _ in office.notices]
+        assert sorted(told, key=len) == [{replay.id}, {live, replay.id}]
 
 
 async def test_a_store_that_fails_delays_a_notice_and_loses_none(tmp_path, office, monkeypatch):
