@@ -29,6 +29,7 @@ from rebroadcast.types import (
     EncodingWish,
     LookChange,
     Mode,
+    PartnerChange,
     PartnerInfo,
     RebroadcastConfig,
 )
@@ -354,6 +355,8 @@ class RebroadcastService:
         terms_version: str,
         origins: Sequence[str] = (),
         takedown_url: str | None = None,
+        from_ms: int = 0,
+        until_ms: int | None = None,
     ) -> PartnerInfo:
         """Registers a partner site. Raises: as `Registry.add_partner`."""
         info = await self._registry.add_partner(
@@ -364,8 +367,22 @@ class RebroadcastService:
             terms_version=terms_version,
             origins=origins,
             takedown_url=takedown_url,
+            from_ms=from_ms,
+            until_ms=until_ms,
         )
         await self._rooms.consent.policy.reload_partners()
+        return info
+
+    async def change_partner(self, partner: str, change: PartnerChange) -> PartnerInfo:
+        """Changes what a partner agreed to; what its terms no longer cover is cut when this returns.
+
+        Raises:
+            BroadcastNotFound: there is none; BroadcastInvalid.
+        """
+        info = await self._registry.change_partner(partner, change)
+        await self._rooms.consent.policy.reload_partners()
+        if change.takedown_url:
+            await self.takedowns.readdressed(partner)
         return info
 
     async def partner(self, partner: str) -> PartnerInfo | None:

@@ -151,6 +151,11 @@ class Takedowns:
         self._wake.set()
         return changed
 
+    async def readdressed(self, partner: str) -> None:
+        """A partner takes notices at another address: what could not be delivered is sent there now."""
+        await self._store.takedowns.readdress(partner)
+        self._wake.set()
+
     async def _follow(self) -> None:
         """Write what withdrawals ask for; after a failure of the store all again, and nothing twice."""
         while True:

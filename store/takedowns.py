@@ -128,6 +128,18 @@ class Takedowns:
         found = await self._reader.run(lambda connection: connection.execute(query).all())
         return tuple(_row(row) for row in found)
 
+    async def readdress(self, partner: str) -> None:
+        """The partner has an address now: what could not be delivered to it is due.
+
+        Raises: StoreUnavailable.
+        """
+        query = (
+            update(takedowns)
+            .where(takedowns.c.partner == partner, takedowns.c.state == str(TakedownState.UNDELIVERABLE))
+            .values(state=str(TakedownState.PENDING), next_at_ms=self._wall_ms(), reason="")
+        )
+        await self._writer.run(lambda connection: connection.execute(query))
+
     async def change(
         self,
         notice: str,

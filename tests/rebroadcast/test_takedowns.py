@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from rebroadcast import BroadcastConflict, BroadcastNotFound
+from rebroadcast import BroadcastConflict, BroadcastNotFound, PartnerChange
 from rebroadcast.takedowns import SIGNATURE
 from store import BroadcastRow, BroadcastState, LedgerEntry, LedgerKind, StoreReadOnly, TakedownState
 from tests.rebroadcast.house import ROOM, house
@@ -228,6 +228,33 @@ async def test_a_notice_that_is_not_taken_is_tried_again_and_a_partner_may_ackno
         assert (await home.broadcasts.takedowns.acknowledge(row.id, code)).state is TakedownState.ACKNOWLEDGED
         answered = (await home.broadcasts.takedowns.acknowledge(row.id, code)).answered_at_ms
         assert answered is not None
+
+
+async def test_what_could_not_be_delivered_is_sent_once_the_partner_has_an_address(tmp_path, office):
+    async with house(tmp_path) as home:
+        person, partner, *_ = await sent(home, office, takedown_url=None)
+        await home.rooms.withdrawals.withdraw(person)
+        await until_state(home, [(TakedownState.UNDELIVERABLE, 0)])
+        (row,) = await home.broadcasts.takedowns.notices()
+        await home.broadcasts.change_partner(partner, PartnerChange(terms_version="2"))
+        assert await state(home) == [(TakedownState.UNDELIVERABLE, 0)]
+        await home.broadcasts.change_partner(partner, PartnerChange(takedown_url=office.url))
+        await until_state(home, [(TakedownState.ACKNOWLEDGED, 1)])
+        assert [body.decode() for body, _ in office.notices] == [row.body]
+
+
+async def test_a_partner_that_takes_no_notices_any_more_is_told_to_the_operator(tmp_path, office):
+    async with house(tmp_path) as home:
+        person, partner, *_ = await sent(home, office, takedown_url=office.url)
+        office.answer = lambda _: web.Response(status=503)
+        await home.rooms.withdrawals.withdraw(person)
+        await until_state(home, [(TakedownState.PENDING, 1)])
+        await home.broadcasts.change_partner(partner, PartnerChange(takedown_url=""))
+        (row,) = await home.broadcasts.takedowns.notices()
+        await home.broadcasts.takedowns.retry(row.id)
+        await until_state(home, [(TakedownState.UNDELIVERABLE, 2)])
+        (row,) = await home.broadcasts.takedowns.notices()
+        assert row.reason == "the partner names no address for notices"
 
 
 async def test_a_redirect_is_not_followed_and_a_partner_without_an_address_is_told_to_the_operator(

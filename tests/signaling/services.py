@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rebroadcast import EncodingWish, LookChange, LookInfo, ProgramInfo, ReplayInfo
+from rebroadcast import EncodingWish, LookChange, LookInfo, PartnerChange, ProgramInfo, ReplayInfo
 from recorder import ArchiveState, Attendee, ErasedCopy, PlaybackInfo, Quote, RenderWish, RenditionInfo, Span
 from rooms import Withdrawal
 from store import Hold
@@ -297,6 +297,8 @@ class Partner:
     terms_version: str
     origins: Sequence[str] = ()
     takedown_url: str | None = None
+    from_ms: int = 0
+    until_ms: int | None = None
     is_blocked: bool = False
 
 
@@ -307,6 +309,7 @@ class Broadcasts:
     held: dict[str, Broadcast] = field(default_factory=dict)
     places: dict[str, Destination] = field(default_factory=dict)
     sites: dict[str, Partner] = field(default_factory=dict)
+    changes: list[PartnerChange] = field(default_factory=list)
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def start(
@@ -430,11 +433,21 @@ class Broadcasts:
         terms_version: str,
         origins: Sequence[str] = (),
         takedown_url: str | None = None,
+        from_ms: int = 0,
+        until_ms: int | None = None,
     ) -> Partner:
         partner = f"par_{next(self.numbers)}"
-        made = Partner(partner, name, site, policy_url, uses, terms_version, origins, takedown_url)
+        made = Partner(
+            partner, name, site, policy_url, uses, terms_version, origins, takedown_url, from_ms, until_ms
+        )
         self.sites[made.id] = made
         return made
+
+    async def change_partner(self, partner: str, change: PartnerChange) -> Partner:
+        if partner not in self.sites:
+            raise NothingThere("there is no such partner")
+        self.changes.append(change)
+        return self.sites[partner]
 
     async def partner(self, partner: str) -> Partner | None:
         return self.sites.get(partner)
