@@ -106,10 +106,24 @@ class CopyView(Struct, frozen=True):
     until_ms: int | None
 
 
+class TimeView(Struct, frozen=True):
+    """From when until when, Unix times in milliseconds; null: still."""
+
+    from_ms: int
+    until_ms: int | None
+
+
+class PresenceView(Struct, frozen=True):
+    """A recording that may hold something of a person, and when they are in it."""
+
+    recording: str
+    spans: list[TimeView]
+
+
 class CopiesView(Struct, frozen=True):
     """Where somebody's media and chat went."""
 
-    recordings: list[str]
+    recordings: list[PresenceView]
     broadcasts: list[CopyView]
     takedowns: list[TakedownView]
 

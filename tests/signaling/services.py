@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from rebroadcast import EncodingWish, LookChange, LookInfo, PartnerChange, ProgramInfo, ReplayInfo
-from recorder import ArchiveState, Attendee, ErasedCopy, PlaybackInfo, Quote, RenderWish, RenditionInfo, Span
+from recorder import (
+    ArchiveState,
+    Attendee,
+    ErasedCopy,
+    PlaybackInfo,
+    Presence,
+    Quote,
+    RenderWish,
+    RenditionInfo,
+    Span,
+)
 from rooms import Withdrawal
 from store import Hold
 from tests.signaling.rig import rig
@@ -237,6 +247,9 @@ class Recorder:
 
     async def concerned(self, withdrawal: Withdrawal) -> Sequence[str]:
         return [item for item in reversed(self.held) if withdrawal.recording in {"", item}]
+
+    async def presence(self, person: str, *, room: str = "") -> Sequence[Presence]:
+        return [Presence(item, ((1, None),)) for item in reversed(self.held)]
 
 
 @dataclass(frozen=True)
