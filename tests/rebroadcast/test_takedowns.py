@@ -23,6 +23,7 @@ class Office:
 
     def __init__(self):
         self.notices = []
+        self.strayed = 0
         self.answer = lambda notice: web.json_response({"acknowledged": notice["code"]})
 
     async def start(self):
@@ -31,12 +32,18 @@ class Office:
             self.notices.append((body, request.headers[SIGNATURE]))
             return self.answer(json.loads(body))
 
+        async def stray(_):
+            self.strayed += 1
+            return web.Response()
+
         app = web.Application()
         app.router.add_post("/takedown", take)
+        app.router.add_post("/elsewhere", stray)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/takedown"
+        origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.url, self.elsewhere = f"{origin}/takedown", f"{origin}/elsewhere"
 
     async def stop(self):
         await self._runner.cleanup()
@@ -257,9 +264,18 @@ async def test_a_partner_that_takes_no_notices_any_more_is_told_to_the_operator(
         assert row.reason == "the partner names no address for notices"
 
 
-async def test_a_redirect_is_not_followed_and_a_partner_without_an_address_is_told_to_the_operator(
-    tmp_path, office
-):
+async def test_a_redirect_is_not_followed(tmp_path, office):
+    async with house(tmp_path) as home:
+        person, *_ = await sent(home, office, takedown_url=office.url)
+        office.answer = lambda _: web.Response(status=307, headers={"Location": office.elsewhere})
+        await home.rooms.withdrawals.withdraw(person)
+        await until_state(home, [(TakedownState.PENDING, 1)])
+        (row,) = await home.broadcasts.takedowns.notices()
+        assert row.reason == "the partner answered HTTP 307"
+        assert (len(office.notices), office.strayed) == (1, 0)
+
+
+async def test_a_partner_without_an_address_is_told_to_the_operator(tmp_path, office):
     async with house(tmp_path) as home:
         person, *_ = await sent(home, office, takedown_url=None)
         await home.rooms.withdrawals.withdraw(person)
