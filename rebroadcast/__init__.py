@@ -11,6 +11,7 @@ from rebroadcast.errors import (
     BroadcastConflict,
     BroadcastInvalid,
     BroadcastNotFound,
+    DestinationUnregistered,
     PublisherUnsuitable,
     RebroadcastError,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "Copy",
     "DestinationInfo",
     "DestinationStatus",
+    "DestinationUnregistered",
     "EncodingInfo",
     "EncodingWish",
     "LookChange",

@@ -9,7 +9,12 @@ from msgspec import UnsetType
 
 from policy import LIVE, REPLAY, Use
 from rebroadcast.encodings import wishes_of
-from rebroadcast.errors import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
+from rebroadcast.errors import (
+    BroadcastConflict,
+    BroadcastInvalid,
+    BroadcastNotFound,
+    DestinationUnregistered,
+)
 from rebroadcast.places import Place, is_encrypted, key_of, place_of
 from rebroadcast.types import DestinationInfo, EncodingWish, PartnerChange, PartnerInfo
 from rebroadcast.url_policy import DestinationRefused, UrlPolicy
@@ -174,7 +179,7 @@ class Registry:
         """The destinations of a broadcast with their partners, checked for the room.
 
         Raises:
-            BroadcastInvalid: none or twice the same; BroadcastNotFound: one that the room may not use;
+            BroadcastInvalid: none or twice the same; DestinationUnregistered: one that the room may not use;
             BroadcastConflict: a partner is blocked, or its terms do not cover a replay.
         """
         if not ids or len(set(ids)) != len(ids):
@@ -183,7 +188,9 @@ class Registry:
         usable = {row.id: row for row in await self._store.destinations.all(room=room)}
         for destination in ids:
             if destination not in usable:
-                raise BroadcastNotFound(f"no destination {destination[:64]!r} that this room may use")
+                raise DestinationUnregistered(
+                    f"no destination {destination[:64]!r} is registered that this room may use"
+                )
             partner = partners[usable[destination].partner]
             if partner.is_blocked:
                 raise BroadcastConflict(f"the partner {partner.name!r} is blocked: nothing goes there")

@@ -77,7 +77,8 @@ class Replays:
         """Begins at once.
 
         Raises:
-            BroadcastNotFound, BroadcastInvalid, BroadcastConflict, BroadcastTooDear; Refused; StoreError.
+            BroadcastNotFound, DestinationUnregistered, BroadcastInvalid, BroadcastConflict, BroadcastTooDear;
+            Refused; StoreError.
         """
         reel = await self._reel(wish.recording)
         bundle = await self._open(reel, destinations, wish, new_id("bc"))
@@ -103,7 +104,7 @@ class Replays:
         """Keeps one for its time; what can be known to be wrong is refused now.
 
         Raises:
-            BroadcastNotFound, BroadcastInvalid, BroadcastConflict; StoreError.
+            BroadcastNotFound, DestinationUnregistered, BroadcastInvalid, BroadcastConflict; StoreError.
         """
         now_ms = self._clock.wall_ms()
         if wish.at_ms is None or not now_ms < wish.at_ms < now_ms + AHEAD_MOST_MS:
@@ -147,7 +148,7 @@ class Replays:
         """Sends a replay to one more destination.
 
         Raises:
-            BroadcastNotFound, BroadcastConflict; Refused.
+            BroadcastNotFound, DestinationUnregistered, BroadcastConflict; Refused.
         """
         (target,) = (await self._opener.replay_targets([destination], bundle.room)).values()
         bundle.program_for(target)  # refuses one that is in it already

@@ -130,8 +130,8 @@ class RebroadcastService:
         None for the API. People are told first; each comes in as their grant and acknowledgement allow.
 
         Raises:
-            BroadcastNotFound, BroadcastInvalid, BroadcastConflict, BroadcastTooDear, PublisherUnsuitable;
-            NameRefused; Refused by the room.
+            BroadcastNotFound, DestinationUnregistered, BroadcastInvalid, BroadcastConflict, BroadcastTooDear,
+            PublisherUnsuitable; NameRefused; Refused by the room.
         """
         if mode not in get_args(Mode):
             raise BroadcastInvalid(f"no mode is called {mode[:40]!r}: use {' or '.join(get_args(Mode))}")
@@ -167,7 +167,8 @@ class RebroadcastService:
         Who is in it is decided when it begins, and with each turn when it is looped.
 
         Raises:
-            BroadcastNotFound, BroadcastInvalid, BroadcastConflict, BroadcastTooDear; NameRefused; Refused.
+            BroadcastNotFound, DestinationUnregistered, BroadcastInvalid, BroadcastConflict, BroadcastTooDear;
+            NameRefused; Refused.
         """
         if self._replays is None:
             raise BroadcastConflict("this server keeps no recordings: start it with a data folder")
@@ -183,7 +184,7 @@ class RebroadcastService:
         out of what goes there.
 
         Raises:
-            BroadcastNotFound, BroadcastConflict; Refused by the room.
+            BroadcastNotFound, DestinationUnregistered, BroadcastConflict; Refused by the room.
         """
         bundle = self._stage.bundle(broadcast)
         if bundle.replay is not None and self._replays is not None:

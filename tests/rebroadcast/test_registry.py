@@ -3,7 +3,13 @@
 import pytest
 import structlog
 
-from rebroadcast import BroadcastConflict, BroadcastInvalid, BroadcastNotFound, PartnerChange
+from rebroadcast import (
+    BroadcastConflict,
+    BroadcastInvalid,
+    BroadcastNotFound,
+    DestinationUnregistered,
+    PartnerChange,
+)
 from rebroadcast.registry import Registry
 from rebroadcast.url_policy import UrlPolicy
 from store import Store, StoreConfig
@@ -90,7 +96,7 @@ async def test_a_room_sees_what_is_for_it_or_for_all(registry, partner):
     assert [info.rooms for info in await registry.destinations(room="stage")] == [(), ("stage",)]
     everywhere = [info.id for info in await registry.destinations()]
     assert len(await registry.chosen(everywhere[:2], "stage")) == 2
-    with pytest.raises(BroadcastNotFound):
+    with pytest.raises(DestinationUnregistered):
         await registry.chosen(everywhere, "stage")
     for ids in ([], everywhere[:1] * 2):
         with pytest.raises(BroadcastInvalid):

@@ -9,7 +9,14 @@ import pytest
 
 from bench.studio.decoded import colours, samples, tone_level
 from policy import LIVE, NameRefused
-from rebroadcast import BroadcastConflict, BroadcastInvalid, BroadcastNotFound, LookChange, PartnerChange
+from rebroadcast import (
+    BroadcastConflict,
+    BroadcastInvalid,
+    BroadcastNotFound,
+    DestinationUnregistered,
+    LookChange,
+    PartnerChange,
+)
 from rooms import JoinRequest, Refused
 from store import BroadcastRow, BroadcastState, NotFound
 from tests.rebroadcast.house import ACCEPTED, PERSON, ROOM, house, until
@@ -62,7 +69,7 @@ async def test_a_start_that_is_refused_leaves_nothing(tmp_path):
         hls = await home.destination()
         for refusal, room, destinations, options in (
             (BroadcastNotFound, "nowhere", [hls], {}),
-            (BroadcastNotFound, ROOM, ["dst_none"], {}),
+            (DestinationUnregistered, ROOM, ["dst_none"], {}),
             (BroadcastInvalid, ROOM, [], {}),
             (BroadcastInvalid, ROOM, [hls, hls], {}),
             (BroadcastInvalid, ROOM, [hls], {"look": LookChange(layout="round")}),

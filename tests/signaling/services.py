@@ -33,6 +33,10 @@ class NothingThere(ServiceError):
     code = "not_found"
 
 
+class NotRegistered(ServiceError):
+    code = "forbidden"
+
+
 @dataclass(frozen=True)
 class Recording:
     id: str
@@ -336,7 +340,7 @@ class Broadcasts:
         started_by: str | None = None,
     ) -> Broadcast:
         if not set(destinations) <= set(self.places):
-            raise NothingThere("there is no such destination")
+            raise NotRegistered("there is no such destination")
         broadcast = f"bc_{next(self.numbers)}"
         states = [
             DestinationState(item, kind=self.places[item].kind, program=broadcast) for item in destinations

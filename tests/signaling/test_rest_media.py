@@ -112,7 +112,7 @@ async def test_a_broadcaster_uses_what_the_room_may(tmp_path: Path) -> None:
         assert await client.call("broadcast_stop", broadcast=started["broadcast"]) == {}
         with pytest.raises(RpcError) as refused:
             await client.call("broadcast_start", destinations=["dst_none"])
-        assert refused.value.code == "not_found"
+        assert refused.value.code == "forbidden"
         elsewhere = await house.join("host", room="other", permissions=HOST)
         with pytest.raises(RpcError) as refused:
             await elsewhere.call("broadcast_change", broadcast=started["broadcast"], layout="speaker")
