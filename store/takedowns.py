@@ -1,5 +1,6 @@
 """Notices that ask partner sites to take down what they received of somebody."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -44,6 +45,11 @@ class TakedownRow:
     answered_at_ms: int | None
     reason: str
     """Why the last attempt failed; empty when it did not."""
+
+    @property
+    def site(self) -> str:
+        """Whose notice it is, also when the partner is not registered any more."""
+        return str(json.loads(self.body)["site"])
 
 
 class Takedowns:

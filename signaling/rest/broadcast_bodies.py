@@ -80,6 +80,7 @@ class TakedownView(Struct, frozen=True):
 
     id: str
     partner: str
+    site: str
     withdrawn_ms: int
     state: str
     attempts: int

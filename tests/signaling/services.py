@@ -487,6 +487,7 @@ class Broadcasts:
 class Notice:
     id: str
     partner: str = "par_1"
+    site: str = "tv.example"
     withdrawn_at_ms: int = 1
     state: str = "pending"
     attempts: int = 1
