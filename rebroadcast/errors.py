@@ -13,6 +13,12 @@ class BroadcastNotFound(RebroadcastError):
     code = "not_found"
 
 
+class DestinationUnregistered(RebroadcastError):
+    """Nothing goes to a destination that is not registered for the room, or not at all."""
+
+    code = "forbidden"
+
+
 class BroadcastConflict(RebroadcastError):
     """Not possible as things stand now."""
 

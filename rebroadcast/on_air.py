@@ -16,8 +16,10 @@ from rebroadcast.errors import BroadcastConflict, BroadcastNotFound
 from rebroadcast.hls_view import HlsView
 from rebroadcast.opening import ReplayWish, Wish
 from rebroadcast.outlets import Target
+from rebroadcast.reached import KEY as REACHED
+from rebroadcast.reached import kept
 from rebroadcast.registry import blocked
-from rebroadcast.shown import KEY
+from rebroadcast.shown import KEY as SHOWN
 from rebroadcast.types import RebroadcastConfig
 from rebroadcast.worker.messages import Encoding
 from store import BroadcastState, Store, StoreError
@@ -212,9 +214,13 @@ class OnAir:
         programs = {key: set(served) for key, served in row.details.get("programs", {}).items()}
         for status in bundle.destinations:
             programs.setdefault(status.program, set()).add(status.destination)
-        details = {**row.details, "programs": {key: sorted(served) for key, served in programs.items()}}
+        details = {
+            **row.details,
+            "programs": {key: sorted(served) for key, served in programs.items()},
+            REACHED: {**row.details.get(REACHED, {}), **kept(bundle.destinations)},
+        }
         if bundle.showings is not None:
-            details[KEY] = bundle.showings.kept()
+            details[SHOWN] = bundle.showings.kept()
         await self._store.broadcasts.change(bundle.id, destinations=destinations, details=details)
 
     async def finish(self, bundle: Bundle, reason: str | None) -> None:

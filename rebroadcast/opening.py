@@ -18,6 +18,7 @@ from rebroadcast.feed import Feed
 from rebroadcast.library import Library
 from rebroadcast.look import ProgramLook
 from rebroadcast.outlets import Target
+from rebroadcast.reached import KEY, kept
 from rebroadcast.registry import Registry
 from rebroadcast.replay_feed import ReplayFeed
 from rebroadcast.room_feed import RoomFeed
@@ -114,6 +115,7 @@ class Opener:
                 programs.append(
                     await self.open_program(room, program_id, broadcast_id, targets, delay_ms, wish)
                 )
+            bundle = Bundle(broadcast_id, room.name, wish.mode, programs)
             row = BroadcastRow(
                 id=broadcast_id,
                 room=programs[0].activity.room_id,
@@ -126,6 +128,7 @@ class Opener:
                     "layout": wish.look.layout,
                     "mode": wish.mode,
                     "programs": {program.activity.id: sorted(program.targets) for program in programs},
+                    KEY: kept(bundle.destinations),
                 },
             )
             await self._store.broadcasts.add(row)
@@ -133,7 +136,7 @@ class Opener:
             for program in programs:
                 await program.activity.close("failed")
             raise
-        return Bundle(broadcast_id, room.name, wish.mode, programs)
+        return bundle
 
     async def encodings(
         self, destinations: Sequence[str], room: str, mode: Mode

@@ -185,6 +185,7 @@ class Outlets:
         self._status[row.id] = DestinationStatus(
             destination=row.id,
             name=row.name,
+            partner=target.partner.id,
             site=target.partner.site,
             kind=row.kind,
             state="idle",

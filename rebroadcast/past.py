@@ -25,6 +25,7 @@ def info_of(row: BroadcastRow, known: Sequence[DestinationInfo]) -> BroadcastInf
             DestinationStatus(
                 destination=info.id,
                 name=info.name,
+                partner=info.partner,
                 site=info.site,
                 kind=info.kind,
                 state="idle" if is_scheduled else "stopped",

@@ -1,15 +1,22 @@
 """Partner sites and destinations: validated before they are kept, shown without their keys."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from msgspec import UnsetType
+
 from policy import LIVE, REPLAY, Use
 from rebroadcast.encodings import wishes_of
-from rebroadcast.errors import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
+from rebroadcast.errors import (
+    BroadcastConflict,
+    BroadcastInvalid,
+    BroadcastNotFound,
+    DestinationUnregistered,
+)
 from rebroadcast.places import Place, is_encrypted, key_of, place_of
-from rebroadcast.types import DestinationInfo, EncodingWish, PartnerInfo
+from rebroadcast.types import DestinationInfo, EncodingWish, PartnerChange, PartnerInfo
 from rebroadcast.url_policy import DestinationRefused, UrlPolicy
 from store import Conflict, DestinationRow, NotFound, PartnerRow, Secret, Store
 
@@ -36,8 +43,10 @@ class Registry:
         terms_version: str,
         origins: Sequence[str] = (),
         takedown_url: str | None = None,
+        from_ms: int = 0,
+        until_ms: int | None = None,
     ) -> PartnerInfo:
-        """Registers a partner site with what its terms cover.
+        """Registers a partner site with what its terms cover, and when: Unix times, no `until_ms`: no end.
 
         `origins`: whose pages may embed rooms for it, none given: `https://` and its site; `takedown_url`:
         where it takes takedown notices.
@@ -45,17 +54,7 @@ class Registry:
         Raises:
             BroadcastInvalid: a field that cannot be used; BroadcastConflict: the site is registered already.
         """
-        unknown = sorted(set(uses) - _USES)
-        if unknown or not uses:
-            raise BroadcastInvalid(f"uses must name live, replay or both; not {unknown or 'nothing'}")
-        if _scheme(policy_url) not in {"http", "https"}:
-            raise BroadcastInvalid(
-                "policy_url must be the http or https address of the site's privacy policy"
-            )
-        if not terms_version.strip():
-            raise BroadcastInvalid(
-                "terms_version must name the version of the terms that the partner accepted"
-            )
+        _check_time(from_ms, until_ms)
         host = _host(site)
         if takedown_url:
             await self._check_takedown(takedown_url)
@@ -63,10 +62,12 @@ class Registry:
             row = await self._store.partners.add(
                 name=_name(name),
                 site=host,
-                policy_url=policy_url,
-                terms_version=terms_version.strip(),
-                uses=frozenset(Use(use) for use in uses),
-                origins=_origins(origins) or (f"https://{host}",),
+                policy_url=_policy_url(policy_url),
+                terms_version=_version(terms_version),
+                uses=_uses(uses),
+                from_ms=from_ms,
+                until_ms=until_ms,
+                origins=_origins(origins, host),
                 takedown_url=takedown_url or "",
             )
         except Conflict as error:
@@ -76,6 +77,20 @@ class Registry:
     async def partners(self) -> list[PartnerInfo]:
         """All partner sites, oldest first."""
         return [_partner_info(row) for row in await self._store.partners.all()]
+
+    async def change_partner(self, partner: str, change: PartnerChange) -> PartnerInfo:
+        """Keeps what a partner agreed to since.
+
+        Raises:
+            BroadcastInvalid: a field that cannot be used; BroadcastNotFound: there is none.
+        """
+        if change.takedown_url:
+            await self._check_takedown(change.takedown_url)
+        try:
+            row = await self._store.partners.get(partner)
+            return _partner_info(await self._store.partners.change(_changed(row, change)))
+        except NotFound as error:
+            raise BroadcastNotFound(str(error)) from error
 
     async def block(self, partner: str, *, is_blocked: bool) -> PartnerInfo:
         """Keeps that a partner's kill switch was turned.
@@ -164,7 +179,7 @@ class Registry:
         """The destinations of a broadcast with their partners, checked for the room.
 
         Raises:
-            BroadcastInvalid: none or twice the same; BroadcastNotFound: one that the room may not use;
+            BroadcastInvalid: none or twice the same; DestinationUnregistered: one that the room may not use;
             BroadcastConflict: a partner is blocked, or its terms do not cover a replay.
         """
         if not ids or len(set(ids)) != len(ids):
@@ -173,7 +188,9 @@ class Registry:
         usable = {row.id: row for row in await self._store.destinations.all(room=room)}
         for destination in ids:
             if destination not in usable:
-                raise BroadcastNotFound(f"no destination {destination[:64]!r} that this room may use")
+                raise DestinationUnregistered(
+                    f"no destination {destination[:64]!r} is registered that this room may use"
+                )
             partner = partners[usable[destination].partner]
             if partner.is_blocked:
                 raise blocked(partner)
@@ -230,8 +247,57 @@ def _partner_info(row: PartnerRow) -> PartnerInfo:
         terms_version=row.terms_version,
         origins=row.origins,
         takedown_url=row.takedown_url or None,
+        from_ms=row.from_ms,
+        until_ms=row.until_ms,
         is_blocked=row.is_blocked,
     )
+
+
+def _changed(row: PartnerRow, change: PartnerChange) -> PartnerRow:
+    """A partner with what is given of the change. Raises: BroadcastInvalid."""
+    if change.name is not None:
+        row = replace(row, name=_name(change.name))
+    if change.policy_url is not None:
+        row = replace(row, policy_url=_policy_url(change.policy_url))
+    if change.uses is not None:
+        row = replace(row, uses=_uses(change.uses))
+    if change.terms_version is not None:
+        row = replace(row, terms_version=_version(change.terms_version))
+    if change.origins is not None:
+        row = replace(row, origins=_origins(change.origins, row.site))
+    if change.takedown_url is not None:
+        row = replace(row, takedown_url=change.takedown_url)
+    if change.from_ms is not None:
+        row = replace(row, from_ms=change.from_ms)
+    if not isinstance(change.until_ms, UnsetType):
+        row = replace(row, until_ms=change.until_ms)
+    _check_time(row.from_ms, row.until_ms)
+    return row
+
+
+def _uses(given: Sequence[str]) -> frozenset[Use]:
+    unknown = sorted(set(given) - _USES)
+    if unknown or not given:
+        raise BroadcastInvalid(f"uses must name live, replay or both; not {unknown or 'nothing'}")
+    return frozenset(Use(use) for use in given)
+
+
+def _policy_url(url: str) -> str:
+    if _scheme(url) not in {"http", "https"}:
+        raise BroadcastInvalid("policy_url must be the http or https address of the site's privacy policy")
+    return url
+
+
+def _version(text: str) -> str:
+    version = text.strip()
+    if not version:
+        raise BroadcastInvalid("terms_version must name the version of the terms that the partner accepted")
+    return version
+
+
+def _check_time(from_ms: int, until_ms: int | None) -> None:
+    if until_ms is not None and until_ms <= from_ms:
+        raise BroadcastInvalid("until_ms must be later than from_ms: else the terms are never in force")
 
 
 def _scheme(url: str) -> str:
@@ -255,8 +321,8 @@ def _host(site: str) -> str:
     return host
 
 
-def _origins(given: Sequence[str]) -> tuple[str, ...]:
-    """Origins as browsers write them.
+def _origins(given: Sequence[str], site: str) -> tuple[str, ...]:
+    """Origins as browsers write them; none given: the site's own.
 
     Raises:
         BroadcastInvalid: too many, or one that is no origin.
@@ -276,4 +342,4 @@ def _origins(given: Sequence[str]) -> tuple[str, ...]:
             raise BroadcastInvalid(f"{text[:100]!r} is no origin: write it as https://partner.example")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else _host(parts.hostname)
         found.append(f"{parts.scheme}://{host}" + (f":{port}" if port is not None else ""))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found)) or (f"https://{site}",)

@@ -23,6 +23,7 @@ from rebroadcast.library import Library
 from rebroadcast.look import ProgramLook
 from rebroadcast.on_air import OnAir
 from rebroadcast.opening import Opener, ReplayWish, site_of
+from rebroadcast.reached import KEY, kept
 from rebroadcast.replay_feed import unplayable
 from rebroadcast.types import LookChange
 from rooms import Refused, RoomService
@@ -76,7 +77,8 @@ class Replays:
         """Begins at once.
 
         Raises:
-            BroadcastNotFound, BroadcastInvalid, BroadcastConflict, BroadcastTooDear; Refused; StoreError.
+            BroadcastNotFound, DestinationUnregistered, BroadcastInvalid, BroadcastConflict, BroadcastTooDear;
+            Refused; StoreError.
         """
         reel = await self._reel(wish.recording)
         bundle = await self._open(reel, destinations, wish, new_id("bc"))
@@ -102,7 +104,7 @@ class Replays:
         """Keeps one for its time; what can be known to be wrong is refused now.
 
         Raises:
-            BroadcastNotFound, BroadcastInvalid, BroadcastConflict; StoreError.
+            BroadcastNotFound, DestinationUnregistered, BroadcastInvalid, BroadcastConflict; StoreError.
         """
         now_ms = self._clock.wall_ms()
         if wish.at_ms is None or not now_ms < wish.at_ms < now_ms + AHEAD_MOST_MS:
@@ -146,7 +148,7 @@ class Replays:
         """Sends a replay to one more destination.
 
         Raises:
-            BroadcastNotFound, BroadcastConflict; Refused.
+            BroadcastNotFound, DestinationUnregistered, BroadcastConflict; Refused.
         """
         (target,) = (await self._opener.replay_targets([destination], bundle.room)).values()
         bundle.program_for(target)  # refuses one that is in it already
@@ -282,5 +284,6 @@ def _details(bundle: Bundle, wish: ReplayWish) -> dict[str, object]:
         "mode": "program",
         "layout": wish.look.layout,
         "programs": {program.activity.id: sorted(program.targets)},
+        KEY: kept(bundle.destinations),
         "replay": wish.kept(),
     }

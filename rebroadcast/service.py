@@ -32,6 +32,7 @@ from rebroadcast.types import (
     EncodingWish,
     LookChange,
     Mode,
+    PartnerChange,
     PartnerInfo,
     RebroadcastConfig,
 )
@@ -137,8 +138,8 @@ class RebroadcastService:
         None for the API. People are told first; each comes in as their grant and acknowledgement allow.
 
         Raises:
-            BroadcastNotFound, BroadcastInvalid, BroadcastConflict, BroadcastTooDear, PublisherUnsuitable;
-            NameRefused; Refused by the room.
+            BroadcastNotFound, DestinationUnregistered, BroadcastInvalid, BroadcastConflict, BroadcastTooDear,
+            PublisherUnsuitable; NameRefused; Refused by the room.
         """
         if mode not in get_args(Mode):
             raise BroadcastInvalid(f"no mode is called {mode[:40]!r}: use {' or '.join(get_args(Mode))}")
@@ -174,7 +175,8 @@ class RebroadcastService:
         Who is in it is decided when it begins, and with each turn when it is looped.
 
         Raises:
-            BroadcastNotFound, BroadcastInvalid, BroadcastConflict, BroadcastTooDear; NameRefused; Refused.
+            BroadcastNotFound, DestinationUnregistered, BroadcastInvalid, BroadcastConflict, BroadcastTooDear;
+            NameRefused; Refused.
         """
         if self._replays is None:
             raise BroadcastConflict("this server keeps no recordings: start it with a data folder")
@@ -190,7 +192,8 @@ class RebroadcastService:
         out of what goes there.
 
         Raises:
-            BroadcastNotFound: also when it is stopped meanwhile; BroadcastConflict; Refused by the room.
+            BroadcastNotFound: also when it is stopped meanwhile; DestinationUnregistered, BroadcastConflict;
+            Refused by the room.
         """
         bundle = self._stage.bundle(broadcast)
         if bundle.replay is not None and self._replays is not None:
@@ -366,6 +369,8 @@ class RebroadcastService:
         terms_version: str,
         origins: Sequence[str] = (),
         takedown_url: str | None = None,
+        from_ms: int = 0,
+        until_ms: int | None = None,
     ) -> PartnerInfo:
         """Registers a partner site. Raises: as `Registry.add_partner`."""
         info = await self._registry.add_partner(
@@ -376,8 +381,22 @@ class RebroadcastService:
             terms_version=terms_version,
             origins=origins,
             takedown_url=takedown_url,
+            from_ms=from_ms,
+            until_ms=until_ms,
         )
         await self._rooms.consent.policy.reload_partners()
+        return info
+
+    async def change_partner(self, partner: str, change: PartnerChange) -> PartnerInfo:
+        """Changes what a partner agreed to; what its terms no longer cover is cut when this returns.
+
+        Raises:
+            BroadcastNotFound: there is none; BroadcastInvalid.
+        """
+        info = await self._registry.change_partner(partner, change)
+        await self._rooms.consent.policy.reload_partners()
+        if change.takedown_url:
+            await self.takedowns.readdressed(partner)
         return info
 
     async def partner(self, partner: str) -> PartnerInfo | None:

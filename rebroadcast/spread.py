@@ -2,17 +2,25 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from policy import LIVE
+from rebroadcast.reached import reached
 from rebroadcast.shown import spans_in
 from store import BroadcastRow, LedgerKind, LedgerRow, Store
 
-_ENDS = frozenset({LedgerKind.REVOKED, LedgerKind.SUSPENDED})
+_STAY_ENDS: Final = frozenset(
+    {"banned", "left", "lost", "removed", "replaced", "room_closed", "token_expired"}
+)
+"""Reasons of a revocation with which a stay in a room ends, and with it what was acknowledged there."""
+_TAKEN_BACK: Final = frozenset({"revoked", "withdrawn"})
+"""Reasons of one that the person meant: nothing goes out before they agree again."""
+_COMES_BACK: Final = frozenset({LedgerKind.RESUMED, LedgerKind.USE_AGREED})
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A person may have been in a program from one time to another; never longer than this."""
+    """A person may have been in a program from one time to another, and at no other time."""
 
     activity: str
     from_ms: int
@@ -25,6 +33,8 @@ class Copy:
     """One destination that received something of a person."""
 
     broadcast: str
+    recording: str
+    """What was shown again; empty when it was the room while it happened."""
     room: str
     """Name of the room."""
     partner: str
@@ -35,42 +45,99 @@ class Copy:
     until_ms: int | None
 
 
-def spans_of(rows: Iterable[LedgerRow], stopped_ms: dict[str, int]) -> list[Span]:
+def spans_of(rows: Iterable[LedgerRow], stopped_ms: Mapping[str, int]) -> list[Span]:
     """The spans that a person's rows tell, oldest first. PURE.
 
-    `stopped_ms`: when activities ended. A span begins with the acknowledged notice and ends with whatever
-    ends grants in that room.
+    `stopped_ms`: when activities ended. A span begins with the acknowledged notice. It ends with the stay in
+    the room, and when the person takes the use back or is suspended, until they come back. What else closes
+    gates (terms, settings, a partner's terms, the state of the ledger) may open them again without a row of
+    that person: it ends nothing here.
     """
-    began: dict[str, tuple[str, int]] = {}
-    held: dict[str, list[str]] = {}
-    spans: list[Span] = []
+    presences = _Presences(stopped_ms)
     for row in rows:
+        presences.read(row)
+    return presences.spans()
+
+
+@dataclass(slots=True)
+class _Presence:
+    """One activity that a person acknowledged in a stay that goes on."""
+
+    room: str
+    from_ms: int | None = None
+    """Since when something of them may go into it; None: not now."""
+    acknowledged_ms: int = 0
+    came_ms: int = 0
+    """When they last did what lets something of them in."""
+
+    def come(self, at_ms: int) -> None:
+        self.from_ms = at_ms if self.from_ms is None else self.from_ms
+        self.came_ms = max(self.came_ms, at_ms)
+
+
+class _Presences:
+    """Reads rows in the order of the ledger.
+
+    The row of a cut is written once the cut is through: if the person was back by then, it ends nothing.
+    """
+
+    def __init__(self, stopped_ms: Mapping[str, int]) -> None:
+        self._stopped_ms = stopped_ms
+        self._present: dict[str, _Presence] = {}
+        self._ended: list[Span] = []
+
+    def read(self, row: LedgerRow) -> None:
         if row.kind is LedgerKind.NOTICE_ACKNOWLEDGED and row.activity:
-            began[row.activity] = (row.room, row.at_ms)
-        elif row.kind in _ENDS and (not row.uses or LIVE in row.uses):
-            for activity in [name for name, (room, _) in began.items() if room == row.room]:
-                room, from_ms = began.pop(activity)
-                spans.append(Span(activity, from_ms, _until(row.at_ms, stopped_ms.get(activity))))
-                held.setdefault(room, []).append(activity)
-        elif row.kind in {LedgerKind.RESUMED, LedgerKind.USE_AGREED}:
-            for activity in held.pop(row.room, []):
-                if activity not in stopped_ms or stopped_ms[activity] > row.at_ms:
-                    began[activity] = (row.room, row.at_ms)
-    spans += [Span(activity, from_ms, stopped_ms.get(activity)) for activity, (_, from_ms) in began.items()]
-    return sorted(
-        (span for span in spans if span.until_ms is None or span.until_ms > span.from_ms),
-        key=lambda span: span.from_ms,
-    )
+            acknowledged = self._present.setdefault(row.activity, _Presence(row.room))
+            acknowledged.acknowledged_ms = row.at_ms
+            acknowledged.come(row.at_ms)
+            return
+        here = [(activity, one) for activity, one in self._present.items() if one.room == row.room]
+        if row.kind in _COMES_BACK:
+            for _, one in here:
+                one.come(row.at_ms)
+        elif row.kind is LedgerKind.REVOKED and row.reason in _STAY_ENDS:
+            for activity, one in here:
+                if one.acknowledged_ms < row.at_ms:
+                    self._end(activity, one, row.at_ms)
+                    del self._present[activity]
+        elif _rests(row):
+            for activity, one in here:
+                if one.came_ms < row.at_ms:
+                    self._end(activity, one, row.at_ms)
+
+    def spans(self) -> list[Span]:
+        going_on = [
+            Span(activity, one.from_ms, self._stopped_ms.get(activity))
+            for activity, one in self._present.items()
+            if one.from_ms is not None
+        ]
+        return sorted(
+            (
+                span
+                for span in [*self._ended, *going_on]
+                if span.until_ms is None or span.until_ms > span.from_ms
+            ),
+            key=lambda span: span.from_ms,
+        )
+
+    def _end(self, activity: str, one: _Presence, at_ms: int) -> None:
+        if one.from_ms is not None:
+            until_ms = min(at_ms, self._stopped_ms.get(activity, at_ms))
+            self._ended.append(Span(activity, one.from_ms, until_ms))
+            one.from_ms = None
+
+
+def _rests(row: LedgerRow) -> bool:
+    """Whether nothing of the person goes out until they come back."""
+    is_taken_back = row.kind is LedgerKind.REVOKED and row.reason in _TAKEN_BACK
+    return LIVE in row.uses and (is_taken_back or row.kind is LedgerKind.SUSPENDED)
 
 
 def replayed_spans(broadcast: BroadcastRow, person: str) -> list[Span]:
     """When somebody was shown in a replay, oldest first. PURE."""
     spans = spans_in(broadcast.details, person, broadcast.stopped_at_ms)
     return [Span(broadcast.id, from_ms, until_ms) for from_ms, until_ms in spans]
-
-
-def _until(ended_ms: int, stopped_ms: int | None) -> int:
-    return ended_ms if stopped_ms is None else min(ended_ms, stopped_ms)
 
 
 def _served(broadcast: BroadcastRow) -> Mapping[str, Sequence[str]]:
@@ -102,26 +169,25 @@ class Spread:
         live: dict[str, list[Span]] = {}
         for span in spans_of(rows, stopped_ms):
             live.setdefault(span.activity, []).append(span)
-        sites = {row.id: row for row in await self._store.partners.all()}
-        places = {row.id: row for row in await self._store.destinations.all()}
         copies: list[Copy] = []
         async for broadcast in self._broadcasts():
             replayed = replayed_spans(broadcast, person) if room in {None, broadcast.room} else []
             for program, destinations in _served(broadcast).items():
                 for span in replayed or live.get(program, []):
                     for destination in destinations:
-                        place = places.get(destination)
-                        site = sites.get(place.partner) if place is not None else None
+                        place = reached(broadcast.details, destination)
                         copies.append(
                             Copy(
                                 broadcast=broadcast.id,
+                                recording=broadcast.recording,
                                 room=broadcast.room_name,
-                                partner=site.id if site is not None else "",
-                                site=site.site if site is not None else "",
+                                partner=place.partner,
+                                site=place.site,
                                 destination=destination,
-                                kind=place.kind if place is not None else "",
+                                kind=place.kind,
                                 from_ms=span.from_ms,
-                                until_ms=span.until_ms,
+                                # A crash leaves no row of the end: the book on the broadcast has it.
+                                until_ms=broadcast.stopped_at_ms if span.until_ms is None else span.until_ms,
                             )
                         )
         return sorted(copies, key=lambda copy: copy.from_ms)

@@ -24,7 +24,7 @@ from rebroadcast.errors import BroadcastConflict, BroadcastNotFound
 from rebroadcast.spread import Copy, Spread
 from rebroadcast.url_policy import DestinationRefused, UrlPolicy
 from rooms import RoomService, Withdrawal
-from store import Conflict, NotFound, PartnerRow, Store, StoreError, TakedownRow, TakedownState
+from store import Conflict, NotFound, Store, StoreError, TakedownRow, TakedownState
 
 log = structlog.get_logger("rebroadcast")
 
@@ -35,6 +35,7 @@ TIMEOUT_S: Final = 10.0
 ANSWER_MAX_BYTES: Final = 4_096
 SIGNATURE: Final = "Parley-Signature"
 _LOOK_S: Final = 60.0
+_WITHDRAWALS_AGAIN_S: Final = 5.0
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -150,32 +151,52 @@ class Takedowns:
         self._wake.set()
         return changed
 
+    async def readdressed(self, partner: str) -> None:
+        """A partner takes notices at another address: what could not be delivered is sent there now."""
+        await self._store.takedowns.readdress(partner)
+        self._wake.set()
+
     async def _follow(self) -> None:
-        async for withdrawals in self._rooms.withdrawals.follow():
-            for withdrawal in withdrawals:
-                await self._write(withdrawal)
-            self._wake.set()
+        """Write what withdrawals ask for; after a failure of the store all again, and nothing twice."""
+        while True:
+            try:
+                async for withdrawals in self._rooms.withdrawals.follow():
+                    for withdrawal in withdrawals:
+                        await self._write(withdrawal)
+                    self._wake.set()
+            except StoreError as error:
+                log.warning("takedowns_not_written", code=error.code)
+                await self._clock.sleep(_WITHDRAWALS_AGAIN_S)
+            else:
+                return
 
     async def _write(self, withdrawal: Withdrawal) -> None:
-        """A notice for every partner that received the person; what was written before is left as it is."""
-        copies = await self._spread.of(withdrawal.person, room=withdrawal.room or None)
-        partners = {row.id: row for row in await self._store.partners.all()}
-        for partner_id in sorted({copy.partner for copy in copies if copy.partner}):
-            partner = partners[partner_id]
+        """A notice for every partner that received the person; what was written before is left as it is.
+
+        A withdrawal from one recording concerns its replays alone.
+        """
+        spread = await self._spread.of(withdrawal.person, room=withdrawal.room or None)
+        copies = [copy for copy in spread if withdrawal.recording in {"", copy.recording}]
+        for partner in sorted({copy.partner for copy in copies if copy.partner}):
             parts = [
                 copy
                 for copy in copies
-                if copy.partner == partner_id and copy.kind != "hls" and copy.from_ms < withdrawal.at_ms
+                if copy.partner == partner and copy.kind != "hls" and copy.from_ms < withdrawal.at_ms
             ]
             # HLS was played from this server: the partner holds no copy of it.
             if parts:
                 await self._keep(withdrawal, partner, parts)
 
-    async def _keep(self, withdrawal: Withdrawal, partner: PartnerRow, copies: list[Copy]) -> None:
+    async def _keep(self, withdrawal: Withdrawal, partner: str, copies: list[Copy]) -> None:
+        reason = ""
+        try:
+            await self._address(partner)
+        except _Unreachable as error:
+            reason = str(error)
         notice = self._store.takedowns.new_id()
         body = Notice(
             notice=notice,
-            site=partner.site,
+            site=copies[-1].site,
             written=_utc(self._clock.wall_ms()),
             request="remove what you keep of these parts: somebody in them has withdrawn their consent",
             parts=[
@@ -193,16 +214,27 @@ class Takedowns:
         try:
             await self._store.takedowns.add(
                 notice=notice,
-                partner=partner.id,
+                partner=partner,
                 person=withdrawal.person,
                 withdrawn_at_ms=withdrawal.at_ms,
                 body=msgspec.json.encode(body).decode(),
-                state=TakedownState.PENDING if partner.takedown_url else TakedownState.UNDELIVERABLE,
+                state=TakedownState.UNDELIVERABLE if reason else TakedownState.PENDING,
+                reason=reason,
             )
         except Conflict:
             return  # written before
-        if not partner.takedown_url:
-            log.warning("takedown_undeliverable", reason="the partner names no address for notices")
+        if reason:
+            log.warning("takedown_undeliverable", reason=reason)
+
+    async def _address(self, partner: str) -> str:
+        """Where a partner takes notices. Raises: _Unreachable; StoreUnavailable."""
+        try:
+            url = (await self._store.partners.get(partner)).takedown_url
+        except NotFound as error:
+            raise _Unreachable("the partner is not registered any more") from error
+        if not url:
+            raise _Unreachable("the partner names no address for notices")
+        return url
 
     async def _deliver(self) -> None:
         while True:
@@ -222,10 +254,9 @@ class Takedowns:
 
     async def _attempt(self, row: TakedownRow) -> None:
         try:
-            partner = await self._store.partners.get(row.partner)
-            acknowledged = await self._post(partner.takedown_url, row.body)
-        except NotFound:
-            await self._failed(row, "the partner is not registered any more", for_good=True)
+            acknowledged = await self._post(await self._address(row.partner), row.body)
+        except _Unreachable as error:
+            await self._failed(row, str(error), for_good=True)
         except DestinationRefused as error:
             await self._failed(row, str(error))
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
@@ -294,6 +325,10 @@ class Takedowns:
 
     def _code(self, notice: str) -> str:
         return hmac.new(self._code_key, notice.encode(), "sha256").hexdigest()[:40]
+
+
+class _Unreachable(Exception):
+    """There is no address to post a partner's notices to: somebody must write to it."""
 
 
 class _Refused(Exception):

@@ -1,8 +1,10 @@
 """Broadcasts, destinations and partner sites as callers see them: plain immutable values. PURE."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import UNSET, UnsetType
 
 Layout = Literal["grid", "speaker", "single", "screen"]
 Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
@@ -29,6 +31,7 @@ class DestinationStatus:
 
     destination: str
     name: str
+    partner: str
     site: str
     kind: str
     state: str
@@ -184,8 +187,29 @@ class PartnerInfo:
     """Origins whose pages may embed rooms for this partner."""
     takedown_url: str | None = None
     """Where it takes takedown notices."""
+    from_ms: int = 0
+    """When its terms come into force, Unix time."""
+    until_ms: int | None = None
+    """When they end; None: they have no end."""
     is_blocked: bool = False
     """The kill switch: nothing goes there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerChange:
+    """What a partner agreed to since; None leaves a thing as it is."""
+
+    name: str | None = None
+    policy_url: str | None = None
+    uses: Sequence[str] | None = None
+    terms_version: str | None = None
+    origins: Sequence[str] | None = None
+    """None of them: `https://` and its site."""
+    takedown_url: str | None = None
+    """Empty: it takes no notices any more."""
+    from_ms: int | None = None
+    until_ms: int | UnsetType | None = UNSET
+    """None: its terms have no end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

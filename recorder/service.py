@@ -35,6 +35,7 @@ from recorder.listing import files_of, files_so_far, is_of
 from recorder.manifest import Manifest, verify
 from recorder.parts import open_part
 from recorder.playback import Playback
+from recorder.presence import spans_of
 from recorder.reading import OpenFile
 from recorder.recording import Clock
 from recorder.recover import Books
@@ -42,7 +43,7 @@ from recorder.reels import Reels
 from recorder.renditions import Renditions
 from recorder.runs import HERE, Runs
 from recorder.transfers import Transfer, Transfers
-from recorder.types import RecordedFile, RecorderConfig, RecordingInfo
+from recorder.types import Presence, RecordedFile, RecorderConfig, RecordingInfo
 from rooms import RoomService, Withdrawal
 from store import NotFound, RecordingRow, RecordingState, Store, StoreError, page_cursor
 
@@ -262,7 +263,26 @@ class RecorderService:
         """Ids of the recordings that may hold what somebody withdraws, newest first. Raises: StoreError."""
         return [row.id for row in await self._books.concerned(withdrawal)]
 
+    async def presence(self, person: str, *, room: str = "") -> Sequence[Presence]:
+        """When somebody is in each recording that may hold them, newest first.
+
+        `room`: random id of the room that counts, empty = every one. Of a recording that is not finished, or
+        whose manifest cannot be trusted, it is the whole. Raises: StoreError.
+        """
+        everything = Withdrawal(person=person, at_ms=self._clock.wall_ms(), room=room)
+        rows = await self._books.concerned(everything)
+        found = [Presence(row.id, await self._spans(row, person)) for row in rows]
+        return [presence for presence in found if presence.spans]
+
     # Inside
+
+    async def _spans(self, row: RecordingRow, person: str) -> tuple[tuple[int, int | None], ...]:
+        if row.state in _READABLE:
+            try:
+                return tuple(spans_of(await self._manifest(row), person))
+            except RecordingConflict:
+                pass  # nobody knows better than the row
+        return ((row.started_at_ms, row.stopped_at_ms),)
 
     async def _watch_withdrawals(self) -> None:
         """Carry withdrawals out; after a failure of the store all again: done ones cost a look."""

@@ -102,6 +102,15 @@ class Erasure:
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """When somebody is in a recording."""
+
+    recording: str
+    spans: tuple[tuple[int, int | None], ...]
+    """From when until when, Unix times in milliseconds; None: they may be in it now."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedFile:
     """One file of a recording."""
 

@@ -1,5 +1,6 @@
 """Numbered migrations: each runs once, in its own transaction, and is never edited after a release."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -148,6 +149,26 @@ def _room_uses(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _reached(connection: Connection) -> None:
+    """Broadcasts keep where they went: of the earlier ones, what is known of it now."""
+    places = {
+        row.id: {"partner": row.partner, "site": row.site, "kind": row.kind}
+        for row in connection.execute(
+            text(
+                "SELECT destinations.id, kind, partner, site FROM destinations"
+                " JOIN partners ON partners.id = partner"
+            )
+        )
+    }
+    for row in connection.execute(text("SELECT id, destinations, details FROM broadcasts")).all():
+        known = {place: places[place] for place in json.loads(row.destinations) if place in places}
+        details = json.dumps({**json.loads(row.details), "reached": known})
+        connection.execute(
+            text("UPDATE broadcasts SET details = :details WHERE id = :id"),
+            {"details": details, "id": row.id},
+        )
+
+
 MIGRATIONS: Final = (
     Migration(1, "first tables", _first),
     Migration(2, "legal holds", _holds),
@@ -155,6 +176,7 @@ MIGRATIONS: Final = (
     Migration(4, "takedown notices", _takedowns),
     Migration(5, "encodings of destinations", _encodings),
     Migration(6, "uses of recorded rooms", _room_uses),
+    Migration(7, "where broadcasts went", _reached),
 )
 
 

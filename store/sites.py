@@ -142,6 +142,29 @@ class Partners:
         found = await self._reader.run(lambda connection: connection.execute(query).all())
         return tuple(_partner(row) for row in found)
 
+    async def change(self, row: PartnerRow) -> PartnerRow:
+        """Keep what a partner agreed to since; its site and its kill switch stay as they are.
+
+        Raises: NotFound; StoreUnavailable.
+        """
+        query = (
+            update(partners)
+            .where(partners.c.id == row.id)
+            .values(
+                name=row.name,
+                policy_url=row.policy_url,
+                terms_version=row.terms_version,
+                uses=json.dumps(sorted(row.uses)),
+                from_ms=row.from_ms,
+                until_ms=row.until_ms,
+                origins=json.dumps(row.origins),
+                takedown_url=row.takedown_url,
+            )
+        )
+        if await self._writer.run(lambda connection: connection.execute(query).rowcount) == 0:
+            raise NotFound(f"no partner {row.id[:64]!r}")
+        return await self.get(row.id)
+
     async def block(self, partner_id: str, *, is_blocked: bool) -> PartnerRow:
         """Turn the kill switch of a partner; the partner as it is then.
 

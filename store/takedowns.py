@@ -1,5 +1,6 @@
 """Notices that ask partner sites to take down what they received of somebody."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -45,6 +46,11 @@ class TakedownRow:
     reason: str
     """Why the last attempt failed; empty when it did not."""
 
+    @property
+    def site(self) -> str:
+        """Whose notice it is, also when the partner is not registered any more."""
+        return str(json.loads(self.body)["site"])
+
 
 class Takedowns:
     """Keeps notices. One withdrawal makes at most one for a partner."""
@@ -60,9 +66,17 @@ class Takedowns:
         return new_id("td")
 
     async def add(
-        self, *, notice: str, partner: str, person: str, withdrawn_at_ms: int, body: str, state: TakedownState
+        self,
+        *,
+        notice: str,
+        partner: str,
+        person: str,
+        withdrawn_at_ms: int,
+        body: str,
+        state: TakedownState,
+        reason: str = "",
     ) -> None:
-        """Keep a new one under the id `notice`.
+        """Keep a new one under the id `notice`; `reason`: why it cannot be delivered.
 
         Raises: Conflict when the partner has one about that withdrawal; StoreUnavailable.
         """
@@ -78,7 +92,7 @@ class Takedowns:
             next_at_ms=now_ms,
             created_at_ms=now_ms,
             answered_at_ms=None,
-            reason="",
+            reason=reason,
         )
         await self._writer.run(lambda connection: connection.execute(query))
 
@@ -119,6 +133,18 @@ class Takedowns:
             query = query.where(takedowns.c.person == person)
         found = await self._reader.run(lambda connection: connection.execute(query).all())
         return tuple(_row(row) for row in found)
+
+    async def readdress(self, partner: str) -> None:
+        """The partner has an address now: what could not be delivered to it is due.
+
+        Raises: StoreUnavailable.
+        """
+        query = (
+            update(takedowns)
+            .where(takedowns.c.partner == partner, takedowns.c.state == str(TakedownState.UNDELIVERABLE))
+            .values(state=str(TakedownState.PENDING), next_at_ms=self._wall_ms(), reason="")
+        )
+        await self._writer.run(lambda connection: connection.execute(query))
 
     async def change(
         self,

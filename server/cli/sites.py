@@ -1,6 +1,7 @@
 """`parley partners` and `parley destinations`: the sites that broadcasts go to."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,8 @@ def partners_add(
         list[str] | None, typer.Option(help="Origin whose pages may embed rooms; may be given again")
     ] = None,
     takedown_url: Annotated[str | None, typer.Option(help="Where it takes takedown notices")] = None,
+    begins: Annotated[datetime | None, typer.Option("--from", help="When its terms begin, UTC")] = None,
+    until: Annotated[datetime | None, typer.Option(help="When they end, UTC")] = None,
     url: Url = URL,
     config: ConfigPath = None,
     data_dir: DataDir = None,
@@ -38,8 +41,51 @@ def partners_add(
         "terms_version": terms_version,
         "origins": origin or [],
         "takedown_url": takedown_url,
+        "from_ms": _unix_ms(begins) or 0,
+        "until_ms": _unix_ms(until),
     }
     print(ask(url, config, data_dir, lambda client: client.call("POST", "/partners", body))["id"])
+
+
+@partners_app.command("change")
+def partners_change(
+    partner: str,
+    *,
+    policy_url: Annotated[str | None, typer.Option(help="Address of its privacy policy")] = None,
+    terms_version: Annotated[str | None, typer.Option(help="Version of the terms that it accepted")] = None,
+    use: Annotated[list[str] | None, typer.Option(help="live or replay; may be given again")] = None,
+    name: Annotated[str | None, typer.Option(help="As people are told")] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="Origin whose pages may embed rooms; may be given again")
+    ] = None,
+    takedown_url: Annotated[
+        str | None, typer.Option(help="Where it takes takedown notices; empty for nowhere")
+    ] = None,
+    begins: Annotated[datetime | None, typer.Option("--from", help="When its terms begin, UTC")] = None,
+    until: Annotated[datetime | None, typer.Option(help="When they end, UTC")] = None,
+    no_end: Annotated[bool, typer.Option("--no-end", help="They have no end")] = False,
+    url: Url = URL,
+    config: ConfigPath = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Change what a partner agreed to; what its terms no longer cover ends at once."""
+    given = {
+        "policy_url": policy_url,
+        "terms_version": terms_version,
+        "uses": use or None,
+        "name": name,
+        "origins": origin or None,
+        "from_ms": _unix_ms(begins),
+        "until_ms": _unix_ms(until),
+    }
+    body: dict[str, object] = {field: value for field, value in given.items() if value is not None}
+    if takedown_url is not None:
+        body["takedown_url"] = takedown_url or None
+    if no_end:
+        body["until_ms"] = None
+    path = "/partners/{}"
+    ask(url, config, data_dir, lambda client: client.call("PATCH", path.format(client.part(partner)), body))
+    print("changed")
 
 
 @partners_app.command("list")
@@ -156,6 +202,10 @@ def _turn(url: str, config: ConfigPath, data_dir: DataDir, partner: str, switch:
         data_dir,
         lambda client: client.call("POST", path.format(client.part(partner), switch)),
     )
+
+
+def _unix_ms(at: datetime | None) -> int | None:
+    return None if at is None else int(at.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def _key(path: Path | None) -> str | None:

@@ -3,21 +3,41 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from signaling.rest.bodies import Name, UseList
 
+_Url = Annotated[str, Meta(min_length=1, max_length=2_000)]
+_Version = Annotated[str, Meta(min_length=1, max_length=32)]
+_Origins = Annotated[list[Annotated[str, Meta(min_length=1, max_length=300)]], Meta(max_length=32)]
+_UnixMs = Annotated[int, Meta(ge=0, le=1 << 53)]
+
 
 class PartnerBody(Struct, frozen=True):
-    """A partner site to register."""
+    """A partner site to register; its terms are in force from `from_ms` until `until_ms`."""
 
     name: Name
     site: Annotated[str, Meta(min_length=1, max_length=253)]
-    policy_url: Annotated[str, Meta(min_length=1, max_length=2_000)]
+    policy_url: _Url
     uses: UseList
-    terms_version: Annotated[str, Meta(min_length=1, max_length=32)]
-    origins: Annotated[list[Annotated[str, Meta(min_length=1, max_length=300)]], Meta(max_length=32)] = []
-    takedown_url: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
+    terms_version: _Version
+    origins: _Origins = []
+    takedown_url: _Url | None = None
+    from_ms: _UnixMs = 0
+    until_ms: _UnixMs | None = None
+
+
+class PartnerChangeBody(Struct, frozen=True, kw_only=True):
+    """What a partner agreed to since; what is left out stays as it is."""
+
+    name: Name | None = None
+    policy_url: _Url | None = None
+    uses: UseList | None = None
+    terms_version: _Version | None = None
+    origins: _Origins | None = None
+    takedown_url: _Url | UnsetType | None = UNSET
+    from_ms: _UnixMs | None = None
+    until_ms: _UnixMs | UnsetType | None = UNSET
 
 
 class PartnerView(Struct, frozen=True):
@@ -31,6 +51,8 @@ class PartnerView(Struct, frozen=True):
     terms_version: str
     origins: list[str]
     takedown_url: str | None
+    from_ms: int
+    until_ms: int | None
     blocked: bool
 
 
@@ -58,6 +80,7 @@ class TakedownView(Struct, frozen=True):
 
     id: str
     partner: str
+    site: str
     withdrawn_ms: int
     state: str
     attempts: int
@@ -84,10 +107,24 @@ class CopyView(Struct, frozen=True):
     until_ms: int | None
 
 
+class TimeView(Struct, frozen=True):
+    """From when until when, Unix times in milliseconds; null: still."""
+
+    from_ms: int
+    until_ms: int | None
+
+
+class PresenceView(Struct, frozen=True):
+    """A recording that may hold something of a person, and when they are in it."""
+
+    recording: str
+    spans: list[TimeView]
+
+
 class CopiesView(Struct, frozen=True):
     """Where somebody's media and chat went."""
 
-    recordings: list[str]
+    recordings: list[PresenceView]
     broadcasts: list[CopyView]
     takedowns: list[TakedownView]
 

@@ -4,7 +4,7 @@ import json
 import time
 
 from policy import Permission, normalize_identity, normalize_room
-from recorder import Erasure
+from recorder import Erasure, Presence
 from rooms import Withdrawal
 from signaling.errors import Problem
 from signaling.rest.bodies import (
@@ -15,7 +15,7 @@ from signaling.rest.bodies import (
     WithdrawalBody,
     WithdrawalView,
 )
-from signaling.rest.broadcast_bodies import CopiesView
+from signaling.rest.broadcast_bodies import CopiesView, PresenceView, TimeView
 from signaling.rest.endpoint import PAGING, Call, Operations, Query, forbidden
 from signaling.rest.takedowns import copy_view, takedown_view
 
@@ -136,7 +136,7 @@ def _erasure_view(item: Erasure) -> ErasureView:
     "GET",
     "/consents/copies",
     "listCopies",
-    "Where somebody's media and chat went: recordings, destinations with time spans, notices",
+    "Where somebody's media and chat went: recordings and destinations with time spans, notices",
     queries=(Query("identity", "Of this person"), Query("room", "Only of this room")),
 )
 async def _copies(call: Call) -> CopiesView:
@@ -144,11 +144,16 @@ async def _copies(call: Call) -> CopiesView:
     if person is None:
         raise Problem("unprocessable", "identity is needed: where whose media and chat went")
     services = call.context.services
-    now_ms = time.time_ns() // 1_000_000
-    wanted = Withdrawal(person=person, at_ms=now_ms, room=room or "")
-    recordings = await services.recorder.concerned(wanted) if services.recorder is not None else ()
+    recordings: list[PresenceView] = []
+    if services.recorder is not None:
+        found = await services.recorder.presence(person, room=room or "")
+        recordings = [_presence_view(presence) for presence in found]
     copies, notices = [], []
     if services.takedowns is not None:
         copies = [copy_view(copy) for copy in await services.takedowns.copies(person, room=room)]
         notices = [takedown_view(notice) for notice in await services.takedowns.notices(person=person)]
-    return CopiesView(list(recordings), copies, notices)
+    return CopiesView(recordings, copies, notices)
+
+
+def _presence_view(presence: Presence) -> PresenceView:
+    return PresenceView(presence.recording, [TimeView(*span) for span in presence.spans])

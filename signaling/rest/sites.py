@@ -3,10 +3,10 @@
 import time
 from urllib.parse import quote
 
-from msgspec import convert
+from msgspec import UnsetType, convert
 
 from policy import Permission, normalize_room
-from rebroadcast import DestinationInfo, EncodingWish, PartnerInfo
+from rebroadcast import DestinationInfo, EncodingWish, PartnerChange, PartnerInfo
 from signaling.context import own_origin
 from signaling.embed import EmbedLink, embed_path, iframe, partner_of
 from signaling.rest.broadcast_bodies import (
@@ -17,6 +17,7 @@ from signaling.rest.broadcast_bodies import (
     EmbedView,
     EncodingBody,
     PartnerBody,
+    PartnerChangeBody,
     PartnerPage,
     PartnerView,
 )
@@ -37,6 +38,8 @@ def _partner_view(info: PartnerInfo) -> PartnerView:
         terms_version=info.terms_version,
         origins=list(info.origins),
         takedown_url=info.takedown_url,
+        from_ms=info.from_ms,
+        until_ms=info.until_ms,
         blocked=info.is_blocked,
     )
 
@@ -76,8 +79,33 @@ async def _add_partner(call: Call) -> PartnerView:
         terms_version=body.terms_version,
         origins=body.origins,
         takedown_url=body.takedown_url,
+        from_ms=body.from_ms,
+        until_ms=body.until_ms,
     )
     return _partner_view(added)
+
+
+@api(
+    "PATCH",
+    "/partners/{partner}",
+    "changePartner",
+    "Change what a partner agreed to; what its terms no longer cover ends at once",
+    body=PartnerChangeBody,
+    problems=("not_found", "unavailable"),
+)
+async def _change_partner(call: Call) -> PartnerView:
+    body: PartnerChangeBody = call.body
+    change = PartnerChange(
+        name=body.name,
+        policy_url=body.policy_url,
+        uses=body.uses,
+        terms_version=body.terms_version,
+        origins=body.origins,
+        takedown_url=None if isinstance(body.takedown_url, UnsetType) else body.takedown_url or "",
+        from_ms=body.from_ms,
+        until_ms=body.until_ms,
+    )
+    return _partner_view(await broadcasts_of(call).change_partner(call.part("partner"), change))
 
 
 @api(

@@ -20,6 +20,7 @@ def takedown_view(info: TakedownRow) -> TakedownView:
     return TakedownView(
         id=info.id,
         partner=info.partner,
+        site=info.site,
         withdrawn_ms=info.withdrawn_at_ms,
         state=str(info.state),
         attempts=info.attempts,

@@ -279,7 +279,7 @@ async def test_a_start_that_cannot_be_says_how_to_mend_it_and_changes_nothing(st
             ({"publisher": 7}, 422, "unprocessable", "publisher"),
             ({"publisher": "ada", "mode": "copy"}, 422, "unprocessable", "mode"),
             ({"publisher": "ada", "destinations": []}, 422, "unprocessable", "destination"),
-            ({"publisher": "ada", "destinations": ["dst_none"]}, 404, "not_found", "dst_none"),
+            ({"publisher": "ada", "destinations": ["dst_none"]}, 403, "forbidden", "dst_none"),
             ({"publisher": "ada", "room": "nowhere"}, 404, "not_found", "nowhere"),
         ):
             answer = await stage.parley.api("POST", "/broadcasts", body | more)

@@ -3,7 +3,13 @@
 import pytest
 import structlog
 
-from rebroadcast import BroadcastConflict, BroadcastInvalid, BroadcastNotFound
+from rebroadcast import (
+    BroadcastConflict,
+    BroadcastInvalid,
+    BroadcastNotFound,
+    DestinationUnregistered,
+    PartnerChange,
+)
 from rebroadcast.registry import Registry
 from rebroadcast.url_policy import UrlPolicy
 from store import Store, StoreConfig
@@ -90,7 +96,7 @@ async def test_a_room_sees_what_is_for_it_or_for_all(registry, partner):
     assert [info.rooms for info in await registry.destinations(room="stage")] == [(), ("stage",)]
     everywhere = [info.id for info in await registry.destinations()]
     assert len(await registry.chosen(everywhere[:2], "stage")) == 2
-    with pytest.raises(BroadcastNotFound):
+    with pytest.raises(DestinationUnregistered):
         await registry.chosen(everywhere, "stage")
     for ids in ([], everywhere[:1] * 2):
         with pytest.raises(BroadcastInvalid):
@@ -122,12 +128,46 @@ async def test_a_room_sees_what_is_for_it_or_for_all(registry, partner):
         {"origins": [f"https://{number}.example" for number in range(33)]},
         {"takedown_url": "mailto:a@partner.example"},
         {"takedown_url": "https://127.0.0.1:22/notices"},
+        {"from_ms": 2_000, "until_ms": 2_000},
     ],
 )
 async def test_a_partner_that_is_not_as_described_is_refused(registry, change):
     with pytest.raises(BroadcastInvalid):
         await registry.add_partner(**PARTNER | change)
     assert await registry.partners() == []
+    if "site" not in change:
+        known = await registry.add_partner(**PARTNER)
+        with pytest.raises(BroadcastInvalid):
+            await registry.change_partner(known.id, PartnerChange(**change))
+        assert await registry.partners() == [known]
+
+
+async def test_what_a_partner_agreed_to_is_changed_as_far_as_it_is_given(registry, store, partner):
+    (before,) = await registry.partners()
+    assert await registry.change_partner(partner, PartnerChange()) == before
+    everything = {
+        "name": "TV",
+        "policy_url": "https://partner.example/new",
+        "uses": ("live", "replay"),
+        "terms_version": "2027-01",
+        "origins": ("https://www.partner.example",),
+        "takedown_url": "https://127.0.0.1/notices",
+        "from_ms": 1_000,
+        "until_ms": 2_000,
+    }
+    changed = await registry.change_partner(partner, PartnerChange(**everything))
+    assert {field: getattr(changed, field) for field in everything} == everything
+    assert (await registry.partners(), changed.site) == ([changed], before.site)
+    terms = (await store.partners.get(partner)).terms()
+    assert [terms.in_force("replay", now_ms) for now_ms in (999, 1_000, 2_000)] == [False, True, False]
+    for wrong in ({"until_ms": 1_000}, {"from_ms": 2_000}):
+        with pytest.raises(BroadcastInvalid):
+            await registry.change_partner(partner, PartnerChange(**wrong))
+    last = await registry.change_partner(partner, PartnerChange(origins=(), takedown_url="", until_ms=None))
+    assert (last.origins, last.takedown_url, last.until_ms) == (before.origins, None, None)
+    assert (last.name, last.from_ms) == ("TV", 1_000)
+    with pytest.raises(BroadcastNotFound):
+        await registry.change_partner("pt_none", PartnerChange())
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,13 @@ import pytest
 from bench.studio.decoded import colours, samples, share_of_colour, tone_level
 from bench.studio.flash import BEEP_HZ, flash_times
 from policy import RECORD, REPLAY
-from rebroadcast import BroadcastConflict, BroadcastInvalid, BroadcastNotFound, LookChange
+from rebroadcast import (
+    BroadcastConflict,
+    BroadcastInvalid,
+    BroadcastNotFound,
+    DestinationUnregistered,
+    LookChange,
+)
 from rebroadcast.errors import BroadcastTooDear
 from rebroadcast.types import Fetching
 from rooms import JoinRequest, Mailbox, Refused, RevocationDone
@@ -392,7 +398,7 @@ async def test_what_cannot_be_played_is_refused_with_the_reason(tmp_path):
             (BroadcastConflict, "rec_finishingaaaaaaa", [there], "being finished"),
             (BroadcastConflict, "rec_failedaaaaaaaaaa", [there], "could not be finished"),
             (BroadcastConflict, RECORDING, [no_replay], "do not cover replay"),
-            (BroadcastNotFound, RECORDING, ["dst_none"], "no destination"),
+            (DestinationUnregistered, RECORDING, ["dst_none"], "no destination"),
             (BroadcastInvalid, RECORDING, [], "at least one"),
         ):
             with pytest.raises(refusal, match=why):

@@ -10,7 +10,14 @@ import pytest
 
 from bench.studio.decoded import colours, samples, tone_level
 from policy import LIVE, NameRefused
-from rebroadcast import BroadcastConflict, BroadcastInvalid, BroadcastNotFound, LookChange
+from rebroadcast import (
+    BroadcastConflict,
+    BroadcastInvalid,
+    BroadcastNotFound,
+    DestinationUnregistered,
+    LookChange,
+    PartnerChange,
+)
 from rooms import JoinRequest, Refused
 from store import BroadcastRow, BroadcastState, NotFound
 from tests.rebroadcast.house import ACCEPTED, CONFIG, PERSON, ROOM, house, until
@@ -63,7 +70,7 @@ async def test_a_start_that_is_refused_leaves_nothing(tmp_path):
         hls = await home.destination()
         for refusal, room, destinations, options in (
             (BroadcastNotFound, "nowhere", [hls], {}),
-            (BroadcastNotFound, ROOM, ["dst_none"], {}),
+            (DestinationUnregistered, ROOM, ["dst_none"], {}),
             (BroadcastInvalid, ROOM, [], {}),
             (BroadcastInvalid, ROOM, [hls, hls], {}),
             (BroadcastInvalid, ROOM, [hls], {"look": LookChange(layout="round")}),
@@ -84,6 +91,25 @@ async def test_a_start_that_is_refused_leaves_nothing(tmp_path):
         assert home.rooms.room(ROOM).activities() == ()
         assert ada.participant.pending_notices() == ()
         assert not home.workers()
+
+
+async def test_what_a_partner_agrees_to_no_more_ends_at_once_and_comes_back_with_it(tmp_path):
+    async with house(tmp_path) as home:
+        ada = await home.enter("ada")
+        info = await home.broadcasts.start(ROOM, [await home.destination()])
+        await ada.acknowledge()
+        (program,) = home.running(info).programs
+        partner = await home.partner()
+
+        async def goes_on(change):
+            await home.broadcasts.change_partner(partner, change)
+            return any(grant.gate is not None for grant in program.activity.grants.values())
+
+        assert await goes_on(PartnerChange(terms_version="2"))
+        assert not await goes_on(PartnerChange(uses=["replay"]))
+        assert await goes_on(PartnerChange(uses=["live"]))
+        assert not await goes_on(PartnerChange(until_ms=1))
+        assert await goes_on(PartnerChange(until_ms=None))
 
 
 async def test_a_start_that_is_given_up_leaves_no_activity(tmp_path):

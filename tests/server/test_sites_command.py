@@ -31,6 +31,18 @@ async def test_sites_broadcasts_and_embeds_are_kept_from_a_shell(tmp_path: Path)
         )
         assert (code, refused) == (0, 1), partner
         assert "live" in why
+        (changed,), (listed,) = (
+            await all_of(f"partners change {partner} --terms-version 2 --until 2027-01-31"),
+            await all_of("partners list --json"),
+        )
+        (kept,) = json.loads(listed[1])
+        assert changed == (0, "changed")
+        assert (kept["terms_version"], kept["until_ms"], kept["uses"]) == (
+            "2",
+            1_801_353_600_000,
+            ["live", "replay"],
+        )
+        assert await all_of(f"partners change {partner} --no-end --use live --use replay") == [changed]
         (code, pushed), (_, played), (refused, why), (_, wrong) = await all_of(
             f"destinations add {partner} rtmp rtmp://1.1.1.1/live --key-file {key} --delay-s 5",
             f"destinations add {partner} hls --name Here --encoding height=720 --encoding height=360,fps=15",

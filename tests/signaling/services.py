@@ -6,8 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rebroadcast import EncodingWish, LookChange, LookInfo, ProgramInfo, ReplayInfo
-from recorder import ArchiveState, Attendee, ErasedCopy, PlaybackInfo, Quote, RenderWish, RenditionInfo, Span
+from rebroadcast import EncodingWish, LookChange, LookInfo, PartnerChange, ProgramInfo, ReplayInfo
+from recorder import (
+    ArchiveState,
+    Attendee,
+    ErasedCopy,
+    PlaybackInfo,
+    Presence,
+    Quote,
+    RenderWish,
+    RenditionInfo,
+    Span,
+)
 from rooms import Withdrawal
 from store import Hold
 from tests.signaling.rig import rig
@@ -21,6 +31,10 @@ class ServiceError(Exception):
 
 class NothingThere(ServiceError):
     code = "not_found"
+
+
+class NotRegistered(ServiceError):
+    code = "forbidden"
 
 
 @dataclass(frozen=True)
@@ -238,6 +252,9 @@ class Recorder:
     async def concerned(self, withdrawal: Withdrawal) -> Sequence[str]:
         return [item for item in reversed(self.held) if withdrawal.recording in {"", item}]
 
+    async def presence(self, person: str, *, room: str = "") -> Sequence[Presence]:
+        return [Presence(item, ((1, None),)) for item in reversed(self.held)]
+
 
 @dataclass(frozen=True)
 class DestinationState:
@@ -297,6 +314,8 @@ class Partner:
     terms_version: str
     origins: Sequence[str] = ()
     takedown_url: str | None = None
+    from_ms: int = 0
+    until_ms: int | None = None
     is_blocked: bool = False
 
 
@@ -307,6 +326,7 @@ class Broadcasts:
     held: dict[str, Broadcast] = field(default_factory=dict)
     places: dict[str, Destination] = field(default_factory=dict)
     sites: dict[str, Partner] = field(default_factory=dict)
+    changes: list[PartnerChange] = field(default_factory=list)
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def start(
@@ -320,7 +340,7 @@ class Broadcasts:
         started_by: str | None = None,
     ) -> Broadcast:
         if not set(destinations) <= set(self.places):
-            raise NothingThere("there is no such destination")
+            raise NotRegistered("there is no such destination")
         broadcast = f"bc_{next(self.numbers)}"
         states = [
             DestinationState(item, kind=self.places[item].kind, program=broadcast) for item in destinations
@@ -430,11 +450,21 @@ class Broadcasts:
         terms_version: str,
         origins: Sequence[str] = (),
         takedown_url: str | None = None,
+        from_ms: int = 0,
+        until_ms: int | None = None,
     ) -> Partner:
         partner = f"par_{next(self.numbers)}"
-        made = Partner(partner, name, site, policy_url, uses, terms_version, origins, takedown_url)
+        made = Partner(
+            partner, name, site, policy_url, uses, terms_version, origins, takedown_url, from_ms, until_ms
+        )
         self.sites[made.id] = made
         return made
+
+    async def change_partner(self, partner: str, change: PartnerChange) -> Partner:
+        if partner not in self.sites:
+            raise NothingThere("there is no such partner")
+        self.changes.append(change)
+        return self.sites[partner]
 
     async def partner(self, partner: str) -> Partner | None:
         return self.sites.get(partner)
@@ -457,6 +487,7 @@ class Broadcasts:
 class Notice:
     id: str
     partner: str = "par_1"
+    site: str = "tv.example"
     withdrawn_at_ms: int = 1
     state: str = "pending"
     attempts: int = 1

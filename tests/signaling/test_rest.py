@@ -143,6 +143,7 @@ SUCCESSES: tuple[tuple[str, str, str, Any], ...] = (
             "terms_version": "1",
         },
     ),
+    ("changePartner", "PATCH", "/partners/par_1", {"terms_version": "2", "until_ms": None}),
     ("createEmbed", "POST", "/rooms/demo/embeds", {"partner": "par_1"}),
     ("listPartners", "GET", "/partners", None),
     (

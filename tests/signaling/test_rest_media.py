@@ -2,10 +2,12 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from policy import Permission
+from rebroadcast import PartnerChange
 from signaling.rest import BASE
 from tests.signaling.rig import HOST, RpcError, rig
 from tests.signaling.services import everything
@@ -110,7 +112,7 @@ async def test_a_broadcaster_uses_what_the_room_may(tmp_path: Path) -> None:
         assert await client.call("broadcast_stop", broadcast=started["broadcast"]) == {}
         with pytest.raises(RpcError) as refused:
             await client.call("broadcast_start", destinations=["dst_none"])
-        assert refused.value.code == "not_found"
+        assert refused.value.code == "forbidden"
         elsewhere = await house.join("host", room="other", permissions=HOST)
         with pytest.raises(RpcError) as refused:
             await elsewhere.call("broadcast_change", broadcast=started["broadcast"], layout="speaker")
@@ -214,6 +216,27 @@ async def test_services_that_do_not_run_are_unavailable() -> None:
         for path in ("/recordings", "/recordings/rec_1", "/destinations", "/partners", "/broadcasts"):
             status, body = await house.get(BASE + path, headers=house.admin())
             assert (status, body["code"]) == (503, "unavailable")
+
+
+async def test_a_partner_is_changed_as_far_as_the_call_says(tmp_path: Path) -> None:
+    async with everything(tmp_path) as house:
+        admin, broadcasts = house.admin(), house.services.broadcasts
+        body = {"name": "TV", "site": "tv.example", "policy_url": "https://tv.example/privacy",
+                "uses": ["replay"], "terms_version": "1"}  # fmt: skip
+        _, partner = await house.request("POST", f"{BASE}/partners", json=body, headers=admin)
+        url = f"{BASE}/partners/{partner['id']}"
+        given: dict[str, Any]
+        for given, change in (
+            ({}, PartnerChange()),
+            ({"takedown_url": None, "until_ms": None}, PartnerChange(takedown_url="", until_ms=None)),
+            ({"uses": ["live"], "origins": []}, PartnerChange(uses=["live"], origins=[])),
+            ({"from_ms": 5, "until_ms": 9}, PartnerChange(from_ms=5, until_ms=9)),
+        ):
+            assert (await house.request("PATCH", url, json=given, headers=admin))[0] == 200
+            assert broadcasts.changes[-1] == change
+        for given in ({"from_ms": -1}, {"until_ms": "soon"}, {"takedown_url": ""}, {"uses": "live"}):
+            assert (await house.request("PATCH", url, json=given, headers=admin))[0] == 422
+        assert (await house.request("PATCH", f"{BASE}/partners/par_none", json={}, headers=admin))[0] == 404
 
 
 async def test_a_recording_is_broadcast_again_by_whoever_may_broadcast_its_room(tmp_path: Path) -> None:

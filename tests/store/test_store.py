@@ -1,6 +1,7 @@
 """What goes wrong with the database or its folder gets an error that says what to do."""
 
 import asyncio
+import json
 import sqlite3
 import threading
 from pathlib import Path
@@ -164,6 +165,29 @@ def test_a_site_that_was_known_before_may_embed_rooms_on_its_own_pages(tmp_path:
         migrate(connection, 2)
         origins = connection.exec_driver_sql("SELECT origins FROM partners").scalar_one()
     assert origins == '["https://partner.example"]'
+    engine.dispose()
+
+
+def test_earlier_broadcasts_keep_where_they_went_as_far_as_it_is_known(tmp_path: Path) -> None:
+    engine = SqliteFile(path=tmp_path / "x.sqlite3").engine()
+    with engine.begin() as connection:
+        migrate(connection, 1, MIGRATIONS[:6])
+        connection.exec_driver_sql(
+            "INSERT INTO partners VALUES ('pt_1', 'TV', 'tv.example', '', '1', '[]', 0, NULL, 0, '[]', '', 0)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO destinations VALUES ('dst_1', 'Main', 'pt_1', 'rtmp', '', NULL, '[]', 0, 0, '[]')"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO broadcasts VALUES ('bc_1', 'rm_1', 'demo', '', 'stopped', '', '',"
+            """ '["dst_1", "dst_gone"]', '{"mode": "program"}', 0, 1)"""
+        )
+        migrate(connection, 2)
+        details = json.loads(connection.exec_driver_sql("SELECT details FROM broadcasts").scalar_one())
+    assert details == {
+        "mode": "program",
+        "reached": {"dst_1": {"partner": "pt_1", "site": "tv.example", "kind": "rtmp"}},
+    }
     engine.dispose()
 
 
