@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.browser import chromium
+from tests.browser.page import until
 from tests.browser.parley import Parley, serve
 from tests.browser.sdk_page import Watching, publish, sends
 from tests.support.figures import tell
@@ -26,6 +27,25 @@ SWITCH_S = 1.0
 FREEZE_S = 0.5
 RESTS_AFTER_S = 5.0
 COUNTED_S = 1.5
+MOST_BPS = 400_000
+_SENDS_ALL = """async () => {
+  const rows = [...(await connections.at(-1).getStats()).values()];
+  return rows.filter(({ rid, framesEncoded }) => rid && framesEncoded > 0).length === 3;
+}"""
+# Takes the camera back and publishes it again, with each of these options in turn; the m-sections then,
+# and the bit rates that are allowed.
+_AGAIN = """async (turns) => {
+  const { media } = room.published.find(({ source }) => source === "camera");
+  for (const options of turns) {
+    await room.unpublish("camera");
+    await room.publish(media, "camera", options);
+  }
+  const connection = connections.at(-1);
+  const sending = connection.getTransceivers().find(({ direction }) => direction === "sendonly");
+  const { encodings } = sending.sender.getParameters();
+  const sections = connection.localDescription.sdp.match(/^m=/gm).length;
+  return [sections, encodings.map(({ maxBitrate }) => maxBitrate)];
+}"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -115,6 +135,28 @@ async def test_a_layer_that_nobody_watches_rests_and_is_back_at_once(
         gap_s = await viewer.longest_gap_s()
         tell(f"a rested layer is back after {back_s * 1000:.0f} ms, longest gap {gap_s * 1000:.0f} ms")
         assert gap_s <= FREEZE_S * STARVED_FACTOR
+    finally:
+        await publisher.close()
+        await page.close()
+
+
+async def test_a_camera_published_again_sends_the_layers_that_rested_before(
+    parley: Parley, browser: chromium.Chromium
+) -> None:
+    room = "again"
+    publisher, page = await browser.page(), await browser.page()
+    try:
+        await publish(publisher, parley, room, size=(WIDTH, HEIGHT), fps=FPS, options={"simulcast": True})
+        await until(publisher, _SENDS_ALL)
+        await sends(publisher, [], RESTS_AFTER_S * STARVED_FACTOR)
+        await publisher.evaluate(
+            _AGAIN, [{"simulcast": True}, {"max_bitrate_bps": MOST_BPS}, {"simulcast": True}]
+        )
+        viewer = await Watching.start(page, parley, room)
+        await viewer.shows({HEIGHT}, 30)
+        sections, bps = await publisher.evaluate(_AGAIN, [{"max_bitrate_bps": MOST_BPS / 2}])
+        assert bps == [MOST_BPS / 2], "as it was asked for"
+        assert sections == 2, "the first stays, the other is used again"
     finally:
         await publisher.close()
         await page.close()
