@@ -53,6 +53,8 @@ class HlsView:
     async def wait(self, name: str, segment: int | None, part: int | None) -> bool:
         """Waits for what a player asks for in advance; False when it asks for what cannot come soon.
 
+        A cut ends the waiting: what players hold of before has to go at once.
+
         `segment` and `part`: what a media playlist is to hold before it is answered with. Players read the
         multivariant playlist once: for a while it waits until every rendition's codecs and size are known.
         """
@@ -61,9 +63,12 @@ class HlsView:
         rendition = self._rendition(name)
         if rendition is None:
             return True  # `get` says that there is none
+        cuts = rendition.window.cuts
         try:
             async with asyncio.timeout(_PATIENCE * rendition.window.target_s):
-                while not rendition.is_over and not rendition.has(name, segment, part):
+                while not (
+                    rendition.is_over or rendition.window.cuts != cuts or rendition.has(name, segment, part)
+                ):
                     if segment is not None and segment > rendition.window.edge[0] + _AHEAD_MOST:
                         return False
                     await self._changed()

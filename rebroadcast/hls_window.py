@@ -141,6 +141,8 @@ class HlsWindow:
         self._is_next_discontinuity = False
         self._origin_ms = 0
         self._playlist: bytes | None = None
+        self.cuts = 0
+        """How often something was taken back."""
 
     @property
     def is_empty(self) -> bool:
@@ -385,6 +387,7 @@ class HlsWindow:
             self._drop_first()
             dropped += 1
         if dropped:
+            self.cuts += 1
             self._is_next_discontinuity = True
         return dropped
 

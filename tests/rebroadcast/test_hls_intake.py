@@ -147,6 +147,19 @@ def test_encodings_that_differ_a_little_have_names_of_their_own():
     assert len(stage.outputs) == 2
 
 
+async def test_who_waits_at_the_edge_is_told_of_a_cut_at_once():
+    stage = Stage()
+    stage.serve(LARGE)
+    stage.run(4)
+    view = stage.hls.view([LARGE])
+    waiting = asyncio.create_task(view.wait("video.m3u8", 2, 0))
+    await asyncio.sleep(0)
+    stage.hls.cut("ada")
+    async with asyncio.timeout(1):
+        assert await waiting
+    assert "#EXT-X-MEDIA-SEQUENCE:2\n" in view.get("video.m3u8").decode()
+
+
 async def test_who_waits_for_a_rendition_that_ends_is_answered_at_once():
     stage = Stage()
     stage.serve(LARGE, SMALL)
