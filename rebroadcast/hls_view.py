@@ -24,12 +24,21 @@ class HlsView:
     """Looks at what is there when it is asked."""
 
     def __init__(
-        self, renditions: Sequence[HlsRendition], chat: HlsChat, changed: Callable[[], Awaitable[object]]
+        self,
+        renditions: Sequence[HlsRendition],
+        chat: HlsChat,
+        changed: Callable[[], Awaitable[object]],
+        *,
+        is_chat_drawn: bool = True,
     ) -> None:
-        """`renditions`: in the order in which players are told of them; `changed`: waits for anything new."""
+        """`renditions`: in the order in which players are told of them; `changed`: waits for anything new.
+
+        `is_chat_drawn`: the chat is in the picture already; else players show it without being asked.
+        """
         self._renditions = renditions
         self._chat = chat
         self._changed = changed
+        self._is_chat_drawn = is_chat_drawn
 
     @property
     def taken_bytes(self) -> int:
@@ -92,7 +101,8 @@ class HlsView:
         return next(named, None) or next(plain, None)
 
     def _multivariant(self) -> str:
-        chat = 'TYPE=SUBTITLES,GROUP-ID="chat",NAME="Chat",DEFAULT=NO,AUTOSELECT=NO'
+        shown = "NO" if self._is_chat_drawn else "YES"
+        chat = f'TYPE=SUBTITLES,GROUP-ID="chat",NAME="Chat",DEFAULT={shown},AUTOSELECT={shown}'
         lines = [
             "#EXTM3U",
             "#EXT-X-VERSION:9",

@@ -14,7 +14,8 @@ from tests.browser.consent_steps import answer, take_back
 from tests.browser.page import until
 from tests.browser.parley import Parley, free_port
 from tests.browser.people import Person
-from tests.support.promises import assert_promised
+from tests.support.figures import tell
+from tests.support.promises import STARVED_FACTOR, assert_promised
 
 pytestmark = [
     pytest.mark.browser,
@@ -43,6 +44,11 @@ _FALL_BEHIND = """() => {
 }"""
 # Notes what stands in the player: [ms, state, share of each colour in the picture that is not covered].
 _LOOK = """(colours) => {
+  const lines = (globalThis.lines = []);
+  new MutationObserver((changes) => {
+    const added = changes.flatMap(({ addedNodes }) => [...addedNodes]);
+    lines.push(...added.map(({ textContent }) => [Date.now(), textContent]));
+  }).observe(document.getElementById("lines"), { childList: true });
   const sightings = (globalThis.sightings = []);
   const video = document.getElementById("video");
   const paint = new OffscreenCanvas(32, 18).getContext("2d", { willReadFrequently: true });
@@ -69,6 +75,18 @@ _NEWEST = """() => {
   };
   video.requestVideoFrameCallback(note);
 }"""
+_FLASH_AND_SAY = """(text) => {
+  const prototype = CanvasRenderingContext2D.prototype;
+  const { fillRect } = prototype;
+  prototype.fillRect = function (...box) {
+    this.fillStyle = "#fff";
+    fillRect.apply(this, box);
+  };
+  setTimeout(() => { prototype.fillRect = fillRect; }, 700);
+  const field = document.getElementById("chat-text");
+  field.value = text;
+  field.form.requestSubmit();
+}"""
 _PART = re.compile(r"/seg-\d+-\d+\.m4s")
 _SAY = """(command) => document.getElementById('embed').contentWindow
   .postMessage({ parley: 1, command }, '*')"""
@@ -77,6 +95,7 @@ GOES_DARK_S = 1.0
 HLS_CUT_S = 0.5
 WHEP_CUT_S = 0.25
 BACK_S = 2.0
+CHAT_S = 0.2
 
 
 class PartnerSite:
@@ -302,6 +321,31 @@ async def test_a_part_that_a_revocation_took_back_ends_nothing_for_the_others(br
         assert "ended" not in {state for _, state, _ in await page.evaluate("() => sightings")}
     finally:
         await page.page.unroute_all(behavior="ignoreErrors")
+        await page.close()
+
+
+@pytest.mark.parametrize("play", ["whep", "hls"])
+async def test_a_chat_line_comes_with_the_picture_beside_which_it_was_written(browser, show, play):
+    status, _ = await show.parley.api("PATCH", f"/broadcasts/{show.broadcast}", {"chat": False})
+    assert status == 200
+    await show.ada.page.click("#control-chat")
+    page = await browser.page()
+    try:
+        await page.goto(f"{show.url}#play={play}")
+        await page.evaluate(_LOOK, [(255, 255, 255), show.ada.colour])
+        for text in ("one", "two", "three"):
+            await until(page, "() => sightings.at(-1)?.[2][1] > 0.2", within_s=30)
+            begun = await page.evaluate("() => sightings.length")
+            await show.ada.page.evaluate(_FLASH_AND_SAY, text)
+            flash = "(from) => sightings.slice(from).find(([, , [white]]) => white > 0.2)?.[0]"
+            flash_ms = await until(page, flash, begun)
+            line_ms = await until(
+                page, "(said) => lines.find(([, text]) => text === said)?.[0]", f"Ada {text}"
+            )
+            behind_s = (line_ms - flash_ms) / 1000
+            tell(f"a chat line by {play} after its picture: {behind_s:.3f} s, promised within {CHAT_S:g} s")
+            assert abs(behind_s) <= STARVED_FACTOR * CHAT_S
+    finally:
         await page.close()
 
 

@@ -100,6 +100,14 @@ def test_players_of_a_destination_find_its_own_renditions_only():
     assert "chat-0.vtt" in view.get("chat.m3u8").decode()
 
 
+@pytest.mark.parametrize(("is_drawn", "shown"), [(True, "NO"), (False, "YES")])
+def test_players_show_the_chat_by_themselves_when_it_is_not_in_the_picture(is_drawn, shown):
+    stage = Stage()
+    stage.serve(LARGE)
+    index = stage.hls.view([LARGE], is_chat_drawn=is_drawn).get("index.m3u8").decode()
+    assert f"DEFAULT={shown},AUTOSELECT={shown}," in index
+
+
 @pytest.mark.parametrize("at", [4, 5])
 def test_a_new_rendition_stands_where_the_others_are(at):
     stage = Stage()

@@ -48,6 +48,7 @@ test("the multivariant playlist names the first rendition, once it is described"
   const chat = '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="chat",NAME="Chat",DEFAULT=NO,AUTOSELECT=NO,URI="chat.m3u8?sig=1"';
   const stream = '#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS="avc1.42e01f,mp4a.40.2",SUBTITLES="chat"';
   const index = parse_index(`#EXTM3U\n${chat}\n${stream}\nvideo.m3u8?sig=1\n`);
-  assert.deepEqual(index, { codecs: "avc1.42e01f,mp4a.40.2", media: "video.m3u8?sig=1" });
-  assert.deepEqual(parse_index("#EXTM3U\n"), { codecs: null, media: null });
+  assert.deepEqual(index, { codecs: "avc1.42e01f,mp4a.40.2", media: "video.m3u8?sig=1", chat: null });
+  assert.equal(parse_index(chat.replaceAll("=NO", "=YES")).chat, "chat.m3u8?sig=1");
+  assert.deepEqual(parse_index("#EXTM3U\n"), { codecs: null, media: null, chat: null });
 });

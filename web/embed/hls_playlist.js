@@ -1,8 +1,12 @@
-/** What a multivariant playlist tells of its first rendition: {codecs, media}, null each when there is none yet. */
+/**
+ * What a multivariant playlist tells of its first rendition: {codecs, media, chat}, null each when there is none yet. `chat`: the playlist of
+ * the chat that players show by themselves; null when it is in the picture.
+ */
 export function parse_index(text) {
   const codecs = /CODECS="([^"]+)"/.exec(text)?.[1] ?? null;
   const media = text.split("\n").find((line) => line && !line.startsWith("#")) ?? null;
-  return { codecs, media };
+  const chat = /^#EXT-X-MEDIA:TYPE=SUBTITLES,.*DEFAULT=YES.*URI="([^"]+)"/m.exec(text)?.[1] ?? null;
+  return { codecs, media, chat };
 }
 
 /**

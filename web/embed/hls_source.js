@@ -1,6 +1,7 @@
 import { Emitter } from "../sdk/emitter.js";
 import { ParleyError } from "../sdk/errors.js";
 import { HlsBuffer } from "./hls_buffer.js";
+import { HlsChat } from "./hls_chat.js";
 import { coming, parse_index, parse_playlist } from "./hls_playlist.js";
 
 const OVER = [403, 404, 410];
@@ -17,6 +18,8 @@ export class HlsSource extends Emitter {
   #video;
   #media = null;
   #buffer = null;
+  #chat = new HlsChat();
+  #chat_url = null;
   #init = null;
   #next = null; // [segment, part] that comes next
   #missed = null;
@@ -28,6 +31,7 @@ export class HlsSource extends Emitter {
     super();
     this.#url = new URL(url, globalThis.location.href);
     this.#video = video;
+    for (const name of ["chat", "chat_deleted"]) this.#chat.on(name, (line) => this.emit(name, line));
   }
 
   /** Whether this browser can play it. */
@@ -38,9 +42,13 @@ export class HlsSource extends Emitter {
   /** Connect and play. Throws ParleyError when the server refuses; then the source has ended. */
   async start() {
     try {
-      const { codecs, media } = parse_index(await this.#playlist(this.#url));
+      const { codecs, media, chat } = parse_index(await this.#playlist(this.#url));
       if (!codecs || !media) throw new ParleyError("unavailable", "nothing is there to play yet");
       await this.#open(`video/mp4; codecs="${codecs}"`);
+      if (chat) {
+        this.#chat_url = new URL(chat, this.#url);
+        this.#video.requestVideoFrameCallback(this.#presented);
+      }
       this.#play(new URL(media, this.#url));
     } catch (error) {
       this.#fail(error);
@@ -61,7 +69,9 @@ export class HlsSource extends Emitter {
     await opened;
     this.#buffer = new HlsBuffer(this.#video, this.#media, type);
     this.#buffer.on("dark", (is_dark) => {
-      if (!this.#ended) this.emit("dark", is_dark);
+      if (this.#ended) return;
+      if (is_dark) this.#chat.clear();
+      this.emit("dark", is_dark);
     });
   }
 
@@ -70,7 +80,9 @@ export class HlsSource extends Emitter {
       while (!this.#ended) {
         const list = parse_playlist(await this.#playlist(this.#ahead(url)));
         await this.#buffer.let_go(list.first);
+        const chat = this.#read_chat(list);
         for (const part of coming(list, this.#next)) if (!(await this.#append(part, url))) break;
+        await chat;
         // What was waited for does not come: its segment ended before, or was withdrawn with all that is listed.
         if (!this.#next || list.next > this.#next[0]) this.#next = [list.next, 0];
         this.#buffer.keep_up();
@@ -106,6 +118,21 @@ export class HlsSource extends Emitter {
     this.#next = part.ends_segment ? [part.segment + 1, 0] : [part.segment, part.part + 1];
     return true;
   }
+
+  // The chat beside the newest segment, so far: its name is that of its playlist with the segment's number.
+  async #read_chat({ parts }) {
+    if (!this.#chat_url || !parts.length) return;
+    const url = new URL(this.#chat_url);
+    url.pathname = url.pathname.replace(/\.m3u8$/, `-${parts.at(-1).segment}.vtt`);
+    const file = await this.#bytes(url).catch(() => null);
+    if (file) this.#chat.take(new TextDecoder().decode(file));
+  }
+
+  #presented = (_now, { mediaTime }) => {
+    if (this.#ended) return;
+    this.#chat.show(mediaTime);
+    this.#video.requestVideoFrameCallback(this.#presented);
+  };
 
   async #playlist(url) {
     const response = await this.#fetch(url);
