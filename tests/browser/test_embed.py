@@ -55,7 +55,8 @@ _LOOK = """(colours) => {
   setInterval(() => {
     const state = document.getElementById("player").dataset.state;
     paint.clearRect(0, 0, 32, 18);
-    if (state === "playing") paint.drawImage(video, 0, 0, 32, 18);
+    const is_seen = state === "playing" && document.getElementById("still").hidden;
+    if (is_seen) paint.drawImage(video, 0, 0, 32, 18);
     const { data } = paint.getImageData(0, 0, 32, 18);
     const share = (colour) => {
       let near = 0;
@@ -94,6 +95,7 @@ _SAY = """(command) => document.getElementById('embed').contentWindow
 GOES_DARK_S = 1.0
 HLS_CUT_S = 0.5
 WHEP_CUT_S = 0.25
+WHEP_DARK_S = 3.0
 BACK_S = 2.0
 CHAT_S = 0.2
 
@@ -256,18 +258,37 @@ async def plays_on_without(page, since_ms):
     await played(page, 3)
 
 
-async def test_a_revocation_ends_the_pictures_in_the_embed_that_plays_whep(browser, show):
+async def revoke_and_come_back(page, show, bob):
+    """Ada revokes while she is seen by WHEP; nothing of her stands there, and Bob comes after her."""
+    await page.goto(show.url)
+    await page.evaluate(_LOOK, [show.ada.colour, bob.colour])
+    await until(page, "() => sightings.at(-1)?.[2][0] > 0.05", within_s=30)
+    await page.evaluate(_NEWEST)
+    await until(page, "() => globalThis.newest_ms")
+    revoked_ms = await revoke(show.ada)
+    await until(page, "() => sightings.at(-1)[2][0] === 0")
+    last_s = (await page.evaluate("() => newest_ms") - revoked_ms) / 1000
+    assert_promised("from the revocation to the last picture by WHEP", last_s, WHEP_CUT_S)
+    seen = await page.evaluate("() => sightings")
+    stood_s = (max(ms for ms, _, (of_ada, _) in seen if of_ada > 0) - revoked_ms) / 1000
+    assert_promised("until the last picture by WHEP stands no longer", stood_s, WHEP_DARK_S)
+    await answer(bob, "yes")
+    await until(page, "() => sightings.at(-1)[2][1] > 0.05")
+    assert "ended" not in {state for _, state, _ in await page.evaluate("() => sightings")}
+
+
+async def test_a_revocation_ends_what_is_seen_by_whep_in_chromium(browser, show, join):
     page = await browser.page()
     try:
-        await page.goto(show.url)
-        await page.evaluate(_LOOK, [show.ada.colour])
-        await until(page, "() => sightings.at(-1)?.[2][0] > 0.05", within_s=30)
-        await page.evaluate(_NEWEST)
-        await until(page, "() => globalThis.newest_ms")
-        revoked_ms = await revoke(show.ada)
-        await until(page, "async () => !(await probe.moves(document.getElementById('video')))")
-        last_s = (await page.evaluate("() => newest_ms") - revoked_ms) / 1000
-        assert_promised("from the revocation to the last picture by WHEP", last_s, WHEP_CUT_S)
+        await revoke_and_come_back(page, show, await join("bob", uses={"live": True}))
+    finally:
+        await page.close()
+
+
+async def test_a_revocation_ends_what_is_seen_by_whep_in_firefox(fox, show, join):
+    page = await fox.page()
+    try:
+        await revoke_and_come_back(page, show, await join("bob", uses={"live": True}))
     finally:
         await page.close()
 
