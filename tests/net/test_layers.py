@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.browser import chromium
-from tests.browser.page import until
+from tests.browser import chromium, firefox
+from tests.browser.page import BrowserPage, until
 from tests.browser.parley import Parley, serve
 from tests.browser.sdk_page import Watching, publish, sends
 from tests.support.figures import tell
@@ -143,20 +143,34 @@ async def test_a_layer_that_nobody_watches_rests_and_is_back_at_once(
 async def test_a_camera_published_again_sends_the_layers_that_rested_before(
     parley: Parley, browser: chromium.Chromium
 ) -> None:
-    room = "again"
     publisher, page = await browser.page(), await browser.page()
     try:
-        await publish(publisher, parley, room, size=(WIDTH, HEIGHT), fps=FPS, options={"simulcast": True})
-        await until(publisher, _SENDS_ALL)
-        await sends(publisher, [], RESTS_AFTER_S * STARVED_FACTOR)
-        await publisher.evaluate(
-            _AGAIN, [{"simulcast": True}, {"max_bitrate_bps": MOST_BPS}, {"simulcast": True}]
-        )
-        viewer = await Watching.start(page, parley, room)
-        await viewer.shows({HEIGHT}, 30)
-        sections, bps = await publisher.evaluate(_AGAIN, [{"max_bitrate_bps": MOST_BPS / 2}])
-        assert bps == [MOST_BPS / 2], "as it was asked for"
-        assert sections == 2, "the first stays, the other is used again"
+        await _published_again(parley, "again", publisher, page)
     finally:
         await publisher.close()
         await page.close()
+
+
+async def test_firefoxs_camera_published_again_sends_the_layers_that_rested_before(
+    parley: Parley, browser: chromium.Chromium
+) -> None:
+    page = await browser.page()
+    try:
+        async with firefox.launch() as fox:
+            await _published_again(parley, "fox", await fox.page(), page)
+    finally:
+        await page.close()
+
+
+async def _published_again(parley: Parley, room: str, publisher: BrowserPage, page: BrowserPage) -> None:
+    """Layers rest; what is published then is all there for who comes, with its own options."""
+    await publish(publisher, parley, room, size=(WIDTH, HEIGHT), fps=FPS, options={"simulcast": True})
+    await until(publisher, _SENDS_ALL)
+    await sends(publisher, [], RESTS_AFTER_S * STARVED_FACTOR)
+    simulcast: dict[str, object] = {"simulcast": True}
+    await publisher.evaluate(_AGAIN, [simulcast, {"max_bitrate_bps": MOST_BPS}, simulcast])
+    viewer = await Watching.start(page, parley, room)
+    await viewer.shows({HEIGHT}, 30)
+    sections, bps = await publisher.evaluate(_AGAIN, [{"max_bitrate_bps": MOST_BPS / 2}])
+    assert bps == [MOST_BPS / 2], "as it was asked for"
+    assert sections == 2, "the first stays, the other is used again"
