@@ -52,11 +52,14 @@ class HlsChat:
         self._cues.clear()
 
     def get(self, name: str, window: HlsWindow) -> bytes | Missing:
-        """The bytes of the playlist or of a segment, beside the pictures of that window."""
+        """The bytes of the playlist or of a segment, beside the pictures of that window.
+
+        Of the open segment, which no playlist lists, what is said beside its pictures so far.
+        """
         if name == CHAT_PLAYLIST:
             return _playlist(window).encode()
         match = _NAME.fullmatch(name)
-        return self._segment(window.segment(int(match[1]))) if match else Missing.UNKNOWN
+        return self._segment(window.begun(int(match[1]))) if match else Missing.UNKNOWN
 
     def _segment(self, segment: Segment | Missing) -> bytes | Missing:
         if isinstance(segment, Missing):

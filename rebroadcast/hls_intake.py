@@ -65,10 +65,13 @@ class HlsIntake:
         self._wake()
         return wanted
 
-    def view(self, encodings: Collection[Encoding | None]) -> HlsView:
-        """What players of a destination find that wants these encodings, which are served."""
-        outputs = [self.output_of(encoding) for encoding in encodings]
-        return HlsView([self._renditions[output] for output in outputs], self._chat, self._wait)
+    def view(self, encodings: Collection[Encoding | None], *, is_chat_drawn: bool = True) -> HlsView:
+        """What players of a destination find that wants these encodings, which are served.
+
+        `is_chat_drawn`: see HlsView.
+        """
+        renditions = [self._renditions[self.output_of(encoding)] for encoding in encodings]
+        return HlsView(renditions, self._chat, self._wait, is_chat_drawn=is_chat_drawn)
 
     def start(self, part: HlsStart) -> None:
         """Takes the initialisation segment of a new format."""

@@ -24,12 +24,21 @@ class HlsView:
     """Looks at what is there when it is asked."""
 
     def __init__(
-        self, renditions: Sequence[HlsRendition], chat: HlsChat, changed: Callable[[], Awaitable[object]]
+        self,
+        renditions: Sequence[HlsRendition],
+        chat: HlsChat,
+        changed: Callable[[], Awaitable[object]],
+        *,
+        is_chat_drawn: bool = True,
     ) -> None:
-        """`renditions`: in the order in which players are told of them; `changed`: waits for anything new."""
+        """`renditions`: in the order in which players are told of them; `changed`: waits for anything new.
+
+        `is_chat_drawn`: the chat is in the picture already; else players show it without being asked.
+        """
         self._renditions = renditions
         self._chat = chat
         self._changed = changed
+        self._is_chat_drawn = is_chat_drawn
 
     @property
     def taken_bytes(self) -> int:
@@ -53,6 +62,8 @@ class HlsView:
     async def wait(self, name: str, segment: int | None, part: int | None) -> bool:
         """Waits for what a player asks for in advance; False when it asks for what cannot come soon.
 
+        A cut ends the waiting: what players hold of before has to go at once.
+
         `segment` and `part`: what a media playlist is to hold before it is answered with. Players read the
         multivariant playlist once: for a while it waits until every rendition's codecs and size are known.
         """
@@ -61,9 +72,12 @@ class HlsView:
         rendition = self._rendition(name)
         if rendition is None:
             return True  # `get` says that there is none
+        cuts = rendition.window.cuts
         try:
             async with asyncio.timeout(_PATIENCE * rendition.window.target_s):
-                while not rendition.is_over and not rendition.has(name, segment, part):
+                while not (
+                    rendition.is_over or rendition.window.cuts != cuts or rendition.has(name, segment, part)
+                ):
                     if segment is not None and segment > rendition.window.edge[0] + _AHEAD_MOST:
                         return False
                     await self._changed()
@@ -87,7 +101,8 @@ class HlsView:
         return next(named, None) or next(plain, None)
 
     def _multivariant(self) -> str:
-        chat = 'TYPE=SUBTITLES,GROUP-ID="chat",NAME="Chat",DEFAULT=NO,AUTOSELECT=NO'
+        shown = "NO" if self._is_chat_drawn else "YES"
+        chat = f'TYPE=SUBTITLES,GROUP-ID="chat",NAME="Chat",DEFAULT={shown},AUTOSELECT={shown}'
         lines = [
             "#EXTM3U",
             "#EXT-X-VERSION:9",

@@ -141,6 +141,8 @@ class HlsWindow:
         self._is_next_discontinuity = False
         self._origin_ms = 0
         self._playlist: bytes | None = None
+        self.cuts = 0
+        """How often something was taken back."""
 
     @property
     def is_empty(self) -> bool:
@@ -250,8 +252,13 @@ class HlsWindow:
 
     def segment(self, number: int) -> Segment | Missing:
         """A whole segment by its number."""
+        found = self.begun(number)
+        return found if isinstance(found, Missing) or found.is_whole else Missing.UNKNOWN
+
+    def begun(self, number: int) -> Segment | Missing:
+        """A segment by its number, the open one too."""
         found = self._find(number)
-        return found if found is not None and found.is_whole else self._missing(number)
+        return found if found is not None else self._missing(number)
 
     def get(self, name: str) -> bytes | Missing:
         """The bytes of a playlist, initialisation segment, media segment or part."""
@@ -385,6 +392,7 @@ class HlsWindow:
             self._drop_first()
             dropped += 1
         if dropped:
+            self.cuts += 1
             self._is_next_discontinuity = True
         return dropped
 

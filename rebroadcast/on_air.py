@@ -139,7 +139,8 @@ class OnAir:
         target = None if found is None or found.is_ending else found.targets.get(destination)
         if found is None or target is None or target.row.kind != "hls":
             return None
-        return found.hls.view(target.renditions)
+        is_chat_drawn = found.mode == "program" and found.look.has_chat
+        return found.hls.view(target.renditions, is_chat_drawn=is_chat_drawn)
 
     def uses(self, destination: str) -> bool:
         """Whether something goes to that destination."""

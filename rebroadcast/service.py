@@ -21,6 +21,7 @@ from rebroadcast.look import ProgramLook
 from rebroadcast.on_air import OnAir
 from rebroadcast.opening import Opener, ReplayWish, Wish
 from rebroadcast.outlets import Target
+from rebroadcast.partners import Partners
 from rebroadcast.past import info_of
 from rebroadcast.publisher import check_publisher
 from rebroadcast.registry import Registry
@@ -32,8 +33,6 @@ from rebroadcast.types import (
     EncodingWish,
     LookChange,
     Mode,
-    PartnerChange,
-    PartnerInfo,
     RebroadcastConfig,
 )
 from rebroadcast.url_policy import UrlPolicy
@@ -91,6 +90,8 @@ class RebroadcastService:
             self._replays = Replays(rooms, store, self._opener, self._stage, library, clock)
         self.takedowns = Takedowns(rooms, store, self._policy, clock, ca_file=config.ca_file)
         """Notices to partners that received somebody who has withdrawn."""
+        self.partners = Partners(self._registry, self._stage, rooms, self.takedowns)
+        """Partner sites, what they agreed to, and their kill switches."""
         self._running = self._stage.bundles
 
     async def open(self) -> None:
@@ -358,79 +359,6 @@ class RebroadcastService:
         if self._stage.uses(destination):
             raise BroadcastConflict("a running broadcast uses this destination: stop the broadcast first")
         await self._registry.remove_destination(destination)
-
-    async def add_partner(
-        self,
-        *,
-        name: str,
-        site: str,
-        policy_url: str,
-        uses: Sequence[str],
-        terms_version: str,
-        origins: Sequence[str] = (),
-        takedown_url: str | None = None,
-        from_ms: int = 0,
-        until_ms: int | None = None,
-    ) -> PartnerInfo:
-        """Registers a partner site. Raises: as `Registry.add_partner`."""
-        info = await self._registry.add_partner(
-            name=name,
-            site=site,
-            policy_url=policy_url,
-            uses=uses,
-            terms_version=terms_version,
-            origins=origins,
-            takedown_url=takedown_url,
-            from_ms=from_ms,
-            until_ms=until_ms,
-        )
-        await self._rooms.consent.policy.reload_partners()
-        return info
-
-    async def change_partner(self, partner: str, change: PartnerChange) -> PartnerInfo:
-        """Changes what a partner agreed to; what its terms no longer cover is cut when this returns.
-
-        Raises:
-            BroadcastNotFound: there is none; BroadcastInvalid.
-        """
-        info = await self._registry.change_partner(partner, change)
-        await self._rooms.consent.policy.reload_partners()
-        if change.takedown_url:
-            await self.takedowns.readdressed(partner)
-        return info
-
-    async def partner(self, partner: str) -> PartnerInfo | None:
-        """One partner site; None when there is none."""
-        return next((info for info in await self._registry.partners() if info.id == partner), None)
-
-    async def partners(self) -> list[PartnerInfo]:
-        """All partner sites."""
-        return await self._registry.partners()
-
-    async def block_partner(self, partner: str, *, is_blocked: bool) -> PartnerInfo:
-        """Turns a partner's kill switch; blocked, everything that goes there has ended when this returns.
-
-        Raises:
-            BroadcastNotFound: there is none.
-        """
-        try:
-            if is_blocked:
-                await self._stage.shut_out(partner)
-            info = await self._registry.block(partner, is_blocked=is_blocked)
-            if is_blocked:
-                await self._stage.shut_out(partner)  # the opposite may have been asked for meanwhile
-        except BaseException:
-            self._stage.let_in(partner)
-            raise
-        if not is_blocked:
-            self._stage.let_in(partner)
-        await self._rooms.consent.policy.reload_partners()
-        return info
-
-    async def remove_partner(self, partner: str) -> None:
-        """Removes a partner without destinations. Raises: as `Registry.remove_partner`."""
-        await self._registry.remove_partner(partner)
-        await self._rooms.consent.policy.reload_partners()
 
     def get(self, program: str, destination: str, name: str) -> bytes | Literal["gone"] | None:
         """What an HLS player asks for; 'gone' for what was withdrawn, slid out, or ended.

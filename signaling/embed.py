@@ -111,7 +111,7 @@ async def partner_of(context: Context, partner: str) -> PartnerInfo:
         Problem: `forbidden`: there is none, or it is blocked.
     """
     broadcasts = context.services.broadcasts
-    found = None if broadcasts is None else await broadcasts.partner(partner)
+    found = None if broadcasts is None else await broadcasts.partners.get(partner)
     if found is None or found.is_blocked:
         raise Problem("forbidden", "This site may not show rooms of this server")
     return found

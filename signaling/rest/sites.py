@@ -71,7 +71,7 @@ def _destination_view(info: DestinationInfo) -> DestinationInfoView:
 )
 async def _add_partner(call: Call) -> PartnerView:
     body: PartnerBody = call.body
-    added = await broadcasts_of(call).add_partner(
+    added = await broadcasts_of(call).partners.add(
         name=body.name,
         site=body.site,
         policy_url=body.policy_url,
@@ -105,7 +105,7 @@ async def _change_partner(call: Call) -> PartnerView:
         from_ms=body.from_ms,
         until_ms=body.until_ms,
     )
-    return _partner_view(await broadcasts_of(call).change_partner(call.part("partner"), change))
+    return _partner_view(await broadcasts_of(call).partners.change(call.part("partner"), change))
 
 
 @api(
@@ -116,7 +116,7 @@ async def _change_partner(call: Call) -> PartnerView:
     problems=("not_found", "unavailable"),
 )
 async def _block_partner(call: Call) -> PartnerView:
-    blocked = await broadcasts_of(call).block_partner(call.part("partner"), is_blocked=True)
+    blocked = await broadcasts_of(call).partners.block(call.part("partner"), is_blocked=True)
     await call.request.config_dict[SESSIONS].end_of(blocked.id)
     return _partner_view(blocked)
 
@@ -129,12 +129,12 @@ async def _block_partner(call: Call) -> PartnerView:
     problems=("not_found", "unavailable"),
 )
 async def _unblock_partner(call: Call) -> PartnerView:
-    return _partner_view(await broadcasts_of(call).block_partner(call.part("partner"), is_blocked=False))
+    return _partner_view(await broadcasts_of(call).partners.block(call.part("partner"), is_blocked=False))
 
 
 @api("GET", "/partners", "listPartners", "Partner sites")
 async def _partners(call: Call) -> PartnerPage:
-    return PartnerPage([_partner_view(info) for info in await broadcasts_of(call).partners()])
+    return PartnerPage([_partner_view(info) for info in await broadcasts_of(call).partners.all()])
 
 
 @api(
@@ -145,7 +145,7 @@ async def _partners(call: Call) -> PartnerPage:
     problems=("conflict", "not_found", "unavailable"),
 )
 async def _remove_partner(call: Call) -> None:
-    await broadcasts_of(call).remove_partner(call.part("partner"))
+    await broadcasts_of(call).partners.remove(call.part("partner"))
 
 
 @api(

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.browser import chromium, firefox
-from tests.browser.page import BrowserPage
+from tests.browser.page import BrowserPage, until
 from tests.browser.parley import Parley, serve
 from tests.browser.sdk_page import Watching, publish, sends
 from tests.support.figures import tell
@@ -28,10 +28,24 @@ SWITCH_S = 1.0
 FREEZE_S = 0.5
 RESTS_AFTER_S = 5.0
 COUNTED_S = 1.5
-_AGAIN = """async () => {
+MOST_BPS = 400_000
+_SENDS_ALL = """async () => {
+  const rows = [...(await connections.at(-1).getStats()).values()];
+  return rows.filter(({ rid, framesEncoded }) => rid && framesEncoded > 0).length === 3;
+}"""
+# Takes the camera back and publishes it again, with each of these options in turn; the m-sections then,
+# and the bit rates that are allowed.
+_AGAIN = """async (turns) => {
   const { media } = room.published.find(({ source }) => source === "camera");
-  await room.unpublish("camera");
-  await room.publish(media, "camera");
+  for (const options of turns) {
+    await room.unpublish("camera");
+    await room.publish(media, "camera", options);
+  }
+  const connection = connections.at(-1);
+  const sending = connection.getTransceivers().find(({ direction }) => direction === "sendonly");
+  const { encodings } = sending.sender.getParameters();
+  const sections = connection.localDescription.sdp.match(/^m=/gm).length;
+  return [sections, encodings.map(({ maxBitrate }) => maxBitrate)];
 }"""
 
 
@@ -174,6 +188,25 @@ async def test_a_camera_that_rested_when_it_ended_sends_when_it_is_published_aga
         await publish(publisher, parley, room, size=(WIDTH, HEIGHT), fps=FPS, options={})
         await sends(publisher, [None], RESTS_AFTER_S * STARVED_FACTOR)
         await sends(publisher, [], RESTS_AFTER_S * STARVED_FACTOR)
-        await publisher.evaluate(_AGAIN)
+        await publisher.evaluate(_AGAIN, [{}])
         viewer = await Watching.start(page, parley, room)
         await viewer.shows({HEIGHT}, 30)
+
+
+@pytest.mark.parametrize("name", ["chromium", "firefox"])
+async def test_a_camera_published_again_sends_the_layers_that_rested_before(
+    parley: Parley, browser: chromium.Chromium, name: str
+) -> None:
+    """Layers rest; what is published then is all there for who comes, with its own options."""
+    room = f"anew-{name}"
+    async with camera_page(name, browser) as publisher, camera_page("chromium", browser) as page:
+        await publish(publisher, parley, room, size=(WIDTH, HEIGHT), fps=FPS, options={"simulcast": True})
+        await until(publisher, _SENDS_ALL)
+        await sends(publisher, [], RESTS_AFTER_S * STARVED_FACTOR)
+        simulcast: dict[str, object] = {"simulcast": True}
+        await publisher.evaluate(_AGAIN, [simulcast, {"max_bitrate_bps": MOST_BPS}, simulcast])
+        viewer = await Watching.start(page, parley, room)
+        await viewer.shows({HEIGHT}, 30)
+        sections, bps = await publisher.evaluate(_AGAIN, [{"max_bitrate_bps": MOST_BPS / 2}])
+        assert bps == [MOST_BPS / 2], "as it was asked for"
+        assert sections == 2, "the first stays, the other is used again"

@@ -109,7 +109,7 @@ class House:
     async def partner(self, site="partner.example", uses=("live", "replay")):
         """Id of the partner of that site."""
         if site not in self.partners:
-            added = await self.broadcasts.add_partner(
+            added = await self.broadcasts.partners.add(
                 name=site,
                 site=site,
                 policy_url=f"https://{site}/privacy",

@@ -83,7 +83,7 @@ async def test_the_kill_switch_ends_what_goes_to_a_partner_and_nothing_else(tmp_
         await home.live(info)
         other = await home.broadcasts.start(ROOM, [hls])
         began = time.monotonic()
-        blocked = await home.broadcasts.block_partner(home.partners["other.example"], is_blocked=True)
+        blocked = await home.broadcasts.partners.block(home.partners["other.example"], is_blocked=True)
         await until(lambda: two.connections == 0, "the end of the connection")
         assert_promised("the kill switch", time.monotonic() - began, 1.0)
         assert blocked.is_blocked
@@ -103,10 +103,10 @@ async def test_the_kill_switch_ends_what_goes_to_a_partner_and_nothing_else(tmp_
             await home.broadcasts.start(ROOM, [hls])
         with pytest.raises(BroadcastConflict, match="blocked"):
             await home.broadcasts.add_to(info.id, theirs)
-        await home.broadcasts.block_partner(home.partners["other.example"], is_blocked=False)
+        await home.broadcasts.partners.block(home.partners["other.example"], is_blocked=False)
         await home.broadcasts.add_to(info.id, hls)
         with pytest.raises(BroadcastNotFound):
-            await home.broadcasts.block_partner("pt_none", is_blocked=True)
+            await home.broadcasts.partners.block("pt_none", is_blocked=True)
 
 
 async def activities(home, kind):
@@ -169,7 +169,7 @@ async def test_a_kill_switch_at_any_moment_lets_nothing_begin_there(tmp_path, wh
         await home.enter("ada")
         mine, theirs = await home.destination(), await home.destination(site="other.example")
         partner = home.partners["other.example"]
-        block = partial(home.broadcasts.block_partner, partner, is_blocked=True)
+        block = partial(home.broadcasts.partners.block, partner, is_blocked=True)
         running = None if what == "start" else await home.broadcasts.start(ROOM, [mine])
         for at in itertools.count():
             began = (
@@ -190,7 +190,7 @@ async def test_a_kill_switch_at_any_moment_lets_nothing_begin_there(tmp_path, wh
             if running is None:
                 for bundle in list(home.broadcasts._running.values()):
                     await home.broadcasts.stop(bundle.id)
-            await home.broadcasts.block_partner(partner, is_blocked=False)
+            await home.broadcasts.partners.block(partner, is_blocked=False)
         assert at > 3, "the control: it waits"
         assert home.goes_to(partner) == [theirs], "the control: unblocked, it goes there"
         for bundle in list(home.broadcasts._running.values()):
@@ -209,5 +209,5 @@ async def test_a_kill_switch_that_fails_shuts_nobody_out(tmp_path, monkeypatch):
         with monkeypatch.context() as patched:
             patched.setattr(home.store.partners, "block", failed)
             with pytest.raises(StoreUnavailable):
-                await home.broadcasts.block_partner(home.partners["partner.example"], is_blocked=True)
+                await home.broadcasts.partners.block(home.partners["partner.example"], is_blocked=True)
         await home.broadcasts.start(ROOM, [hls])

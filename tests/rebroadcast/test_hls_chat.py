@@ -67,6 +67,16 @@ def test_segments_go_with_those_of_the_picture():
     assert "#EXT-X-MEDIA-SEQUENCE:3\n" in chat.get("chat.m3u8", window).decode()
 
 
+def test_the_open_segment_has_what_is_said_so_far_though_it_is_not_listed():
+    window, chat = stage()
+    say(chat, 6.5)
+    window.add(Part(6.0, 0.4, b"media", frozenset(), True), ends_segment=False)
+    assert "hello" not in text_of(window, chat, 3)
+    window.add(Part(6.4, 0.4, b"media", frozenset(), False), ends_segment=False)
+    assert "hello" in text_of(window, chat, 3)
+    assert "chat-3.vtt" not in chat.get("chat.m3u8", window).decode()
+
+
 def test_what_people_write_is_never_markup_nor_another_cue():
     window, chat = stage()
     say(chat, 1.0, "<b>1 --> 2</b> & more\n\n00:00:00.000 --> 99:00:00.000\nforged", name="<i>")

@@ -100,6 +100,14 @@ def test_players_of_a_destination_find_its_own_renditions_only():
     assert "chat-0.vtt" in view.get("chat.m3u8").decode()
 
 
+@pytest.mark.parametrize(("is_drawn", "shown"), [(True, "NO"), (False, "YES")])
+def test_players_show_the_chat_by_themselves_when_it_is_not_in_the_picture(is_drawn, shown):
+    stage = Stage()
+    stage.serve(LARGE)
+    index = stage.hls.view([LARGE], is_chat_drawn=is_drawn).get("index.m3u8").decode()
+    assert f"DEFAULT={shown},AUTOSELECT={shown}," in index
+
+
 @pytest.mark.parametrize("at", [4, 5])
 def test_a_new_rendition_stands_where_the_others_are(at):
     stage = Stage()
@@ -145,6 +153,19 @@ def test_encodings_that_differ_a_little_have_names_of_their_own():
     stage = Stage()
     stage.serve(SMALL, Encoding(640, 360, 30, 800_001))
     assert len(stage.outputs) == 2
+
+
+async def test_who_waits_at_the_edge_is_told_of_a_cut_at_once():
+    stage = Stage()
+    stage.serve(LARGE)
+    stage.run(4)
+    view = stage.hls.view([LARGE])
+    waiting = asyncio.create_task(view.wait("video.m3u8", 2, 0))
+    await asyncio.sleep(0)
+    stage.hls.cut("ada")
+    async with asyncio.timeout(1):
+        assert await waiting
+    assert "#EXT-X-MEDIA-SEQUENCE:2\n" in view.get("video.m3u8").decode()
 
 
 async def test_who_waits_for_a_rendition_that_ends_is_answered_at_once():

@@ -487,7 +487,7 @@ async def test_the_look_and_the_destinations_change_while_it_runs(tmp_path):
         await home.live(info)
         await until(lambda: hears_bob(newest(home, info)) and not shown(home, info), "bob only heard", 30)
         await home.broadcasts.take_out(info.id, first)
-        await home.broadcasts.block_partner(await home.partner("other.example"), is_blocked=True)
+        await home.broadcasts.partners.block(await home.partner("other.example"), is_blocked=True)
         states = {status.destination: status.state for status in home.running(info).destinations}
         assert (states[first], states[other], states[second]) == ("stopped", "stopped", "live")
 
@@ -500,7 +500,7 @@ async def test_a_kill_switch_at_any_moment_lets_no_replay_begin_there(tmp_path, 
         await shelve(home, agreed=("ada", "bob"))
         mine, theirs = await home.destination(), await home.destination(site="other.example")
         partner = home.partners["other.example"]
-        block = partial(home.broadcasts.block_partner, partner, is_blocked=True)
+        block = partial(home.broadcasts.partners.block, partner, is_blocked=True)
         running = None
         if what == "addition":
             running = await home.broadcasts.replay(RECORDING, [mine], is_looped=True)
@@ -518,7 +518,7 @@ async def test_a_kill_switch_at_any_moment_lets_no_replay_begin_there(tmp_path, 
             assert home.goes_to(partner) == []
             if running is None:
                 await until(lambda: home.broadcasts._running == {}, "its end")
-            await home.broadcasts.block_partner(partner, is_blocked=False)
+            await home.broadcasts.partners.block(partner, is_blocked=False)
         assert at > 2, "the control: it waits"
         assert home.goes_to(partner) == [theirs], "the control: unblocked, it goes there"
 

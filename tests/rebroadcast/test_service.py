@@ -102,7 +102,7 @@ async def test_what_a_partner_agrees_to_no_more_ends_at_once_and_comes_back_with
         partner = await home.partner()
 
         async def goes_on(change):
-            await home.broadcasts.change_partner(partner, change)
+            await home.broadcasts.partners.change(partner, change)
             return any(grant.gate is not None for grant in program.activity.grants.values())
 
         assert await goes_on(PartnerChange(terms_version="2"))

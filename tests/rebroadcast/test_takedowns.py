@@ -59,7 +59,7 @@ async def office():
 
 async def sent(home, office, *, takedown_url):
     """Ada was live at a partner for a while: ids of her, the partner, the broadcast and the destination."""
-    partner = await home.broadcasts.add_partner(
+    partner = await home.broadcasts.partners.add(
         name="Other",
         site="other.example",
         policy_url="https://other.example/privacy",
@@ -132,7 +132,7 @@ async def test_of_a_partner_that_was_removed_too_the_operator_is_told(tmp_path, 
     async with house(tmp_path) as home:
         person, partner, _, destination = await sent(home, office, takedown_url=office.url)
         await home.broadcasts.remove_destination(destination)
-        await home.broadcasts.remove_partner(partner)
+        await home.broadcasts.partners.remove(partner)
         (copy,) = await home.broadcasts.takedowns.copies(person)
         assert copy.site == "other.example"
         await home.rooms.withdrawals.withdraw(person)
@@ -243,9 +243,9 @@ async def test_what_could_not_be_delivered_is_sent_once_the_partner_has_an_addre
         await home.rooms.withdrawals.withdraw(person)
         await until_state(home, [(TakedownState.UNDELIVERABLE, 0)])
         (row,) = await home.broadcasts.takedowns.notices()
-        await home.broadcasts.change_partner(partner, PartnerChange(terms_version="2"))
+        await home.broadcasts.partners.change(partner, PartnerChange(terms_version="2"))
         assert await state(home) == [(TakedownState.UNDELIVERABLE, 0)]
-        await home.broadcasts.change_partner(partner, PartnerChange(takedown_url=office.url))
+        await home.broadcasts.partners.change(partner, PartnerChange(takedown_url=office.url))
         await until_state(home, [(TakedownState.ACKNOWLEDGED, 1)])
         assert [body.decode() for body, _ in office.notices] == [row.body]
 
@@ -256,7 +256,7 @@ async def test_a_partner_that_takes_no_notices_any_more_is_told_to_the_operator(
         office.answer = lambda _: web.Response(status=503)
         await home.rooms.withdrawals.withdraw(person)
         await until_state(home, [(TakedownState.PENDING, 1)])
-        await home.broadcasts.change_partner(partner, PartnerChange(takedown_url=""))
+        await home.broadcasts.partners.change(partner, PartnerChange(takedown_url=""))
         (row,) = await home.broadcasts.takedowns.notices()
         await home.broadcasts.takedowns.retry(row.id)
         await until_state(home, [(TakedownState.UNDELIVERABLE, 2)])

@@ -320,13 +320,63 @@ class Partner:
 
 
 @dataclass
+class Partners:
+    """`rebroadcast.partners.Partners` in memory."""
+
+    sites: dict[str, Partner] = field(default_factory=dict)
+    changes: list[PartnerChange] = field(default_factory=list)
+    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    async def add(
+        self,
+        *,
+        name: str,
+        site: str,
+        policy_url: str,
+        uses: Sequence[str],
+        terms_version: str,
+        origins: Sequence[str] = (),
+        takedown_url: str | None = None,
+        from_ms: int = 0,
+        until_ms: int | None = None,
+    ) -> Partner:
+        partner = f"par_{next(self.numbers)}"
+        made = Partner(
+            partner, name, site, policy_url, uses, terms_version, origins, takedown_url, from_ms, until_ms
+        )
+        self.sites[made.id] = made
+        return made
+
+    async def change(self, partner: str, change: PartnerChange) -> Partner:
+        if partner not in self.sites:
+            raise NothingThere("there is no such partner")
+        self.changes.append(change)
+        return self.sites[partner]
+
+    async def get(self, partner: str) -> Partner | None:
+        return self.sites.get(partner)
+
+    async def all(self) -> Sequence[Partner]:
+        return list(self.sites.values())
+
+    async def block(self, partner: str, *, is_blocked: bool) -> Partner:
+        if partner not in self.sites:
+            raise NothingThere("there is no such partner")
+        made = self.sites[partner] = replace(self.sites[partner], is_blocked=is_blocked)
+        return made
+
+    async def remove(self, partner: str) -> None:
+        if self.sites.pop(partner, None) is None:
+            raise NothingThere("there is no such partner")
+
+
+@dataclass
 class Broadcasts:
     """`RebroadcastService` in memory."""
 
     held: dict[str, Broadcast] = field(default_factory=dict)
     places: dict[str, Destination] = field(default_factory=dict)
-    sites: dict[str, Partner] = field(default_factory=dict)
-    changes: list[PartnerChange] = field(default_factory=list)
+    partners: Partners = field(default_factory=Partners)
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def start(
@@ -439,48 +489,6 @@ class Broadcasts:
     async def remove_destination(self, destination: str) -> None:
         if self.places.pop(destination, None) is None:
             raise NothingThere("there is no such destination")
-
-    async def add_partner(
-        self,
-        *,
-        name: str,
-        site: str,
-        policy_url: str,
-        uses: Sequence[str],
-        terms_version: str,
-        origins: Sequence[str] = (),
-        takedown_url: str | None = None,
-        from_ms: int = 0,
-        until_ms: int | None = None,
-    ) -> Partner:
-        partner = f"par_{next(self.numbers)}"
-        made = Partner(
-            partner, name, site, policy_url, uses, terms_version, origins, takedown_url, from_ms, until_ms
-        )
-        self.sites[made.id] = made
-        return made
-
-    async def change_partner(self, partner: str, change: PartnerChange) -> Partner:
-        if partner not in self.sites:
-            raise NothingThere("there is no such partner")
-        self.changes.append(change)
-        return self.sites[partner]
-
-    async def partner(self, partner: str) -> Partner | None:
-        return self.sites.get(partner)
-
-    async def partners(self) -> Sequence[Partner]:
-        return list(self.sites.values())
-
-    async def block_partner(self, partner: str, *, is_blocked: bool) -> Partner:
-        if partner not in self.sites:
-            raise NothingThere("there is no such partner")
-        made = self.sites[partner] = replace(self.sites[partner], is_blocked=is_blocked)
-        return made
-
-    async def remove_partner(self, partner: str) -> None:
-        if self.sites.pop(partner, None) is None:
-            raise NothingThere("there is no such partner")
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,7 @@ async def test_a_partner_is_changed_as_far_as_the_call_says(tmp_path: Path) -> N
             ({"from_ms": 5, "until_ms": 9}, PartnerChange(from_ms=5, until_ms=9)),
         ):
             assert (await house.request("PATCH", url, json=given, headers=admin))[0] == 200
-            assert broadcasts.changes[-1] == change
+            assert broadcasts.partners.changes[-1] == change
         for given in ({"from_ms": -1}, {"until_ms": "soon"}, {"takedown_url": ""}, {"uses": "live"}):
             assert (await house.request("PATCH", url, json=given, headers=admin))[0] == 422
         assert (await house.request("PATCH", f"{BASE}/partners/par_none", json={}, headers=admin))[0] == 404

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+import structlog
 from blockbuster import BlockBuster
 
 _ROOT = f"{Path(__file__).parents[2]}/"
@@ -29,12 +30,14 @@ _PACKAGES = (
 _HOUSE = tuple(f"{_ROOT}{package}/" for package in _PACKAGES)
 _TESTS = f"{_ROOT}tests/"
 
+_PASSED_OVER: Final = ("<frozen importlib", str(Path(structlog.__file__).parent))
+"""Imports, and the log, whose tracebacks quote the source."""
+
 _MAY: Final = {
     "store/store.py open": "the house opens its store before it serves anybody",
     "sfu/plane.py start": "and starts its media plane",
     "server/supervise.py spawn": "until a child runs its program, as asyncio waits for its own",
     "signaling/pages.py get": "a small file of the package, read when it is new",
-    "signaling/ws.py _fault": "a traceback quotes the source",
 }
 """Who may, and why."""
 
@@ -78,7 +81,7 @@ def _house_stack(frame: FrameType | None) -> list[str]:
         code = frame.f_code
         if code.co_filename.startswith(_TESTS):
             return stack if is_awaited else []
-        if code.co_filename.startswith("<frozen importlib"):
+        if code.co_filename.startswith(_PASSED_OVER):
             return []
         if code.co_filename.startswith(_HOUSE):
             path = code.co_filename.removeprefix(_ROOT)

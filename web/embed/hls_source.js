@@ -1,21 +1,28 @@
 import { Emitter } from "../sdk/emitter.js";
 import { ParleyError } from "../sdk/errors.js";
+import { HlsBuffer } from "./hls_buffer.js";
+import { HlsChat } from "./hls_chat.js";
+import { coming, parse_index, parse_playlist } from "./hls_playlist.js";
 
-const BEHIND_MOST_S = 4;
-const KEPT_S = 20;
 const OVER = [403, 404, 410];
+const GONE = [404, 410];
 
 /**
  * A source of the embed player (see WhepSource) that plays this server's low-latency HLS through Media Source Extensions: where no media
  * connection gets through, HTTP does. Its `stream` is a MediaSource; it plays two to three seconds behind the room.
+ *
+ * Only a playlist says that it is over. A part that is gone was withdrawn or is too old: the newest picture comes next. `dark` boolean: see HlsBuffer.
  */
 export class HlsSource extends Emitter {
   #url;
   #video;
   #media = null;
   #buffer = null;
+  #chat = new HlsChat();
+  #chat_url = null;
   #init = null;
-  #at = null; // [segment, part] that comes next
+  #next = null; // [segment, part] that comes next
+  #missed = null;
   #abort = new AbortController();
   #ended = false;
 
@@ -24,6 +31,7 @@ export class HlsSource extends Emitter {
     super();
     this.#url = new URL(url, globalThis.location.href);
     this.#video = video;
+    for (const name of ["chat", "chat_deleted"]) this.#chat.on(name, (line) => this.emit(name, line));
   }
 
   /** Whether this browser can play it. */
@@ -34,11 +42,13 @@ export class HlsSource extends Emitter {
   /** Connect and play. Throws ParleyError when the server refuses; then the source has ended. */
   async start() {
     try {
-      const index = await this.#text(this.#url);
-      const codecs = /CODECS="([^"]+)"/.exec(index)?.[1];
-      const media = index.split("\n").find((line) => line && !line.startsWith("#"));
+      const { codecs, media, chat } = parse_index(await this.#playlist(this.#url));
       if (!codecs || !media) throw new ParleyError("unavailable", "nothing is there to play yet");
       await this.#open(`video/mp4; codecs="${codecs}"`);
+      if (chat) {
+        this.#chat_url = new URL(chat, this.#url);
+        this.#video.requestVideoFrameCallback(this.#presented);
+      }
       this.#play(new URL(media, this.#url));
     } catch (error) {
       this.#fail(error);
@@ -51,92 +61,97 @@ export class HlsSource extends Emitter {
     this.#end("stopped");
   }
 
-  #open(type) {
+  async #open(type) {
     this.#media = new (globalThis.ManagedMediaSource ?? globalThis.MediaSource)();
     this.#video.disableRemotePlayback = true;
+    const opened = new Promise((resolve) => this.#media.addEventListener("sourceopen", resolve, { once: true }));
     this.emit("stream", this.#media);
-    return new Promise((resolve, reject) => {
-      this.#media.addEventListener("sourceopen", () => {
-        try {
-          this.#buffer = this.#media.addSourceBuffer(type);
-          resolve();
-        } catch (error) {
-          reject(error);
-        }
-      }, { once: true });
+    await opened;
+    this.#buffer = new HlsBuffer(this.#video, this.#media, type);
+    this.#buffer.on("dark", (is_dark) => {
+      if (this.#ended) return;
+      if (is_dark) this.#chat.clear();
+      this.emit("dark", is_dark);
     });
   }
 
   async #play(url) {
     try {
       while (!this.#ended) {
-        const wanted = new URL(url);
-        if (this.#at) {
-          wanted.searchParams.set("_HLS_msn", this.#at[0]);
-          wanted.searchParams.set("_HLS_part", this.#at[1]);
-        }
-        for (const part of this.#coming(parse_playlist(await this.#text(wanted)))) await this.#append(part, url);
-        await this.#keep_up();
+        const list = parse_playlist(await this.#playlist(this.#ahead(url)));
+        await this.#buffer.let_go(list.first);
+        const chat = this.#read_chat(list);
+        for (const part of coming(list, this.#next)) if (!(await this.#append(part, url))) break;
+        await chat;
+        // What was waited for does not come: its segment ended before, or was withdrawn with all that is listed.
+        if (!this.#next || list.next > this.#next[0]) this.#next = [list.next, 0];
+        this.#buffer.keep_up();
       }
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  // What has not been played of the listed parts; from the newest part that begins with a keyframe when what came next is gone.
-  #coming(parts) {
-    const next = this.#at;
-    let from = next ? parts.findIndex(({ segment, part }) => segment > next[0] || (segment === next[0] && part >= next[1])) : -1;
-    if (from >= 0 && !follows(next, parts[from]) && !parts[from].is_independent) from = -1;
-    if (from < 0) from = parts.findLastIndex((part) => part.is_independent && (!next || part.segment > next[0]));
-    return from < 0 ? [] : parts.slice(from);
+  // The playlist as soon as it has what comes next.
+  #ahead(url) {
+    const wanted = new URL(url);
+    if (this.#next) {
+      wanted.searchParams.set("_HLS_msn", this.#next[0]);
+      wanted.searchParams.set("_HLS_part", this.#next[1]);
+    }
+    return wanted;
   }
 
+  // Whether the part was there.
   async #append(part, base) {
-    if (part.init !== this.#init) {
-      await this.#feed(await this.#bytes(new URL(part.init, base)));
-      this.#init = part.init;
+    const init = part.init === this.#init ? null : await this.#bytes(new URL(part.init, base));
+    const data = await this.#bytes(new URL(part.url, base));
+    if (this.#ended) return false;
+    if (!data || (part.init !== this.#init && !init)) {
+      if (part.url === this.#missed) throw new ParleyError("unavailable", "what is listed is not there");
+      this.#missed = part.url;
+      return false;
     }
-    await this.#feed(await this.#bytes(new URL(part.url, base)));
-    this.#at = part.ends_segment ? [part.segment + 1, 0] : [part.segment, part.part + 1];
+    if (init) await this.#buffer.begin(init);
+    this.#init = part.init;
+    await this.#buffer.append(data, part.segment);
+    this.#next = part.ends_segment ? [part.segment + 1, 0] : [part.segment, part.part + 1];
+    return true;
   }
 
-  async #feed(data) {
+  // The chat beside the newest segment, so far: its name is that of its playlist with the segment's number.
+  async #read_chat({ parts }) {
+    if (!this.#chat_url || !parts.length) return;
+    const url = new URL(this.#chat_url);
+    url.pathname = url.pathname.replace(/\.m3u8$/, `-${parts.at(-1).segment}.vtt`);
+    const file = await this.#bytes(url).catch(() => null);
+    if (file) this.#chat.take(new TextDecoder().decode(file));
+  }
+
+  #presented = (_now, { mediaTime }) => {
     if (this.#ended) return;
-    const done = new Promise((resolve, reject) => {
-      this.#buffer.addEventListener("updateend", resolve, { once: true });
-      this.#buffer.addEventListener("error", () => reject(new ParleyError("unsupported", "this browser cannot play it")), { once: true });
-    });
-    this.#buffer.appendBuffer(data);
-    await done;
-  }
+    this.#chat.show(mediaTime);
+    this.#video.requestVideoFrameCallback(this.#presented);
+  };
 
-  // Plays where the room is: behind it after a stall is caught up, what was played is let go.
-  async #keep_up() {
-    const { buffered } = this.#buffer;
-    if (!buffered.length || this.#ended) return;
-    const end = buffered.end(buffered.length - 1);
-    const begin = buffered.start(buffered.length - 1);
-    const at = this.#video.currentTime;
-    if (at < begin || end - at > BEHIND_MOST_S) this.#video.currentTime = Math.max(begin, end - 1);
-    if (this.#video.paused) this.#video.play().catch(() => {});
-    if (at - KEPT_S > buffered.start(0) && !this.#buffer.updating) {
-      const done = new Promise((resolve) => this.#buffer.addEventListener("updateend", resolve, { once: true }));
-      this.#buffer.remove(0, at - KEPT_S);
-      await done;
-    }
-  }
-
-  async #text(url) {
-    return new TextDecoder().decode(await this.#bytes(url));
-  }
-
-  async #bytes(url) {
-    const response = await fetch(url, { cache: "no-store", referrerPolicy: "no-referrer", signal: this.#abort.signal });
-    if (response.ok) return response.arrayBuffer();
+  async #playlist(url) {
+    const response = await this.#fetch(url);
+    if (response.ok) return response.text();
     const error = await ParleyError.from_response(response);
     error.is_over = OVER.includes(response.status);
     throw error;
+  }
+
+  // Null when it is there no more.
+  async #bytes(url) {
+    const response = await this.#fetch(url);
+    if (response.ok) return response.arrayBuffer();
+    if (GONE.includes(response.status)) return null;
+    throw await ParleyError.from_response(response);
+  }
+
+  #fetch(url) {
+    return fetch(url, { cache: "no-store", referrerPolicy: "no-referrer", signal: this.#abort.signal });
   }
 
   #fail(error) {
@@ -147,29 +162,6 @@ export class HlsSource extends Emitter {
     if (this.#ended) return;
     this.#ended = true;
     this.#abort.abort();
-    if (this.#media?.readyState === "open") this.#media.endOfStream();
     this.emit("ended", { reason, error });
   }
-}
-
-function follows([segment, part], found) {
-  return found.segment === segment ? found.part === part : found.segment === segment + 1 && found.part === 0;
-}
-
-/** The parts of a media playlist, in order: {segment, part, url, init, is_independent, ends_segment}. */
-export function parse_playlist(text) {
-  const parts = [];
-  let init = null, segment = 0, part = 0;
-  for (const line of text.split("\n")) {
-    const uri = /URI="([^"]+)"/.exec(line)?.[1];
-    if (line.startsWith("#EXT-X-MEDIA-SEQUENCE:")) segment = Number(line.slice(22));
-    else if (line.startsWith("#EXT-X-MAP:")) init = uri;
-    else if (line.startsWith("#EXT-X-PART:")) parts.push({ segment, part: part++, url: uri, init, is_independent: line.includes("INDEPENDENT=YES"), ends_segment: false });
-    else if (line && !line.startsWith("#")) {
-      if (part) parts.at(-1).ends_segment = true;
-      segment++;
-      part = 0;
-    }
-  }
-  return parts;
 }

@@ -10,6 +10,8 @@ import { Player } from "./player.js";
 
 const MOST_LINES = 8;
 const LINE_MS = 30_000;
+// Browsers send a picture at least each second, of a screen that does not change too.
+const STILL_MS = 2500;
 const ENDED = {
   unauthorized: "This player's link has ended.",
   forbidden: "Nobody here agreed to be shown now.",
@@ -26,6 +28,7 @@ const lines = by_id("lines");
 const chat = by_id("chat");
 const frame = new Frame(window);
 const player = new Player(make_source);
+let still_timer = null;
 let token = fragment.get("token");
 
 // WHEP first, within a second of the room; where it does not get through, HLS.
@@ -39,6 +42,14 @@ async function make_source(attempt) {
   const prefers_hls = fragment.get("play") === "hls" || attempt % 2 === 1;
   if (hls_url && prefers_hls && HlsSource.is_supported()) return new HlsSource({ url: hls_url, video });
   return new WhepSource({ url: `/whep/${encodeURIComponent(room)}`, token });
+}
+
+// A picture that stands still is of somebody who left, or takes part in this no more.
+function presented() {
+  by_id("still").hidden = true;
+  clearTimeout(still_timer);
+  still_timer = setTimeout(() => { by_id("still").hidden = false; }, STILL_MS);
+  video.requestVideoFrameCallback(presented);
 }
 
 function show_sound() {
@@ -102,5 +113,6 @@ player.on("stream", (stream) => {
   }
   video.play().catch(() => {});
 });
+video.requestVideoFrameCallback?.(presented);
 addEventListener("pagehide", () => player.stop());
 player.play();

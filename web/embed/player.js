@@ -54,6 +54,7 @@ export class Player extends Emitter {
       this.#set("playing");
     });
     for (const name of ["chat", "chat_deleted"]) source.on(name, (line) => this.emit(name, line));
+    source.on("dark", (is_dark) => this.#set(is_dark ? "connecting" : "playing"));
     source.on("ended", ({ reason, error }) => this.#ended(reason, error));
     source.start().catch(() => {});
   }

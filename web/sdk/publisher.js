@@ -129,10 +129,7 @@ export class Publisher extends Emitter {
       const sending = this.#sendings.get(source);
       if (!sending) return;
       this.#sendings.delete(source);
-      sending.transceiver.direction = "inactive";
-      await sending.transceiver.sender.replaceTrack(null);
-      // Whatever is sent here next is another track, of which nothing rests.
-      await set_active(sending.transceiver.sender, () => true);
+      await this.#leave(sending.transceiver);
       await this.#negotiate();
     });
   }
@@ -188,18 +185,20 @@ export class Publisher extends Emitter {
   }
 
   #attach(sending) {
-    const { source, media, options } = sending;
+    const { source, media } = sending;
     const kind = source === "mic" || source === "screen_audio" ? "audio" : "video";
-    // A transceiver that an earlier share of this source left behind is used again, so that the description does not grow.
-    const idle = this.#connection.getTransceivers().find((one) => one.parley_source === source && one.direction === "inactive");
-    if (idle) {
-      idle.direction = "sendonly";
-      idle.sender.replaceTrack(media);
-      sending.transceiver = idle;
+    sending.transceiver = this.#connection.addTransceiver(media ?? kind, { direction: "sendonly", sendEncodings: encodings_of(sending, kind) });
+  }
+
+  // The next track takes the section of a stopped one, so that the description does not grow; the first section carries the transport of all.
+  // None begins again on its old SSRCs: browsers say once which layer (RID) each of them is, and the server knows it of that track alone.
+  async #leave(transceiver) {
+    if (transceiver !== this.#connection.getTransceivers()[0]) {
+      transceiver.stop();
       return;
     }
-    sending.transceiver = this.#connection.addTransceiver(media ?? kind, { direction: "sendonly", sendEncodings: encodings_of(sending, kind) });
-    sending.transceiver.parley_source = source;
+    transceiver.direction = "inactive";
+    await transceiver.sender.replaceTrack(null);
   }
 
   async #negotiate({ restart = false } = {}) {
