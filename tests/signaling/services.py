@@ -323,9 +323,9 @@ class Partner:
 class Partners:
     """`rebroadcast.partners.Partners` in memory."""
 
+    numbers: "itertools.count[int]"
     sites: dict[str, Partner] = field(default_factory=dict)
     changes: list[PartnerChange] = field(default_factory=list)
-    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def add(
         self,
@@ -376,8 +376,10 @@ class Broadcasts:
 
     held: dict[str, Broadcast] = field(default_factory=dict)
     places: dict[str, Destination] = field(default_factory=dict)
-    partners: Partners = field(default_factory=Partners)
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.partners = Partners(self.numbers)
 
     async def start(
         self,
