@@ -85,7 +85,7 @@ class LivePlayer:
                 return
 
 
-def _decoded(packet: av.Packet[Any]) -> Sequence[object]:
+def _decoded(packet: "av.Packet[Any]") -> Sequence[object]:
     """Nothing of a frame whose end a cut took away: players go on with the next."""
     try:
         return packet.decode()
