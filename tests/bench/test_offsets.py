@@ -7,7 +7,7 @@ from bench.offsets import offsets
 from tests.support.promises import assert_promised
 
 DRIFT_PPM = 30_000.0
-"""So far off that the seconds of this test drift as hours do: 180 ms apart at their end, if nothing corrected it."""
+"""So far off that these seconds drift as an hour does: 180 ms at their end, if nothing corrected it."""
 
 
 @pytest.mark.slow
