@@ -1,8 +1,8 @@
 """What `kill -9` of a recorder costs: many workers, each killed at a random moment, each folder finished.
 
-`parley bench kills`. Two people with VP8 pictures and Opus are recorded by
-a real worker process in real time; the loss of a file is the time from its last frame to the kill. Every file
-must be finished and decode to its last frame. The loss is to stay under a second.
+`parley bench kills`. Two people with pictures of one codec, by turns of each, and Opus are recorded by a real
+worker process in real time; the loss of a file is the time from its last frame to the kill. Every file must
+be finished and decode to its last frame. The loss is to stay under a second.
 """
 
 import json
@@ -10,16 +10,18 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import av
 import msgspec
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
 
-from bench.recorder import WorkerBench
+from bench.recorder import Clip, WorkerBench
+from bench.studio.encoded import VIDEO_ENCODERS, lay_down_priority
 from media.clock_map import SECOND_NS
 from media.sealed import new_key
 from recorder import DataKeys, KeyAccess, KeyStore, MasterKeys, open_part
@@ -31,7 +33,8 @@ _PEOPLE: Final = 2
 _KBPS: Final = 500
 _SHORTEST_S: Final = 1.5
 _LONGEST_S: Final = 4.5
-_PICTURES: Final = 50
+_FPS: Final = 25
+_PICTURES: Final = 2 * _FPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +50,31 @@ class Kill:
     """Files that do not play, and the like."""
     away_s: float = 0.0
     """How long a broadcast was off the air."""
+    codec: str = "vp8"
+    """Of the pictures."""
 
 
-def pictures() -> list[bytes]:
-    """Two seconds of VP8, a keyframe first."""
-    encoder = av.CodecContext.create("libvpx", "w")
+def clip(codec: str) -> Clip:
+    """Two seconds of pictures."""
+    name, options = VIDEO_ENCODERS[codec]
+    encoder = cast("VideoCodecContext", av.CodecContext.create(name, "w"))
     encoder.width, encoder.height, encoder.pix_fmt = 320, 240, "yuv420p"
-    encoder.time_base, encoder.bit_rate = Fraction(1, 25), 400_000
-    encoder.options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
+    encoder.time_base, encoder.framerate = Fraction(1, _FPS), Fraction(_FPS)
+    encoder.thread_count = 1
+    encoder.max_b_frames, encoder.options = 0, dict(options)
     rng = np.random.default_rng(1)
-    frames: list[bytes] = []
+    packets = []
     for number in range(_PICTURES):
         image = rng.integers(0, 255, (240, 320, 3), dtype=np.uint8) // 4 + number
         frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
         frame.pts = number
-        frames += [bytes(packet) for packet in encoder.encode(frame)]
-    return frames
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    lay_down_priority()
+    return Clip(codec, [(bytes(packet), packet.is_keyframe) for packet in packets])
 
 
-async def kill_one(after_s: float, shown: list[bytes], *, is_sealed: bool) -> Kill:
+async def kill_one(after_s: float, shown: Clip, *, is_sealed: bool) -> Kill:
     """Record for a while, kill the worker, finish the folder, look at every file."""
     supervisor = Supervisor()
     try:
@@ -79,7 +88,8 @@ async def kill_one(after_s: float, shown: list[bytes], *, is_sealed: bool) -> Ki
             bench.worker.kill()
             killed_s = (time.monotonic_ns() - bench.origin_ns) / SECOND_NS
             await bench.kill()
-            return await _judge(supervisor, Path(folder), keys, after_s, killed_s)
+            kill = await _judge(supervisor, Path(folder), keys, after_s, killed_s)
+            return replace(kill, codec=shown.codec)
     finally:
         await supervisor.close()
 
@@ -112,15 +122,24 @@ async def _judge(
     return Kill(after_s, len(manifest["files"]), lost_s, problems)
 
 
-async def measure(kills: int, seed: int, *, is_sealed: bool, note: Callable[[str], None]) -> list[Kill]:
-    """Kill one after the other, telling each."""
-    rng, shown = random.Random(seed), pictures()
+async def measure(
+    kills: int,
+    seed: int,
+    *,
+    is_sealed: bool,
+    note: Callable[[str], None],
+    codecs: Sequence[str] = tuple(VIDEO_ENCODERS),
+) -> list[Kill]:
+    """Kill one after the other, telling each; the codecs take turns."""
+    rng, clips = random.Random(seed), [clip(codec) for codec in codecs]
     found = []
     for number in range(kills):
+        shown = clips[number % len(clips)]
         kill = await kill_one(rng.uniform(_SHORTEST_S, _LONGEST_S), shown, is_sealed=is_sealed)
         found.append(kill)
         told = "; ".join(kill.problems) or "all play"
-        note(f"{number + 1:3}: after {kill.after_s:.2f} s lost {kill.lost_s * 1000:4.0f} ms, {told}")
+        lost = f"lost {kill.lost_s * 1000:4.0f} ms"
+        note(f"{number + 1:3}: {kill.codec:4} after {kill.after_s:.2f} s {lost}, {told}")
     return found
 
 

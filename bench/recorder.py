@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from bench.studio.payloads import video_payloads
 from media.clock_map import SECOND_NS, ns_to_ntp
 from media.gates import GatePage
 from media.sealed import new_key
@@ -38,7 +39,6 @@ GOAL_CORE: Final = 0.02
 _FPS: Final = 25
 _AUDIO_HZ: Final = 50
 _AUDIO_BYTES: Final = 80
-_MTU: Final = 1_100
 _TURN_S: Final = 0.005
 _NTP_NS: Final = 3_900_000_000 * SECOND_NS
 
@@ -78,14 +78,24 @@ class Figures:
         return [f"a participant takes {self.core_per_participant:.4f} core, the goal is {self.goal}"]
 
 
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Encoded pictures to be played over and over."""
+
+    codec: str
+    frames: Sequence[tuple[bytes, bool]]
+    """(frame, is_keyframe); the first is a keyframe."""
+
+
 class Publisher:
     """One synthetic publisher: VP8 frames of equal size, a keyframe every ten seconds, Opus at 32 kb/s.
 
-    `pictures`: real VP8 frames instead, over and over; the first is a keyframe.
+    `clip`: its pictures instead.
     """
 
-    def __init__(self, index: int, kbps: int, start_ns: int, pictures: Sequence[bytes] = ()) -> None:
-        self._pictures = pictures
+    def __init__(self, index: int, kbps: int, start_ns: int, clip: Clip | None = None) -> None:
+        self._clip = clip
+        self._codec = clip.codec if clip is not None else "vp8"
         self.index = index
         self.frames = 0
         self.packets = 0
@@ -111,26 +121,25 @@ class Publisher:
         return out
 
     def _video(self, number: int, at_ns: int) -> list[bytes]:
-        if self._pictures:
-            frame = self._pictures[number % len(self._pictures)]
-            return self._packets(number, at_ns, frame, is_key=not frame[0] & 1)
-        is_key = number % (10 * _FPS) == 0
-        head = b"\x10\x02\x00\x9d\x01\x2a\x80\x02\x68\x01" if is_key else b"\x11\x02\x00"
-        frame = head + bytes([number & 0xFF]) * (self._frame_bytes - len(head))
-        return self._packets(number, at_ns, frame, is_key=is_key)
-
-    def _packets(self, number: int, at_ns: int, frame: bytes, *, is_key: bool) -> list[bytes]:
-        chunks = [frame[at : at + _MTU] for at in range(0, len(frame), _MTU)]
+        frame, is_key = self._frame(number)
+        payloads = video_payloads(self._codec, frame, is_keyframe=is_key, index=number)
         return [
             self._rtp(
                 0,
-                bytes([0x90 if index == 0 else 0x80, 0x80, 0x80 | number >> 8 & 0x7F, number & 0xFF]) + chunk,
+                payload,
                 at_ns,
-                is_last=index == len(chunks) - 1,
+                is_last=index == len(payloads) - 1,
                 flags=FLAG_KEYFRAME_START if is_key and index == 0 else 0,
             )
-            for index, chunk in enumerate(chunks)
+            for index, payload in enumerate(payloads)
         ]
+
+    def _frame(self, number: int) -> tuple[bytes, bool]:
+        if self._clip is not None:
+            return self._clip.frames[number % len(self._clip.frames)]
+        is_key = number % (10 * _FPS) == 0
+        head = b"\x10\x02\x00\x9d\x01\x2a\x80\x02\x68\x01" if is_key else b"\x11\x02\x00"
+        return head + bytes([number & 0xFF]) * (self._frame_bytes - len(head)), is_key
 
     def _header(self, kind: int, at_ns: int, flags: int = 0) -> TapHeader:
         return TapHeader(
@@ -141,7 +150,7 @@ class Publisher:
             arrival_ns=self._start_ns + at_ns,
             ssrc=2 * self.index + kind + 1,
             flags=flags,
-            codec=CODEC_NAMES.index("opus" if kind else "vp8"),
+            codec=CODEC_NAMES.index("opus" if kind else self._codec),
         )
 
     def _rtp(self, kind: int, payload: bytes, at_ns: int, *, is_last: bool, flags: int) -> bytes:
@@ -212,10 +221,10 @@ class WorkerBench:
                 message = msgspec.structs.replace(message, kind="audio")
             self.worker.control.send(message)
 
-    async def play(self, participants: int, kbps: int, seconds: float, pictures: Sequence[bytes] = ()) -> int:
+    async def play(self, participants: int, kbps: int, seconds: float, clip: Clip | None = None) -> int:
         """Send in real time, a datagram for each participant and turn; packets sent."""
         start_ns = time.monotonic_ns()
-        people = [Publisher(index, kbps, start_ns, pictures) for index in range(participants)]
+        people = [Publisher(index, kbps, start_ns, clip) for index in range(participants)]
         sent = [[0, 0] for _ in people]
         loop = asyncio.get_running_loop()
         while (elapsed_ns := time.monotonic_ns() - start_ns) < seconds * SECOND_NS:

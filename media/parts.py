@@ -13,6 +13,9 @@ Opener = Callable[[str], BinaryIO]
 """Opens a file of the recording by its name, as plain bytes."""
 HOLD_MS: Final = 1_000
 """How long the last picture of a part stays."""
+BRIDGED_MS: Final = 3_000
+"""It stays until the next part where that begins so soon: a change of simulcast encoding takes a second of
+silence and a keyframe."""
 _SEEK_FROM_MS: Final = 3_000
 
 
@@ -66,7 +69,7 @@ class VideoSource:
         file = next((file for file in reversed(self._files) if file.start_ms <= at_ms), None)
         if file is not self._current:
             self._begin(file, at_ms)
-        if file is None or at_ms > file.end_ms + HOLD_MS:
+        if file is None or at_ms > self._stays_until_ms(file):
             self.close()
             return None
         decoded = 0
@@ -98,6 +101,13 @@ class VideoSource:
             container.seek(int(at_ms * 1000), backward=True)
         self._frames = _pictures(container)
         self._next = next(self._frames, None)
+
+    def _stays_until_ms(self, file: Part) -> int:
+        after = next((later for later in self._files if later.start_ms > file.start_ms), None)
+        stays_ms = file.end_ms + HOLD_MS
+        if after is None or after.start_ms - file.end_ms > BRIDGED_MS:
+            return stays_ms
+        return max(after.start_ms, stays_ms)
 
     def _is_muted(self, at_ms: float) -> bool:
         said = [bool(mute["is_muted"]) for mute in self._mutes if int(mute["at_ms"]) <= at_ms]

@@ -8,15 +8,9 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from tests.support.priority import lay_down_priority
+from bench.studio.encoded import VIDEO_ENCODERS, lay_down_priority
 
-ENCODERS = {
-    "vp8": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"}),
-    "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}),
-    "h264": ("libx264", {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline"}),
-    "av1": ("libsvtav1", {"preset": "12", "svtav1-params": "pred-struct=1:lp=1"}),
-}
-VIDEO_CODECS = tuple(ENCODERS)
+VIDEO_CODECS = tuple(VIDEO_ENCODERS)
 
 
 @dataclass(frozen=True)
@@ -31,7 +25,7 @@ class Encoded:
 @functools.cache
 def video(codec, lumas, *, width=160, height=120, fps=25, gop=10_000, noise=False, bit_rate=0):
     """Frames of one grey level each (a tuple of 0..255), or of noise when the size matters."""
-    name, options = ENCODERS[codec]
+    name, options = VIDEO_ENCODERS[codec]
     context = av.CodecContext.create(name, "w")
     context.width, context.height, context.pix_fmt = width, height, "yuv420p"
     context.time_base, context.framerate = Fraction(1, fps), fps

@@ -2,9 +2,9 @@
 
 import struct
 
-from media import av1, h264
+from bench.studio.payloads import annex_b_units, h264_frame, obus, video_payloads, vp8
 
-MTU = 1100
+__all__ = ["annex_b_units", "h264_frame", "obus", "opus", "red", "rtp", "video_payloads", "vp8"]
 
 
 def rtp(
@@ -33,87 +33,6 @@ def rtp(
     return out
 
 
-def chunks(data, size=MTU):
-    return [data[at : at + size] for at in range(0, len(data), size)]
-
-
-def vp8(frame, picture_id=0):
-    """RFC 7741: extended descriptor with a 15-bit picture id."""
-    out = []
-    for index, chunk in enumerate(chunks(frame)):
-        out.append(
-            bytes([0x90 if index == 0 else 0x80, 0x80, 0x80 | picture_id >> 8 & 0x7F, picture_id & 0xFF])
-            + chunk
-        )
-    return out
-
-
-def vp9(frame, picture_id=0, *, is_keyframe=False):
-    """RFC 9628: one spatial layer, non-flexible mode."""
-    parts = chunks(frame)
-    out = []
-    for index, chunk in enumerate(parts):
-        first = 0x80 | (0 if is_keyframe else 0x40)
-        first |= (0x08 if index == 0 else 0) | (0x04 if index == len(parts) - 1 else 0)
-        out.append(bytes([first, 0x80 | picture_id >> 8 & 0x7F, picture_id & 0xFF]) + chunk)
-    return out
-
-
-def annex_b_units(data):
-    return [unit for unit in data.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if unit]
-
-
-def h264_units(units):
-    """RFC 6184 mode 1: small parameter sets in a STAP-A, large units as FU-A, else single."""
-    out = []
-    parameters = [unit for unit in units if unit[0] & 0x1F in {h264.NAL_SPS, h264.NAL_PPS}]
-    if parameters:
-        out.append(bytes([0x78]) + b"".join(struct.pack(">H", len(unit)) + unit for unit in parameters))
-    for unit in units:
-        if unit in parameters:
-            continue
-        if len(unit) <= MTU:
-            out.append(unit)
-            continue
-        parts = chunks(unit[1:])
-        for index, part in enumerate(parts):
-            header = unit[0] & 0x1F | (0x80 if index == 0 else 0) | (0x40 if index == len(parts) - 1 else 0)
-            out.append(bytes([unit[0] & 0xE0 | 28, header]) + part)
-    return out
-
-
-def h264_frame(data):
-    return h264_units(annex_b_units(data))
-
-
-def obus(data):
-    """The units of a temporal unit, without temporal delimiters and without size fields."""
-    out = []
-    at = 0
-    while at < len(data):
-        first = data[at]
-        header = 2 if first & 4 else 1
-        size, content_at = av1._leb128(data, at + header)
-        if first >> 3 & 15 != av1.OBU_TEMPORAL_DELIMITER:
-            out.append(
-                bytes([first & ~2]) + data[at + 1 : at + header] + data[content_at : content_at + size]
-            )
-        at = content_at + size
-    return out
-
-
-def av1_frame(data, *, is_keyframe=False):
-    """One element per packet; units longer than a packet are continued."""
-    out = []
-    for unit in obus(data):
-        parts = chunks(unit)
-        for index, part in enumerate(parts):
-            header = 0x10 | (0x80 if index else 0) | (0x40 if index < len(parts) - 1 else 0)
-            header |= 0x08 if is_keyframe and not out else 0
-            out.append(bytes([header]) + part)
-    return out
-
-
 def opus(packet):
     return [packet]
 
@@ -124,16 +43,3 @@ def red(primary, redundant=(), payload_type=111):
     for ts_offset, data in redundant:
         heads += bytes([0x80 | payload_type]) + (ts_offset << 10 | len(data)).to_bytes(3, "big")
     return heads + bytes([payload_type]) + b"".join(data for _, data in redundant) + primary
-
-
-def video_payloads(codec, data, *, is_keyframe, index=0):
-    match codec:
-        case "vp8":
-            return vp8(data, index & 0x7FFF)
-        case "vp9":
-            return vp9(data, index & 0x7FFF, is_keyframe=is_keyframe)
-        case "h264":
-            return h264_frame(data)
-        case "av1":
-            return av1_frame(data, is_keyframe=is_keyframe)
-    raise ValueError(codec)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.studio.encoded import lay_down_priority
 from media.decode import DecodeError, OpusDecoder, VideoDecoder
 from media.frame import EncodedFrame
-from tests.support.priority import lay_down_priority
 
 ENCODERS = {
     "vp8": ("libvpx", {"deadline": "realtime", "lag-in-frames": "0"}),

@@ -1,7 +1,9 @@
 """kill -9, torn files, full disks: what was recorded plays, and the folder is finished."""
 
 import asyncio
+import bisect
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -325,20 +327,58 @@ async def test_a_full_disk_ends_the_recording_cleanly_and_what_was_written_plays
         await rig.close()
 
 
-async def test_a_slow_disk_costs_whole_fragments_and_the_worker_goes_on(tmp_path):
-    folder = tmp_path / "rec_test"
+@pytest.fixture
+def still_disk(tmp_path):
+    """A file system that `fsfreeze` makes stand still; needs root."""
+    image, folder = tmp_path / "image", tmp_path / "still"
     folder.mkdir()
-    rig = WorkerRig(folder, queue_max_bytes=30_000)
+    with image.open("wb") as file:
+        file.truncate(32 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+    subprocess.run(["mount", "-o", "loop,noatime", image, folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.slow
+async def test_a_disk_that_stands_still_for_too_long_leaves_a_gap_that_is_written_down(still_disk):
+    """What the queue holds is kept, the rest costs whole fragments; what was recorded plays on both sides."""
+    folder = still_disk / "rec_test"
+    folder.mkdir()
+    rig = WorkerRig(folder, queue_max_bytes=1 << 20)
     await rig.start()
     try:
         gate = rig.join("u_ada", "Ada", 1)
         camera = rig.open(rig.tap("u_ada", "camera", "vp8", gate))
         frames = encoded.video(
-            "vp8", (100,) * 50, width=320, height=240, noise=True, gop=25, bit_rate=4_000_000
+            "vp8", (100,) * 225, width=320, height=240, noise=True, gop=25, bit_rate=4_000_000
         )
-        await rig.send(video_records(camera, frames))
+        records = video_records(camera, frames)
+        still, again = (rig.origin_ns + at_s * SECOND_NS for at_s in (2, 7))
+        arrivals = [record.header.arrival_ns for record in records]
+        first, last = bisect.bisect(arrivals, still), bisect.bisect(arrivals, again)
+        await record_paced(rig, camera, records[:first])
+        await asyncio.to_thread(subprocess.run, ["fsfreeze", "--freeze", still_disk], check=True)
+        try:
+            await record_paced(rig, camera, records[first:last])
+        finally:
+            await asyncio.to_thread(subprocess.run, ["fsfreeze", "--unfreeze", still_disk], check=True)
+        await record_paced(rig, camera, records[last:])
         await rig.sent()
         assert await rig.stop() == 0
-        assert any(event["reason"] == "disk_slow" for event in rig.events("gap"))
+        await rig.finish()
+        manifest = draft(folder)
+        (track,) = manifest.tracks
+        assert {gap["reason"] for gap in track.gaps} == {"disk_slow"}
+        (file,) = manifest.files
+        shown = lumas(folder / file.name)
+        assert len(shown) == file.frames
+        holes = [
+            (before, after) for (before, _), (after, _) in itertools.pairwise(shown) if after - before > 0.1
+        ]
+        assert holes
+        assert all(before >= 2 and after <= 9 for before, after in holes), holes
+        assert shown[0][0] < 0.2
+        assert shown[-1][0] > 8.5
     finally:
         await rig.close()

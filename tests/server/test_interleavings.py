@@ -2,7 +2,9 @@
 
 Each frame, chat line and name carries the number of the state it was sent in; pictures and sound say by a
 colour and a tone whether they may be live. Whatever was sent in a state without a grant is in no file at any
-time, and in nothing that a site got; nor is the name of somebody who never had one.
+time, and in nothing that a site got; nor is the name of somebody who never had one. In the end films and
+their stills are composed of what was recorded, with the same eyes on every file: who is in no recording is in
+none of them.
 """
 
 import asyncio
@@ -16,7 +18,9 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from bench.rpc import CallRefused
 from bench.studio.decoded import loudest, pictures, samples, share_of_colour
@@ -27,6 +31,7 @@ from bench.studio.player import with_canary_audio, with_canary_video
 from bench.target import TargetFailed
 from tests.support.canary import STAMP_BYTES, StampWatch, stamps_behind
 from tests.support.figures import tell
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -36,6 +41,8 @@ READ_EACH_S = 0.25
 SMALL = (160, 90)
 SEEN, HEARD = 0.03, 0.05
 SETTLES_S = 1.0
+FILM = {"layout": "grid", "chat": "webvtt", "width": 320, "height": 180, "fps": 5}
+RENDERED_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,14 @@ class Site:
 
 
 @dataclass
+class Recorded:
+    """One recording, and whoever said yes to it for a moment at least."""
+
+    id: str = ""
+    people: set = field(default_factory=set)
+
+
+@dataclass
 class Actor:
     """One person: whether they are there, and what they have said yes to as far as anybody was told."""
 
@@ -106,6 +121,7 @@ class Play:
         self.may_record, self.may_be_live = set(), set()
         self.control = set()
         self.recording = None
+        self.recorded = []
         self.broadcast = None
         self.sites = []
         self.log = []
@@ -143,6 +159,15 @@ class Play:
             follower.cancel()
         await asyncio.gather(*self._followers, return_exceptions=True)
 
+    async def epilogue(self):
+        """A last recording, of ada beside bob, who says no to it."""
+        for actor, is_agreed in zip(self._actors, (True, False), strict=False):
+            uses = {"live": False, "record": is_agreed}
+            await (self._change(actor, uses) if actor.person else self._enter(actor, uses))
+        await self._toggle_recording()
+        await asyncio.sleep(2 * SETTLES_S)
+        await self._toggle_recording()
+
     async def _enter(self, actor, uses=None):
         actor.uses = uses or {use: self._rng.random() < 0.5 for use in actor.uses}
         self.log.append(f"{actor.name} enters with {actor.uses}")
@@ -161,8 +186,8 @@ class Play:
         await actor.person.leave()
         actor.person = None
 
-    async def _change(self, actor):
-        wanted = {use: self._rng.random() < 0.5 for use in actor.uses}
+    async def _change(self, actor, wanted=None):
+        wanted = wanted or {use: self._rng.random() < 0.5 for use in actor.uses}
         self.log.append(f"{actor.name} chooses {wanted}")
         either = {use: wanted[use] or actor.uses[use] for use in wanted}
         actor.uses = either
@@ -180,8 +205,10 @@ class Play:
         else:
             self.log.append("a recording starts")
             self.recording = "starting"
+            self.recorded.append(Recorded())
             self._stamp_all()
             self.recording, *_ = await asyncio.gather(self._there.record(), *map(self._say, self._actors))
+            self.recorded[-1].id = self.recording
         self._stamp_all()
 
     async def _toggle_broadcast(self):
@@ -231,9 +258,40 @@ class Play:
     def _judged(self, actor, stamp):
         """Note where what has this stamp may be, and the name of whoever sends it."""
         stamps = {stamp, actor.name_stamp}
-        self.may_record |= stamps if self.recording and actor.uses["record"] else set()
+        if self.recording and actor.uses["record"]:
+            self.may_record |= stamps
+            self.recorded[-1].people.add(actor.name)
         self.may_be_live |= stamps if self.broadcast and actor.uses["live"] else set()
         return stamp
+
+
+async def _composed(there, recording):
+    """The folder of a film of a recording, with its stills, once it is whole."""
+    films = f"/recordings/{recording}/renditions"
+    made = await there.served.api("POST", films, FILM)
+
+    async def is_whole():
+        return (await there.served.api("GET", f"{films}/{made['id']}"))["state"] == "finished"
+
+    await until(is_whole, f"the film of {recording}", RENDERED_WITHIN_S)
+    return there.served.folder / "blobs" / "renditions" / recording / made["id"]
+
+
+def _in_film(folder):
+    """Who is seen in a film or on one of its stills, or heard in it, whatever they were sending."""
+    film = folder / "rendition.mp4"
+    stills = [np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.glob("*.jpg"))]
+    assert stills, "a film has stills"
+    sound = samples(film)
+    found = set()
+    for picture in itertools.chain((picture for _, picture in pictures(film, size=SMALL)), stills):
+        for name, look in LOOKS.items():
+            shares = [share_of_colour(picture, colour) for colour in (look.granted, look.ungranted)]
+            found |= {name} if max(shares) > SEEN else set()
+    for name, look in LOOKS.items():
+        levels = [loudest(sound, hz, 0.2) for hz in (look.granted_hz, look.ungranted_hz)]
+        found |= {name} if max(levels) > HEARD else set()
+    return found
 
 
 def _shown(source):
@@ -264,8 +322,11 @@ async def test_whatever_was_sent_without_a_grant_is_nowhere():
                 for _ in range(STEPS):
                     await play.step()
                 await play.end()
+                await play.epilogue()
             except (CallRefused, TargetFailed) as error:
                 raise AssertionError(f"seed {seed}: {play.log}") from error
+            chosen = (play.recorded[-1], play.recorded[0])
+            films = [(one, await _composed(there, one.id)) for one in chosen]
             await asyncio.sleep(SETTLES_S)
         finally:
             await asyncio.to_thread(watch.close)
@@ -281,9 +342,15 @@ async def test_whatever_was_sent_without_a_grant_is_nowhere():
         looks = [await asyncio.to_thread(_shown, source) for source in sources]
         forbidden = set().union(*(look[False] for look in looks))
         assert not forbidden, f"{forbidden}; {story}"
+        seen = [await asyncio.to_thread(_in_film, folder) for _, folder in films]
+        for (one, _), people in zip(films, seen, strict=True):
+            assert people <= one.people, f"{people - one.people} in the film of {one.id}; {story}"
         print(story)
+        tell(f"{len(films)} films of {len(play.recorded)} recordings, with {[*map(sorted, seen)]}")
         tell(f"{len(watch.stamps)} of {len(play.may_record)} states, lines and names recorded")
         tell(f"{len(told)} lines and names beside {len(looks)} streams")
         assert play.control <= set(watch.stamps), "the control: the watch sees what may be recorded"
         assert play.control <= told, "the control: the site is told what may be"
+        assert all("ada" in people for people in seen), "the control: the films show ada"
+        assert "bob" not in play.recorded[-1].people
         assert "ada" in set().union(*(look[True] for look in looks)), "the control: the site got ada"

@@ -62,6 +62,10 @@ def bench_kills(
         Literal["worker", "server", "recorder", "program"],
         typer.Option(help="What is killed: a worker by itself, or a whole server or a process of it"),
     ] = "worker",
+    codec: Annotated[
+        Literal["vp8", "vp9", "h264", "av1"] | None,
+        typer.Option(help="Of the pictures that a worker records; without it all by turns"),
+    ] = None,
     plain: Plain = False,
     as_json: kit.AsJson = False,
     keep: kit.Keep = None,
@@ -72,9 +76,11 @@ def bench_kills(
 
     from bench import house_kills
     from bench.kills import line, measure, problems
+    from bench.studio.encoded import VIDEO_ENCODERS
 
     if of == "worker":
-        found = kit.run(measure(kills, seed, is_sealed=not plain, note=print))
+        codecs = (codec,) if codec is not None else tuple(VIDEO_ENCODERS)
+        found = kit.run(measure(kills, seed, is_sealed=not plain, note=print, codecs=codecs))
     else:
         found = kit.run(house_kills.measure(of, kills, seed, print))
     print(line(found))
