@@ -22,6 +22,7 @@ from policy import (
     Use,
     has_accepted,
 )
+from rooms.activity import Activity
 from rooms.activity_events import ChatLine, ChatLineDeleted
 from rooms.errors import Code, Refused
 from rooms.events import ConsentChanged, RevocationDone, TermsChanged
@@ -120,7 +121,11 @@ class ConsentService:
         )
         generation = member.choice_generation
         agreements = [self._agreement(room, member, agreed, acceptance)] if agreed else []
-        is_noted = await self.notary.try_note(entry, *agreements)
+        seen = self._unnoted(room, member, acceptance)
+        is_noted = await self.notary.try_note(entry, *agreements, *seen.values())
+        for notice_id, one in self._unnoted(room, member, acceptance).items():
+            if not is_noted or notice_id not in seen:
+                self.notary.queue(one)
         facts = replace(member.facts, acceptance=acceptance)
         if is_noted and generation == member.choice_generation:
             facts = facts.choosing(dict.fromkeys(agreed, True))
@@ -202,16 +207,7 @@ class ConsentService:
         acceptance = member.facts.acceptance
         is_noted = True
         if acceptance is not None:
-            entry = self.notary.entry(
-                room,
-                member,
-                LedgerKind.NOTICE_ACKNOWLEDGED,
-                uses=(activity.use,),
-                activity=activity.id,
-                terms_version=acceptance.terms_version,
-                vouched=member.acknowledges_all,
-            )
-            is_noted = await self.notary.try_note(entry)
+            is_noted = await self.notary.try_note(self._acknowledgement(room, member, activity, acceptance))
         if not is_noted:
             member.unrecorded |= {notice_id}
             return
@@ -353,6 +349,29 @@ class ConsentService:
             uses=tuple(sorted(uses)),
             terms_version=acceptance.terms_version,
             vouched=acceptance.vouched,
+        )
+
+    def _unnoted(self, room: Room, member: Member, acceptance: Acceptance) -> dict[str, LedgerEntry]:
+        """What the person acknowledged before they accepted anything, when no row was written of them."""
+        if member.facts.acceptance is not None:
+            return {}
+        return {
+            activity.notice_id: self._acknowledgement(room, member, activity, acceptance)
+            for activity in room.running()
+            if activity.notice_id in member.facts.acknowledged
+        }
+
+    def _acknowledgement(
+        self, room: Room, member: Member, activity: Activity, acceptance: Acceptance
+    ) -> LedgerEntry:
+        return self.notary.entry(
+            room,
+            member,
+            LedgerKind.NOTICE_ACKNOWLEDGED,
+            uses=(activity.use,),
+            activity=activity.id,
+            terms_version=acceptance.terms_version,
+            vouched=member.acknowledges_all,
         )
 
     async def _remember(self, member: Member) -> None:

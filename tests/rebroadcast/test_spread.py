@@ -5,11 +5,15 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant
 
-from policy import DEFAULT_TERMS, LIVE, RECORD, PartnerTerms, RoomSettings, Site
+from policy import DEFAULT_TERMS, LIVE, RECORD, PartnerTerms, RoomMode, RoomSettings, Site
 from rebroadcast.spread import spans_of
 from store import LedgerKind
 from tests.rooms.rig import START_MS, rig, until
+from tests.rooms.test_consent_machine import NAMES, ConsentMachine
 
 TV = Site(id="tv", name="TV", partner="pt_tv")
 RADIO = Site(id="radio", name="Radio", partner="pt_radio")
@@ -218,3 +222,59 @@ async def test_whoever_acknowledged_nothing_went_nowhere():
         await made.broadcast("bc", Site(id="own", name="Own"))
         await made.step(made.ada.leave())
         assert await made.told() == {}
+
+
+async def test_who_acknowledged_before_accepting_is_in_it_from_the_acceptance_on():
+    async with rig() as house:
+        made = Scene(house, await house.join("ada", accept=None))
+        await made.broadcast("bc", Site(id="own", name="Own"))
+        assert await made.step(house.acknowledge(made.ada)) == []
+        assert await house.store.ledger.rows(kind=LedgerKind.NOTICE_ACKNOWLEDGED) == ()
+        assert await made.step(made.ada.accept_terms(DEFAULT_TERMS.version, age_18=True)) == ["bc"]
+        assert await made.told() == {"bc": [(1, None)]}
+
+
+class SpreadMachine(ConsentMachine):
+    """Any order of what people do, under a clock that goes on."""
+
+    def __init__(self):
+        super().__init__()
+        self.sent = defaultdict(list)
+
+    @initialize(mode=st.sampled_from(RoomMode))
+    def open_house(self, mode):
+        super().open_house(mode)
+        self.do_start(LIVE)
+        for name in NAMES:
+            self.do_agree(name)
+
+    @invariant()
+    def what_was_sent_is_in_a_span(self):
+        if self.context is None:
+            return
+        now_ms = self.house.clock.wall_ms()
+        for consumer in self.model.running.values():
+            for name in NAMES if consumer.activity.use == LIVE else ():
+                if self.slots_of(name, consumer):
+                    person = self.model.people[name].participant.person
+                    self.sent[person].append((consumer.activity.id, now_ms))
+        self.run(self.house.clock.advance(0.01))
+        for person, moments in self.sent.items():
+            spans = self.run(self.spans(person))
+            for activity, at_ms in moments:
+                assert any(
+                    span.activity == activity
+                    and span.from_ms <= at_ms
+                    and (span.until_ms is None or at_ms < span.until_ms)
+                    for span in spans
+                ), (activity, at_ms, spans)
+
+    async def spans(self, person):
+        ledger = self.house.store.ledger
+        rows = [row async for row in ledger.each(person=person)]
+        stops = {row.activity: row.at_ms async for row in ledger.each(kind=LedgerKind.ACTIVITY_STOPPED)}
+        return spans_of(rows, stops)
+
+
+TestSpread = SpreadMachine.TestCase
+TestSpread.settings = settings(ConsentMachine.TestCase.settings, max_examples=25)
