@@ -299,7 +299,7 @@ class Archivist:
     async def _move(self, shelf: str) -> None:
         """Make the archive hold what the folder holds. Raises: ArchiveUnavailable, NotArchived, OSError."""
         archive, job, folder = self._archive, self._jobs[shelf], self._folder(shelf)
-        if archive is None or not folder.is_dir():
+        if archive is None or not await self._blocking(folder.is_dir):
             self._waiting.pop(shelf, None)
             self._jobs.pop(shelf, None)
             return

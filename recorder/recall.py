@@ -49,17 +49,18 @@ class Recall:
         if note is None:
             return False
         gone = await self._blocking(lambda: withdrawn(folder))
+        here = await self._blocking(lambda: {name for name in note.files if (folder / name).exists()})
         missing = {
             name: kept
             for name, kept in note.files.items()
-            if (only is None or name in only) and not is_of(name, gone) and not (folder / name).exists()
+            if (only is None or name in only) and not is_of(name, gone) and name not in here
         }
         if not missing:
             return False
         reached(self._archive, note)
         total_bytes = sum(kept.size_bytes for kept in missing.values())
         needed = total_bytes + self._min_free_bytes
-        free = shutil.disk_usage(folder).free
+        free = await self._blocking(lambda: shutil.disk_usage(folder).free)
         if free < needed:
             raise RecorderUnavailable(
                 f"fetching it from the archive needs {needed >> 20} MiB, {free >> 20} are free: make room"
@@ -85,7 +86,7 @@ class Recall:
         self, folder: Path, shelf: str, name: str, kept: Kept, came: Callable[[int], None]
     ) -> None:
         temporary = folder / f"{name}.{next(self._numbers)}{names.TEMPORARY}"
-        source = opener(folder, shelf, self._archive)(name)
+        source = await self._blocking(lambda: opener(folder, shelf, self._archive)(name))
         try:
             with source, temporary.open("xb") as target:
                 while data := await self._blocking(lambda: source.read(_CHUNK_BYTES)):
@@ -94,13 +95,17 @@ class Recall:
             if await self._blocking(lambda: sha256_of(temporary)) != kept.sha256:
                 raise RecordingConflict(f"{name} came back from the archive damaged")
             await self._blocking(lambda: sync_path(temporary))
-            if not await self._blocking(partial(_is_gone, folder, name)):
-                temporary.replace(folder / name)
+            await self._blocking(partial(_place, temporary, folder, name))
         finally:
-            temporary.unlink(missing_ok=True)
+            await self._blocking(partial(temporary.unlink, missing_ok=True))
 
     async def _blocking(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)
+
+
+def _place(temporary: Path, folder: Path, name: str) -> None:
+    if not _is_gone(folder, name):
+        temporary.replace(folder / name)
 
 
 def _is_gone(folder: Path, name: str) -> bool:

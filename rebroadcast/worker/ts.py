@@ -33,8 +33,8 @@ class TsPart:
             options={
                 "mpegts_flags": "pat_pmt_at_frames",
                 "pes_payload_size": "0",
-                "muxdelay": "0",
-                "muxpreload": "0",
+                # Players need not wait for the next picture to know where this one ends.
+                "omit_video_pes_length": "0",
                 "flush_packets": "1",
             },
         )

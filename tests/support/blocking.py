@@ -30,13 +30,14 @@ _PACKAGES = (
 _HOUSE = tuple(f"{_ROOT}{package}/" for package in _PACKAGES)
 _TESTS = f"{_ROOT}tests/"
 
-_PASSED_OVER: Final = ("<frozen importlib", str(Path(structlog.__file__).parent))
-"""Imports, and the log, whose tracebacks quote the source."""
+_PASSED_OVER: Final = ("<frozen importlib", str(Path(structlog.__file__).parent), f"{_ROOT}server/doctor/")
+"""Imports, the log, whose tracebacks quote the source, and the doctor, who serves nobody."""
 
 _MAY: Final = {
     "store/store.py open": "the house opens its store before it serves anybody",
     "sfu/plane.py start": "and starts its media plane",
     "server/supervise.py spawn": "until a child runs its program, as asyncio waits for its own",
+    "rebroadcast/worker/srt/library.py library": "the system's library is loaded once",
     "signaling/pages.py get": "a small file of the package, read when it is new",
 }
 """Who may, and why."""
