@@ -44,3 +44,10 @@ def test_every_clause_about_broadcasting_names_its_test() -> None:
     assert [
         row for row in (f"7.{number}" for number in range(1, 8)) if not NAMED_TEST.search(rows.get(row, ""))
     ] == []
+
+
+def test_every_complaint_names_its_test() -> None:
+    covered = (ROOT / "docs" / "complaints.md").read_text().partition("## Not covered")[0]
+    rows = re.findall(r"(?m)^\| (\S.*#\d.*?) \|(.*)$", covered)
+    assert len(rows) > 50
+    assert [source for source, row in rows if not NAMED_TEST.search(row)] == []
