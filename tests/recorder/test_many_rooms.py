@@ -17,7 +17,7 @@ from tests.recorder.rig import decoded_times
 from tests.support.promises import assert_promised
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.wide]
 
 ROOMS = 8
 RECORDED_S = 6.0
