@@ -15,7 +15,7 @@ run: .venv/run.stamp ## install, build and serve on loopback with embedded defau
 test: .venv/test.stamp ## install what tests need, and pass them
 	tools/test
 
-test-all: .venv/test.stamp ## besides: what measures time, load and loss, every codec, browser and size, TSan
+test-all: .venv/test.stamp ## besides: what measures time, load and loss, every codec, browser and size, TSan, clang-tidy
 	tools/test all
 
 check: .venv/test.stamp ## format, lint, types, floors, unit tests
@@ -27,8 +27,8 @@ dev: .venv/test.stamp ## a developer's checkout: everything installed, the git h
 test-native: .venv/test.stamp ## the core's own unit tests
 	tools/native plain
 
-sanitize: .venv/test.stamp ## the core under ASan+UBSan (with its fuzz corpora) and TSan
-	tools/native asan && tools/native tsan
+sanitize: .venv/test.stamp ## the core under clang-tidy, ASan+UBSan (with its fuzz corpora) and TSan
+	tools/native tidy && tools/native asan && tools/native tsan
 
 fuzz: .venv/test.stamp ## every fuzz target, FUZZ_SECONDS each (default 60)
 	tools/system-packages fuzz && tools/fuzz

@@ -285,6 +285,7 @@ async def test_a_revocation_ends_what_is_seen_by_whep_in_chromium(browser, show,
         await page.close()
 
 
+@pytest.mark.wide
 async def test_a_revocation_ends_what_is_seen_by_whep_in_firefox(fox, show, join):
     page = await fox.page()
     try:
@@ -345,7 +346,7 @@ async def test_a_part_that_a_revocation_took_back_ends_nothing_for_the_others(br
         await page.close()
 
 
-@pytest.mark.parametrize("play", ["whep", "hls"])
+@pytest.mark.parametrize("play", [pytest.param("whep", marks=pytest.mark.wide), "hls"])
 async def test_a_chat_line_comes_with_the_picture_beside_which_it_was_written(browser, show, play):
     status, _ = await show.parley.api("PATCH", f"/broadcasts/{show.broadcast}", {"chat": False})
     assert status == 200

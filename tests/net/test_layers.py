@@ -157,7 +157,7 @@ async def test_a_layer_that_nobody_watches_rests_and_is_back_at_once(
     ("name", "codec", "options"),
     [
         ("chromium", "vp8", {}),
-        ("chromium", "vp9", {"scalability_mode": "L3T3_KEY"}),
+        pytest.param("chromium", "vp9", {"scalability_mode": "L3T3_KEY"}, marks=pytest.mark.wide),
         pytest.param("firefox", "vp8", {}, marks=pytest.mark.wide),
     ],
     ids=["chromium", "chromium-svc", "firefox"],
@@ -180,6 +180,7 @@ async def test_a_camera_of_one_encoding_that_nobody_watches_rests_and_is_back_at
         tell(f"{name}, {codec}: a camera that rested is back after {back_s * 1000:.0f} ms")
 
 
+@pytest.mark.wide
 async def test_a_camera_that_rested_when_it_ended_sends_when_it_is_published_again(
     parley: Parley, browser: chromium.Chromium
 ) -> None:
@@ -193,7 +194,7 @@ async def test_a_camera_that_rested_when_it_ended_sends_when_it_is_published_aga
         await viewer.shows({HEIGHT}, 30)
 
 
-@pytest.mark.parametrize("name", ["chromium", "firefox"])
+@pytest.mark.parametrize("name", ["chromium", pytest.param("firefox", marks=pytest.mark.wide)])
 async def test_a_camera_published_again_sends_the_layers_that_rested_before(
     parley: Parley, browser: chromium.Chromium, name: str
 ) -> None:

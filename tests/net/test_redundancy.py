@@ -38,6 +38,7 @@ async def _concealed(pages: list[ChromiumPage], seconds: float) -> list[float]:
     return [(new[0] - old[0]) / (new[1] - old[1]) for old, new in zip(before, after, strict=True)]
 
 
+@pytest.mark.wide
 async def test_red_halves_what_is_made_up_at_a_tenth_of_loss(tmp_path: Path) -> None:
     async with (
         link() as net,

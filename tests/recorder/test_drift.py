@@ -151,7 +151,8 @@ def beep_times(opened):
     return times
 
 
-@pytest.mark.parametrize("ppm", [200, pytest.param(50, marks=pytest.mark.wide)])
+@pytest.mark.wide
+@pytest.mark.parametrize("ppm", [200, 50])
 def test_after_an_hour_of_drift_sound_is_with_its_picture(tmp_path, ppm):
     publish(tmp_path, ppm)
     assert len(list(tmp_path.glob("*.webm"))) == 2
