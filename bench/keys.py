@@ -20,6 +20,11 @@ def inbound(profile: str, key: str) -> Session:
     return _session(profile, key, Policy.SSRC_ANY_INBOUND)
 
 
+def master(profile: str, key: str) -> bytes:
+    """Key and salt for the core's own cipher, where it has one for the profile; else nothing."""
+    return bytes.fromhex(key) if profile == "AEAD_AES_128_GCM" else b""
+
+
 def _session(profile: str, key: str, direction: int) -> Session:
     policy = Policy(key=bytes.fromhex(key), ssrc_type=direction, srtp_profile=_PROFILES[profile])
     policy.allow_repeat_tx = True

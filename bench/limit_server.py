@@ -24,7 +24,12 @@ class Relay:
         for leg in senders:
             rx = keys.inbound(run.profile, leg.up_key)
             self._sessions.append(rx)
-            self._relay.add_publisher(*addresses[leg.transport], session_address(rx), run.profile)
+            self._relay.add_publisher(
+                *addresses[leg.transport],
+                session_address(rx),
+                run.profile,
+                keys.master(run.profile, leg.up_key),
+            )
         for leg in run.legs:
             if leg.watches:
                 tx = keys.outbound(run.profile, leg.down_key)
@@ -33,7 +38,11 @@ class Relay:
                     place for place, sender in enumerate(senders) if sender.transport not in leg.watches
                 ]
                 self._relay.add_receiver(
-                    *addresses[leg.transport], session_address(tx), run.profile, missed[0] if missed else -1
+                    *addresses[leg.transport],
+                    session_address(tx),
+                    run.profile,
+                    keys.master(run.profile, leg.down_key),
+                    missed[0] if missed else -1,
                 )
         self._relay.start()
 

@@ -20,8 +20,8 @@ _MISSING: Final = (
     "perf is not installed: `tools/system-packages bench` installs it (Debian's package linux-perf)"
 )
 _HOTTEST: Final = 12
-_CRYPTO: Final = ("_binding", "libsrtp", "libcrypto")
-"""How the files are named that libsrtp and its OpenSSL are in."""
+_CRYPTO: Final = ("_binding", "libsrtp", "libcrypto", "libIPSec_MB")
+"""How the files are named that libsrtp, its OpenSSL and the core's own cipher are in."""
 # By the system call that a sample lies in, whatever it leads to: loopback delivers within the sender's call.
 _SYSTEM_CALLS: Final = {
     "sendmmsg": "send",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from media.gates import Gate
     from sfu.allocate import BEST, SCREEN_PRIORITY
     from sfu.config import MediaConfig
-    from sfu.engine.srtp_table import check_srtp
+    from sfu.engine.srtp_table import check_srtp, gcm_implementation
     from sfu.engine.types import ALWAYS_OPEN, Kind, SinkId, TapId, TrackId
     from sfu.errors import (
         EndToEndEncrypted,
@@ -127,6 +127,7 @@ __all__ = [
     "UnknownTrack",
     "ViewerAnswer",
     "check_srtp",
+    "gcm_implementation",
     "probe_call",
     "probe_offer",
     "probe_targets",
@@ -138,7 +139,7 @@ __getattr__ = lazy(
         "media.gates": ("Gate",),
         "sfu.allocate": ("BEST", "SCREEN_PRIORITY"),
         "sfu.config": ("MediaConfig",),
-        "sfu.engine.srtp_table": ("check_srtp",),
+        "sfu.engine.srtp_table": ("check_srtp", "gcm_implementation"),
         "sfu.engine.types": ("ALWAYS_OPEN", "Kind", "SinkId", "TapId", "TrackId"),
         "sfu.errors": (
             "EndToEndEncrypted",

@@ -108,8 +108,21 @@ class Engine(Protocol):
         """Send one datagram as it is: a STUN answer, a DTLS record."""
         ...
 
-    def set_srtp(self, transport: TransportId, rx: int, tx: int, profile: str) -> Ack:
-        """Give `srtp_t` pointers; they must live until `remove_transport` is acknowledged."""
+    def set_srtp(
+        self,
+        transport: TransportId,
+        rx: int,
+        tx: int,
+        profile: str,
+        *,
+        rx_master: bytes = b"",
+        tx_master: bytes = b"",
+    ) -> Ack:
+        """Give `srtp_t` pointers; they must live until `remove_transport` is acknowledged.
+
+        With the masters (16 bytes of key, 12 of salt) that sessions of AES-128-GCM were made with, RTP
+        packets may go past libsrtp, by a faster cipher.
+        """
         ...
 
     def set_receive_extensions(self, transport: TransportId, ids: Mapping[str, int]) -> Ack:

@@ -211,9 +211,18 @@ class NativeEngine:
         with suppress(EngineError):
             self._number(self._core.send, worker, socket, ip, port, data, kind)
 
-    def set_srtp(self, transport: TransportId, rx: int, tx: int, profile: str) -> Ack:
+    def set_srtp(
+        self,
+        transport: TransportId,
+        rx: int,
+        tx: int,
+        profile: str,
+        *,
+        rx_master: bytes = b"",
+        tx_master: bytes = b"",
+    ) -> Ack:
         """See `Engine`."""
-        return self._command(self._core.set_srtp, transport, rx, tx, profile)
+        return self._command(self._core.set_srtp, transport, rx, tx, profile, rx_master, tx_master)
 
     def set_receive_extensions(self, transport: TransportId, ids: Mapping[str, int]) -> Ack:
         """See `Engine`."""

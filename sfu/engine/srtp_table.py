@@ -8,9 +8,12 @@ from typing import Final, NamedTuple
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
 
+from sfu.engine import _core
 from sfu.errors import EngineError
 
 _SIGNATURE: Final = "int (*)(void *, void *, int *)"
+GCM_MASTER_BYTES: Final = 28
+"""Master key and master salt of AEAD_AES_128_GCM (RFC 7714 section 12)."""
 _TRAILER: Final = 32
 _KEY: Final = bytes(range(16))
 _PACKET: Final = bytes.fromhex("8060123400aabbcc11223344") + b"parley known answer"
@@ -55,6 +58,11 @@ def check_srtp() -> None:
         EngineError: as `load`.
     """
     load_srtp()
+
+
+def gcm_implementation() -> str:
+    """What seals and opens RTP packets of AES-128-GCM: the core's own cipher, else "libsrtp"."""
+    return _core.aes_gcm() or "libsrtp"
 
 
 def session_address(session: Session) -> int:

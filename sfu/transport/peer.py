@@ -366,7 +366,12 @@ class Peer:
         try:
             async with asyncio.timeout(self._host.config.command_timeout_s):
                 await self._host.engine.set_srtp(
-                    self.transport, sessions.rx_address, sessions.tx_address, sessions.profile
+                    self.transport,
+                    sessions.rx_address,
+                    sessions.tx_address,
+                    sessions.profile,
+                    rx_master=sessions.rx_master,
+                    tx_master=sessions.tx_master,
                 )
         except (EngineError, TimeoutError) as error:
             self.fail(f"engine: {error or 'timeout'}")

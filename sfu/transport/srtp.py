@@ -9,7 +9,7 @@ Source: RFC 5764 section 4.2 (key derivation), RFC 3711, RFC 7714 (GCM).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiortc.rtcdtlstransport import SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80, SRTPProtectionProfile
@@ -36,11 +36,15 @@ class SrtpSessions:
     Attributes:
         rx, tx: what the peer sends to us, and what we send to it.
         profile: the core's name of the protection profile.
+        rx_master, tx_master: key and salt that they were made with, where the core may have a cipher of its
+            own for the profile; else empty.
     """
 
     rx: Session
     tx: Session
     profile: str
+    rx_master: bytes = field(default=b"", repr=False)
+    tx_master: bytes = field(default=b"", repr=False)
 
     @property
     def rx_address(self) -> int:
@@ -81,10 +85,15 @@ def make_sessions(
 ) -> SrtpSessions:
     """Sessions from exported keying material, whose first key is the DTLS client's (RFC 5764 section 4.2)."""
     ours, theirs = (1, 0) if is_server else (0, 1)
+    rx_master = profile.get_key_and_salt(material, theirs)
+    tx_master = profile.get_key_and_salt(material, ours)
+    has_cipher = profile is SRTP_AEAD_AES_128_GCM
     return SrtpSessions(
-        rx=_session(profile, profile.get_key_and_salt(material, theirs), Policy.SSRC_ANY_INBOUND),
-        tx=_session(profile, profile.get_key_and_salt(material, ours), Policy.SSRC_ANY_OUTBOUND),
+        rx=_session(profile, rx_master, Policy.SSRC_ANY_INBOUND),
+        tx=_session(profile, tx_master, Policy.SSRC_ANY_OUTBOUND),
         profile=name,
+        rx_master=rx_master if has_cipher else b"",
+        tx_master=tx_master if has_cipher else b"",
     )
 
 

@@ -26,6 +26,7 @@ Rooms = Annotated[int, typer.Option(help="So many rooms of that shape", min=1, m
 Seconds = Annotated[float, typer.Option(help="How long each run is measured", min=0.5, max=3600)]
 Runs = Annotated[int, typer.Option(help="Runs of each; the median counts", min=1, max=50)]
 Profile = Annotated[str, typer.Option(help=f"SRTP profile: {', '.join(PROFILES)} or both")]
+Frames = Annotated[float, typer.Option(help="Frames a second of each camera", min=1, max=31)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON too")]
 Plot = Annotated[bool, typer.Option("--plot", help="Draw the costs as SVG beside the JSON")]
 Keep = Annotated[

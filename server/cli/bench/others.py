@@ -18,7 +18,7 @@ def bench_compare_janus(
     seconds: kit.Seconds = 6.0,
     runs: kit.Runs = 3,
     profile: kit.Profile = kit.BOTH,
-    frames: Annotated[float, typer.Option(help="Frames a second of each camera", min=1, max=31)] = 31.0,
+    frames: kit.Frames = 31.0,
     add: Annotated[
         bool, typer.Option("--add", help="Keep what the folder has of other shapes: a table in pieces")
     ] = False,

@@ -19,6 +19,7 @@ def bench_profile(
     mesh: kit.Mesh = 0,
     seconds: kit.Seconds = 10.0,
     profile: kit.Profile = kit.GCM,
+    frames: kit.Frames = 31.0,
     workers: Annotated[int, typer.Option(help="Media threads of the server", min=1, max=64)] = 1,
     as_json: kit.AsJson = False,
     keep: kit.Keep = None,
@@ -40,6 +41,7 @@ def bench_profile(
             seconds=seconds,
             profile=chosen,
             workers=workers,
+            frames_per_s=frames,
         )
         run, found = kit.run(sampled(wanted))
         print(figures.line(f"{wanted.shape()} {chosen}", run))

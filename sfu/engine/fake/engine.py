@@ -15,6 +15,7 @@ from sfu.engine import events
 from sfu.engine.api import Listener
 from sfu.engine.fake.flow import Flow
 from sfu.engine.fake.world import Forward, Path, Tap, Track, Transport, World
+from sfu.engine.srtp_table import GCM_MASTER_BYTES
 from sfu.engine.types import (
     NO_STAGE,
     Ack,
@@ -196,8 +197,20 @@ class FakeEngine:
         if self.on_send is not None and not self._is_closed:
             self.on_send(worker, socket, ip, port, data, kind)
 
-    def set_srtp(self, transport: TransportId, rx: int, tx: int, profile: str) -> Ack:
-        """See `Engine`."""
+    def set_srtp(
+        self,
+        transport: TransportId,
+        rx: int,
+        tx: int,
+        profile: str,
+        *,
+        rx_master: bytes = b"",
+        tx_master: bytes = b"",
+    ) -> Ack:
+        """See `Engine`; libsrtp does it all."""
+        for master in (rx_master, tx_master):
+            if len(master) not in {0, GCM_MASTER_BYTES}:
+                raise ValueError("a master of AES-128-GCM has 16 bytes of key and 12 of salt")
         state = self.world.transports.get(transport)
         if state is None:
             return self._command("unknown transport")

@@ -83,4 +83,14 @@ bool is_video_from(const std::string& kind) {
   return kind == "video";
 }
 
+SrtpCiphers ciphers_from(const nb::bytes& rx_master, const nb::bytes& tx_master, std::uint64_t seed) {
+  const auto view = [](const nb::bytes& master) {
+    if (master.size() != 0 && master.size() != GcmKeys::kMaster) {
+      throw nb::value_error("a master of AES-128-GCM has 16 bytes of key and 12 of salt");
+    }
+    return Bytes(static_cast<const std::uint8_t*>(master.data()), master.size());
+  };
+  return SrtpCiphers::derive(view(rx_master), view(tx_master), seed);
+}
+
 }  // namespace parley

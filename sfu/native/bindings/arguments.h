@@ -15,6 +15,7 @@
 #include "endpoint.h"
 #include "extension_ids.h"
 #include "path_id.h"
+#include "srtp.h"
 
 namespace parley {
 
@@ -34,5 +35,7 @@ std::uint8_t payload_type_from(int pt);
 std::int16_t rtx_payload_type_from(int pt);
 ExtensionIds extension_ids_from(const std::unordered_map<std::string, int>& ids);
 bool is_video_from(const std::string& kind);
+// Of AES-128-GCM, key and salt each; empty ones leave a direction to libsrtp.
+SrtpCiphers ciphers_from(const nb::bytes& rx_master, const nb::bytes& tx_master, std::uint64_t seed);
 
 }  // namespace parley

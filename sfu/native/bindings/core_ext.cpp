@@ -53,6 +53,7 @@ class PyEngine {
     config.coalesce_us = coalesce_us;
     config.idle_ms = idle_ms;
     config.seed = seed_from(secret_seed);
+    seed_ = config.seed;
     std::string error;
     engine_ = Engine::start(std::move(config), error);
     if (engine_ == nullptr) {
@@ -95,12 +96,14 @@ class PyEngine {
     return command(SendDatagram{worker, path_from(socket, ip, port, kind), {first, first + data.size()}});
   }
 
-  std::uint64_t set_srtp(std::uint32_t transport, std::uintptr_t rx, std::uintptr_t tx, const std::string& profile) {
+  std::uint64_t set_srtp(std::uint32_t transport, std::uintptr_t rx, std::uintptr_t tx, const std::string& profile,
+                         const nb::bytes& rx_master, const nb::bytes& tx_master) {
     const auto sizes = SrtpProfile::by_name(profile);
     if (!sizes) {
       throw nb::value_error(("unknown SRTP profile: " + profile).c_str());
     }
-    return command(SetSrtp{transport, session_from(rx), session_from(tx), *sizes});
+    return command(
+        SetSrtp{transport, session_from(rx), session_from(tx), *sizes, ciphers_from(rx_master, tx_master, seed_)});
   }
 
   std::uint64_t set_extensions(std::uint32_t transport, const std::unordered_map<std::string, int>& ids, bool is_send) {
@@ -164,6 +167,7 @@ class PyEngine {
   }
 
   std::unique_ptr<Engine> engine_;
+  std::uint64_t seed_ = 0;
 };
 
 }  // namespace
@@ -174,6 +178,7 @@ NB_MODULE(_core, m) {
   using namespace parley;
   m.doc() = "The native media engine. See sfu/engine/api.py for the typed contract.";
   nb::exception<QueueFullError>(m, "QueueFull");
+  m.def("aes_gcm", [] { return AesGcm::implementation(); });
   nb::class_<PyEngine>(m, "Engine")
       .def(nb::init<std::size_t, const std::vector<AddressList>&, int, std::uint32_t,
                     const std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t, std::uintptr_t>&, std::uint32_t,
@@ -230,7 +235,8 @@ NB_MODULE(_core, m) {
       .def("send", &PyEngine::send, nb::arg("worker"), nb::arg("socket"), nb::arg("ip"), nb::arg("port"),
            nb::arg("data"), nb::arg("kind") = "udp")
       .def("flush", &PyEngine::flush)
-      .def("set_srtp", &PyEngine::set_srtp, nb::arg("transport"), nb::arg("rx"), nb::arg("tx"), nb::arg("profile"))
+      .def("set_srtp", &PyEngine::set_srtp, nb::arg("transport"), nb::arg("rx"), nb::arg("tx"), nb::arg("profile"),
+           nb::arg("rx_master") = nb::bytes("", 0), nb::arg("tx_master") = nb::bytes("", 0))
       .def(
           "set_receive_extensions",
           [](PyEngine& self, std::uint32_t transport, const std::unordered_map<std::string, int>& ids) {

@@ -21,6 +21,7 @@
 #include "nack_generator.h"
 #include "rtp_write.h"
 #include "rtx.h"
+#include "srtp.h"
 #include "twcc_recorder.h"
 
 namespace nb = nanobind;
@@ -282,6 +283,46 @@ SrtpProfile profile_of(const std::string& name) {
   return *profile;
 }
 
+// A packet as a cipher leaves it; nothing when it refuses.
+template <typename Pass>
+std::optional<nb::bytes> passed(const nb::bytes& packet, Pass pass) {
+  const Bytes data = view_of(packet);
+  std::vector<std::uint8_t> buffer(data.begin(), data.end());
+  buffer.resize(data.size() + kMaxSrtpTrailer);
+  std::size_t size = data.size();
+  if (pass(buffer.data(), size) != SrtpError::kNone) {
+    return std::nullopt;
+  }
+  return bytes_of(Bytes(buffer).first(size));
+}
+
+void bind_srtp(nb::module_& module) {
+  nb::class_<SrtpCiphers>(module, "GcmCiphers")
+      .def(
+          "__init__",
+          [](SrtpCiphers* self, const nb::bytes& rx_master, const nb::bytes& tx_master) {
+            new (self) SrtpCiphers(SrtpCiphers::derive(view_of(rx_master), view_of(tx_master), 1));
+            if (self->rx == nullptr || self->tx == nullptr) {
+              self->~SrtpCiphers();
+              throw nb::value_error("no cipher for these masters");
+            }
+          },
+          nb::arg("rx_master"), nb::arg("tx_master"))
+      .def(
+          "protect",
+          [](SrtpCiphers& self, const nb::bytes& packet) {
+            return passed(packet, [&](std::uint8_t* data, std::size_t& size) { return self.tx->protect(data, size); });
+          },
+          nb::arg("packet"))
+      .def(
+          "unprotect",
+          [](SrtpCiphers& self, const nb::bytes& packet) {
+            return passed(packet,
+                          [&](std::uint8_t* data, std::size_t& size) { return self.rx->unprotect(data, size); });
+          },
+          nb::arg("packet"));
+}
+
 void bind_relay(nb::module_& module) {
   using Table = std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t, std::uintptr_t>;
   nb::class_<BareRelay>(module, "BareRelay")
@@ -303,18 +344,21 @@ void bind_relay(nb::module_& module) {
       .def_prop_ro("port", &BareRelay::port)
       .def(
           "add_publisher",
-          [](BareRelay& self, const std::string& ip, std::uint16_t port, std::uintptr_t rx,
-             const std::string& profile) {
-            self.add_publisher(endpoint_of(ip, port), SrtpTable::session_from_address(rx), profile_of(profile));
+          [](BareRelay& self, const std::string& ip, std::uint16_t port, std::uintptr_t rx, const std::string& profile,
+             const nb::bytes& master) {
+            self.add_publisher(endpoint_of(ip, port), SrtpTable::session_from_address(rx), profile_of(profile),
+                               SrtpCiphers::derive(view_of(master), {}, 0));
           },
-          nb::arg("ip"), nb::arg("port"), nb::arg("rx"), nb::arg("profile"))
+          nb::arg("ip"), nb::arg("port"), nb::arg("rx"), nb::arg("profile"), nb::arg("master"))
       .def(
           "add_receiver",
           [](BareRelay& self, const std::string& ip, std::uint16_t port, std::uintptr_t tx, const std::string& profile,
-             int except) {
-            self.add_receiver(endpoint_of(ip, port), SrtpTable::session_from_address(tx), profile_of(profile), except);
+             const nb::bytes& master, int except) {
+            self.add_receiver(endpoint_of(ip, port), SrtpTable::session_from_address(tx), profile_of(profile),
+                              SrtpCiphers::derive({}, view_of(master), 0), except);
           },
-          nb::arg("ip"), nb::arg("port"), nb::arg("tx"), nb::arg("profile"), nb::arg("except_publisher") = -1)
+          nb::arg("ip"), nb::arg("port"), nb::arg("tx"), nb::arg("profile"), nb::arg("master"),
+          nb::arg("except_publisher") = -1)
       .def("start", &BareRelay::start)
       .def("stop", &BareRelay::stop, nb::call_guard<nb::gil_scoped_release>())
       .def_prop_ro("packets", &BareRelay::packets)
@@ -336,5 +380,6 @@ NB_MODULE(_debug, module) {
   parley::bind_sequencer(module);
   parley::bind_nack(module);
   parley::bind_twcc(module);
+  parley::bind_srtp(module);
   parley::bind_relay(module);
 }

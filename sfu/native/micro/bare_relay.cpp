@@ -26,12 +26,13 @@ std::string BareRelay::open(const std::string& ip) {
   return error;
 }
 
-void BareRelay::add_publisher(const Endpoint& remote, void* rx, SrtpProfile profile) {
-  publishers_.push_back({remote, Srtp(&table_, rx, nullptr, profile)});
+void BareRelay::add_publisher(const Endpoint& remote, void* rx, SrtpProfile profile, SrtpCiphers ciphers) {
+  publishers_.push_back({remote, Srtp(&table_, rx, nullptr, profile, std::move(ciphers))});
 }
 
-void BareRelay::add_receiver(const Endpoint& remote, void* tx, SrtpProfile profile, int except) {
-  receivers_.push_back({{.socket = 0, .remote = remote}, Srtp(&table_, nullptr, tx, profile), except});
+void BareRelay::add_receiver(const Endpoint& remote, void* tx, SrtpProfile profile, SrtpCiphers ciphers, int except) {
+  receivers_.push_back(
+      {{.socket = 0, .remote = remote}, Srtp(&table_, nullptr, tx, profile, std::move(ciphers)), except});
 }
 
 void BareRelay::start() {

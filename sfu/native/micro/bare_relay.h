@@ -35,9 +35,9 @@ class BareRelay {
   // Binds; empty, or why not.
   std::string open(const std::string& ip);
   [[nodiscard]] std::uint16_t port() const { return sockets_.front()->local().port; }
-  void add_publisher(const Endpoint& remote, void* rx, SrtpProfile profile);
+  void add_publisher(const Endpoint& remote, void* rx, SrtpProfile profile, SrtpCiphers ciphers);
   // `except`: the publisher, by its place, that this receiver does not get; kNobody: it gets all.
-  void add_receiver(const Endpoint& remote, void* tx, SrtpProfile profile, int except);
+  void add_receiver(const Endpoint& remote, void* tx, SrtpProfile profile, SrtpCiphers ciphers, int except);
   void start();
   void stop();
 

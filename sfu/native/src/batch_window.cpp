@@ -13,25 +13,30 @@ void BatchWindow::receive(bool is_video, TimeNs now, TimeNs waited) {
   if (!is_first && !is_first_video) {
     return;
   }
+  const bool is_frame = is_video && gathers_frames_ && waited == 0;
   const TimeNs window = is_video || gathers_sound_ ? window_ : 0;
   // Batches of many other workers become one: half a window is between any two.
-  const TimeNs due = waited == 0 ? now + window : std::max(now + window - waited, flushed_ + window_ / 2);
+  const TimeNs due = is_frame      ? std::min(now + frame_window_, begun_ + kFrameWindows * window_)
+                     : waited == 0 ? now + window
+                                   : std::max(now + window - waited, flushed_ + window_ / 2);
   deadline_ = is_first ? due : std::max(deadline_, due);
-  last_deadline_ = deadline_;
-  if (gathers_frames_ && waited == 0) {
-    last_deadline_ = std::max(deadline_, begun_ + kFrameWindows * window);
-  }
+  last_deadline_ = is_frame ? std::max(deadline_, begun_ + kFrameWindows * window_) : deadline_;
 }
 
 bool BatchWindow::is_due(TimeNs now, bool is_mid_frame) {
   if (now < deadline_) {
     return false;
   }
-  if (!is_mid_frame || window_ == 0 || now >= last_deadline_) {
-    return true;
+  const bool is_over = !is_mid_frame || window_ == 0 || now >= last_deadline_;
+  if (has_video_ && gathers_frames_ && !has_looked_) {
+    has_looked_ = true;
+    frame_window_ += is_mid_frame ? window_ / kLater : -window_ / kSooner;
+    frame_window_ = std::clamp(frame_window_, window_, kFrameWindows * window_);
   }
-  deadline_ = std::min(now + window_, last_deadline_);
-  return false;
+  if (!is_over) {
+    deadline_ = std::min(now + window_ / 2, last_deadline_);
+  }
+  return is_over;
 }
 
 void BatchWindow::flushed(TimeNs now) {
@@ -42,6 +47,7 @@ void BatchWindow::flushed(TimeNs now) {
 void BatchWindow::cancel() {
   deadline_ = kNever;
   has_video_ = false;
+  has_looked_ = false;
 }
 
 void BatchWindow::note_busy(TimeNs busy, std::uint64_t sent, TimeNs now) {
@@ -58,6 +64,7 @@ void BatchWindow::note_busy(TimeNs busy, std::uint64_t sent, TimeNs now) {
   const bool is_saturated = static_cast<double>(busy_) > kSaturated * static_cast<double>(elapsed);
   window_ = sent_per_s_ < kGatherPerSecond || is_saturated ? 0 : coalesce_;
   gathers_frames_ = window_ != 0 && sent_per_s_ < kFramesPerSecond;
+  frame_window_ = std::max(frame_window_, window_);
   gathers_sound_ = sound_per_s_ * static_cast<double>(coalesce_) / 1e9 >= kCompany;
   sent_before_ = sent;
   sound_ = 0;

@@ -1,8 +1,8 @@
 // When a worker's batch goes out. Packets that gather first leave in longer trains, and the worker wakes less often:
 //  - nothing gathers while little is sent, nor when the worker is so busy that packets gather by themselves;
-//  - video gathers for `coalesce`, and again until the frame is whole (a decoder waits for its last packet anyway),
-//  three
-//    times at most, while the worker sends little enough that few frames are under way at once;
+//  - video gathers until its frame is whole (a decoder waits for its last packet anyway), for three times `coalesce` at
+//    most, while the worker sends little enough that few frames are under way at once: it first looks when frames were
+//    whole lately, and every half `coalesce` from then on;
 //  - sound alone gathers where other sound is likely to come meanwhile.
 // Pure: time comes in.
 #pragma once
@@ -39,11 +39,15 @@ class BatchWindow {
   static constexpr double kSaturated = 0.7;
   static constexpr TimeNs kMeasureInterval = 50 * kMillisecond;
   static constexpr int kFrameWindows = 3;
+  // How the first look follows the frames: later by this part of a window when it came too soon, else sooner by that.
+  static constexpr int kLater = 2;
+  static constexpr int kSooner = 16;
   // Other sound that is expected in a window, from which it is worth the wait.
   static constexpr double kCompany = 0.5;
 
   TimeNs coalesce_;
   TimeNs window_ = 0;
+  TimeNs frame_window_ = 0;  // from a frame's first packet to the first look
   bool gathers_frames_ = false;
   bool gathers_sound_ = false;
 
@@ -51,6 +55,7 @@ class BatchWindow {
   TimeNs begun_ = 0;
   TimeNs last_deadline_ = 0;  // however often it is put off
   bool has_video_ = false;
+  bool has_looked_ = false;  // at this batch
   TimeNs flushed_ = 0;
 
   double sent_per_s_ = 0;

@@ -59,6 +59,7 @@ struct SetSrtp {
   void* rx = nullptr;
   void* tx = nullptr;
   SrtpProfile profile;
+  SrtpCiphers ciphers{};
 };
 struct SetExtensions {
   std::uint32_t transport = 0;

@@ -100,12 +100,25 @@ void Fanout::gather(Track& track, TimeNs now) {
   gathered_tracks_.push_back(&track);
 }
 
+bool Fanout::is_served(const Track& track, const Forward& forward) {
+  if (track.voice.is_heard || forward.is_outside()) {
+    return true;
+  }
+  context_.counters.add(Counter::drop_not_loudest, track.gathered_count);
+  return false;
+}
+
 void Fanout::fan_out(TimeNs now) {
+  // Of one track, as sound that comes alone, each subscriber has one forward at most: they are served as they stand.
+  const bool is_single = gathered_tracks_.size() == 1;
   for (const Track* track : gathered_tracks_) {
     const Range range{track->gathered_first, track->gathered_count};
     for (Forward* forward : track->forwards) {
-      if (!track->voice.is_heard && !forward->is_outside()) {
-        context_.counters.add(Counter::drop_not_loudest, track->gathered_count);
+      if (!is_served(*track, *forward)) {
+        continue;
+      }
+      if (is_single) {
+        serve(*forward, range, now);
         continue;
       }
       Transport& subscriber = forward->transport;

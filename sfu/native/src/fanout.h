@@ -72,6 +72,8 @@ class Fanout {
   [[nodiscard]] bool is_mid_frame() const;
   void gather(Track& track, TimeNs now);
   void fan_out(TimeNs now);
+  // A forward that may get what came from its track in this batch.
+  [[nodiscard]] bool is_served(const Track& track, const Forward& forward);
   void serve(Forward& forward, Range range, TimeNs now);
   // Whether the gate is open; where it was not before, what arrived until `since` stays behind.
   bool passes_gate(Forward& forward, TimeNs since);

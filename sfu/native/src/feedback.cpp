@@ -39,7 +39,8 @@ void Feedback::tick(TimeNs now) {
   send_nacks(now);
   send_transport_feedback(now);
   keyframes_.tick(now);
-  visit_slice(now);
+  visit_slice(now - last_tick_, now);
+  last_tick_ = now;
   if (now >= next_levels_) {
     next_levels_ = now + kLevelsInterval;
     post_levels(now);
@@ -78,9 +79,11 @@ void Feedback::send_transport_feedback(TimeNs now) {
   });
 }
 
-void Feedback::visit_slice(TimeNs now) {
+// Every transport is visited about once in a round, each tick as many as it lasted.
+void Feedback::visit_slice(TimeNs elapsed, TimeNs now) {
   const auto& transports = registry_.transport_list();
-  const std::size_t count = (transports.size() + kSlices - 1) / kSlices;
+  const auto share = static_cast<std::size_t>(std::clamp<TimeNs>(elapsed, kTick, kRound));
+  const std::size_t count = (transports.size() * share + kRound - 1) / kRound;
   for (std::size_t visited = 0; visited < count; ++visited) {
     if (next_slice_ >= transports.size()) {
       next_slice_ = 0;

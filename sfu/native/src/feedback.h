@@ -3,6 +3,7 @@
 // Thread: the worker that owns it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -17,6 +18,8 @@ namespace parley {
 class Feedback {
  public:
   static constexpr TimeNs kTick = 10 * kMillisecond;
+  static constexpr TimeNs kSlack = 15 * kMillisecond;
+  static constexpr TimeNs kRound = 100 * kMillisecond;
   static constexpr TimeNs kReportInterval = 1 * kSecond;
   static constexpr TimeNs kLevelsInterval = 200 * kMillisecond;
   static constexpr TimeNs kLayersInterval = 1 * kSecond;
@@ -29,21 +32,23 @@ class Feedback {
   // The encoding misses packets: its NACK timer runs.
   void watch(Encoding& encoding);
 
-  // When tick has something to do; kNever for a worker without transports.
-  [[nodiscard]] TimeNs deadline() const { return registry_.transport_list().empty() ? kNever : next_tick_; }
+  // When tick has to be called; kNever for a worker without transports. While no packet is missed it can wait a while
+  // for the packets that wake the worker anyway.
+  [[nodiscard]] TimeNs deadline() const {
+    const TimeNs due = nacking_.empty() ? std::min(next_tick_ + kSlack, keyframes_.deadline()) : next_tick_;
+    return registry_.transport_list().empty() ? kNever : std::max(due, next_tick_);
+  }
   void tick(TimeNs now);
 
   void forget(const Transport& transport);
   void forget(const Track& track);
 
  private:
-  // Every transport is visited about ten times a second.
-  static constexpr std::size_t kSlices = 10;
   static constexpr std::size_t kMaxNacks = 64;  // sequence numbers in one message
 
   void send_nacks(TimeNs now);
   void send_transport_feedback(TimeNs now);
-  void visit_slice(TimeNs now);
+  void visit_slice(TimeNs elapsed, TimeNs now);
   void visit(Transport& transport, TimeNs now);
   void send_receiver_reports(Transport& transport, TimeNs now);
   void send_sender_reports(Transport& transport, TimeNs now);
@@ -58,6 +63,7 @@ class Feedback {
   std::vector<Encoding*> nacking_;
   std::vector<Transport*> reporting_;  // transport-wide feedback waits
   TimeNs next_tick_ = 0;
+  TimeNs last_tick_ = 0;
   TimeNs next_levels_ = 0;
   std::size_t next_slice_ = 0;
 };

@@ -206,7 +206,9 @@ Refusal Registry::set_srtp(const SetSrtp& command) {
   if (known == nullptr) {
     return "unknown transport";
   }
-  known->srtp = Srtp(&context_.srtp, command.rx, command.tx, command.profile);
+  Srtp srtp(&context_.srtp, command.rx, command.tx, command.profile, command.ciphers);
+  srtp.continue_from(known->srtp);
+  known->srtp = std::move(srtp);
   return {};
 }
 

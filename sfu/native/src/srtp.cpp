@@ -33,6 +33,26 @@ std::optional<SrtpProfile> SrtpProfile::by_name(std::string_view name) {
   return std::nullopt;
 }
 
+SrtpCiphers SrtpCiphers::derive(Bytes rx_master, Bytes tx_master, std::uint64_t seed) {
+  SrtpCiphers ciphers;
+  if (rx_master.size() == GcmKeys::kMaster && AesGcm::is_available()) {
+    ciphers.rx = std::make_shared<GcmReceiver>(GcmKeys::derive(rx_master.first<GcmKeys::kMaster>()), seed);
+  }
+  if (tx_master.size() == GcmKeys::kMaster && AesGcm::is_available()) {
+    ciphers.tx = std::make_shared<GcmSender>(GcmKeys::derive(tx_master.first<GcmKeys::kMaster>()), seed);
+  }
+  return ciphers;
+}
+
+void Srtp::continue_from(const Srtp& before) {
+  if (ciphers_.rx != nullptr && before.ciphers_.rx != nullptr && ciphers_.rx->has_keys_of(*before.ciphers_.rx)) {
+    ciphers_.rx = before.ciphers_.rx;
+  }
+  if (ciphers_.tx != nullptr && before.ciphers_.tx != nullptr && ciphers_.tx->has_keys_of(*before.ciphers_.tx)) {
+    ciphers_.tx = before.ciphers_.tx;
+  }
+}
+
 SrtpError Srtp::run(SrtpFunction function, void* session, std::uint8_t* packet, std::size_t& len) {
   int length = static_cast<int>(len);
   const int status = function(session, packet, &length);
@@ -53,7 +73,7 @@ SrtpError Srtp::unprotect_rtp(std::uint8_t* packet, std::size_t& len) const {
   if (len < kRtpHeader + profile_.rtp_trailer) {
     return SrtpError::kTooShort;
   }
-  return run(table_->unprotect, rx_, packet, len);
+  return ciphers_.rx != nullptr ? ciphers_.rx->unprotect(packet, len) : run(table_->unprotect, rx_, packet, len);
 }
 
 SrtpError Srtp::unprotect_rtcp(std::uint8_t* packet, std::size_t& len) const {
@@ -67,7 +87,10 @@ SrtpError Srtp::unprotect_rtcp(std::uint8_t* packet, std::size_t& len) const {
 }
 
 SrtpError Srtp::protect_rtp(std::uint8_t* packet, std::size_t& len) const {
-  return tx_ == nullptr ? SrtpError::kNoSession : run(table_->protect, tx_, packet, len);
+  if (tx_ == nullptr) {
+    return SrtpError::kNoSession;
+  }
+  return ciphers_.tx != nullptr ? ciphers_.tx->protect(packet, len) : run(table_->protect, tx_, packet, len);
 }
 
 SrtpError Srtp::protect_rtcp(std::uint8_t* packet, std::size_t& len) const {

@@ -1,11 +1,15 @@
-// SRTP through a table of four functions: the wheel's libsrtp in the product, a test cipher in stand-alone builds.
+// SRTP through a table of four functions: the wheel's libsrtp in the product, a test cipher in stand-alone builds. RTP
+// packets of AES-128-GCM go past it where the core has a faster cipher (srtp_gcm.h).
 // Thread: the worker that owns the transport; a session is never used from two threads.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
+
+#include "srtp_gcm.h"
 
 namespace parley {
 
@@ -36,12 +40,14 @@ struct SrtpProfile {
 
 inline constexpr std::size_t kMaxSrtpTrailer = 16 + 4;
 
-enum class SrtpError : std::uint8_t {
-  kNone,
-  kNoSession,
-  kTooShort,  // never handed to the cipher: short packets are where such code has underflowed
-  kReplayed,
-  kRejected,
+// AES-128-GCM of RTP packets by the core's own cipher; null: the table's functions do it.
+struct SrtpCiphers {
+  std::shared_ptr<GcmReceiver> rx;
+  std::shared_ptr<GcmSender> tx;
+
+  // From both masters (key, then salt) of a session; an empty one has no cipher, nor has anything where the core has no
+  // cipher of its own. `seed` is secret.
+  static SrtpCiphers derive(Bytes rx_master, Bytes tx_master, std::uint64_t seed);
 };
 
 // Both directions of one transport's keys. The sessions belong to Python, which keeps them until removal is
@@ -49,8 +55,11 @@ enum class SrtpError : std::uint8_t {
 class Srtp {
  public:
   Srtp() = default;
-  Srtp(const SrtpTable* table, void* rx, void* tx, SrtpProfile profile)
-      : table_(table), rx_(rx), tx_(tx), profile_(profile) {}
+  Srtp(const SrtpTable* table, void* rx, void* tx, SrtpProfile profile, SrtpCiphers ciphers = {})
+      : table_(table), rx_(rx), tx_(tx), profile_(profile), ciphers_(std::move(ciphers)) {}
+
+  // Takes over what `before` knows to have passed, when its keys are these: told twice they are still one session.
+  void continue_from(const Srtp& before);
 
   [[nodiscard]] bool can_receive() const { return rx_ != nullptr; }
   [[nodiscard]] bool can_send() const { return tx_ != nullptr; }
@@ -70,6 +79,7 @@ class Srtp {
   void* rx_ = nullptr;
   void* tx_ = nullptr;
   SrtpProfile profile_;
+  SrtpCiphers ciphers_;
 };
 
 }  // namespace parley

@@ -49,11 +49,42 @@ TEST(video_gathers_until_its_frame_is_whole) {
   window.receive(true, now, 0);
   CHECK(!window.is_due(now + kCoalesce - 1, false));
   CHECK(!window.is_due(now + kCoalesce, true));
-  CHECK_EQ(window.deadline(), now + 2 * kCoalesce);
-  CHECK(!window.is_due(now + 2 * kCoalesce - 1, false));
-  CHECK(window.is_due(now + 2 * kCoalesce, false));
+  CHECK_EQ(window.deadline(), now + 3 * kCoalesce / 2);
+  CHECK(!window.is_due(now + 3 * kCoalesce / 2 - 1, false));
+  CHECK(window.is_due(now + 3 * kCoalesce / 2, false));
   window.flushed(now + 2 * kCoalesce);
   CHECK_EQ(window.deadline(), kNever);
+}
+
+TEST(the_first_look_comes_when_frames_are_whole_lately) {
+  BatchWindow window(kCoalesce);
+  TimeNs now = kSecond;
+  load(window, now, 10'000, 50, 0.1);
+  int looks = 0;
+  TimeNs waited = 0;
+  // `span`: from a frame's first packet to its last.
+  const auto frame = [&](TimeNs span) {
+    now += 32 * kMillisecond;
+    window.receive(true, now, 0);
+    for (++looks; !window.is_due(window.deadline(), window.deadline() < now + span); ++looks) {
+    }
+    waited = window.deadline() - now - span;
+    window.flushed(window.deadline());
+  };
+  for (int count = 0; count < 20; ++count) {
+    frame(5 * kMillisecond);
+  }
+  looks = 0;
+  for (int count = 0; count < 100; ++count) {
+    frame(5 * kMillisecond);
+    CHECK(waited >= 0 && waited <= kCoalesce / 2 + kCoalesce / 16);
+  }
+  CHECK(looks <= 115);
+  // Frames that become shorter are held back for so long no more.
+  for (int count = 0; count < 30; ++count) {
+    frame(kMillisecond);
+  }
+  CHECK_EQ(waited, kCoalesce - kMillisecond);
 }
 
 TEST(no_frame_is_waited_for_longer_than_three_windows) {
