@@ -109,6 +109,7 @@ def bench_limit(
 def bench_saturate(
     *,
     seconds: kit.Seconds = 4.0,
+    runs: kit.Runs = 1,
     profile: kit.Profile = kit.BOTH,
     served: Annotated[bool, typer.Option("--served", help="A whole server in place of the engine")] = False,
     as_json: kit.AsJson = False,
@@ -119,11 +120,12 @@ def bench_saturate(
     kit.ready()
     from bench import charts, figures, forward, load, saturation
 
-    def ours(wanted: "Wanted") -> Any:
-        return load.measure("parley", wanted) if served else forward.measure(wanted)
+    async def ours(wanted: "Wanted") -> "figures.Figures":
+        measure = partial(load.measure, "parley") if served else forward.measure
+        return figures.middle([await measure(wanted) for _ in range(runs)])
 
-    def limit(wanted: "Wanted") -> Any:
-        return forward.measure(wanted, "limit_server")
+    async def limit(wanted: "Wanted") -> "figures.Figures":
+        return figures.middle([await forward.measure(wanted, "limit_server") for _ in range(runs)])
 
     def told(name: str, step: saturation.Step) -> None:
         kit.note(figures.line(f"{name} {step.streams} streams", step.figures))
