@@ -4,13 +4,15 @@
 
 namespace parley {
 
-void BatchWindow::receive(bool is_video, TimeNs now, TimeNs waited) {
+void BatchWindow::receive(bool is_video, bool is_first_of_track, TimeNs now, TimeNs waited) {
   sound_ += is_video ? 0 : 1;
   const bool is_first = deadline_ == kNever;
-  const bool is_first_video = is_video && !has_video_;
-  has_video_ = has_video_ || is_video;
+  videos_ += is_video && is_first_of_track ? 1 : 0;
   begun_ = is_first ? now : begun_;
-  if (!is_first && !is_first_video) {
+  if (!is_first && is_video && is_first_of_track && videos_ == 2) {
+    deadline_ = std::min(deadline_, std::max(now, begun_ + window_));
+  }
+  if (!is_first && !(is_video && is_first_of_track && videos_ == 1)) {
     return;
   }
   const bool is_frame = is_video && gathers_frames_ && waited == 0;
@@ -28,13 +30,13 @@ bool BatchWindow::is_due(TimeNs now, bool is_mid_frame) {
     return false;
   }
   const bool is_over = !is_mid_frame || window_ == 0 || now >= last_deadline_;
-  if (has_video_ && gathers_frames_ && !has_looked_) {
+  if (videos_ == 1 && gathers_frames_ && !has_looked_) {
     has_looked_ = true;
     frame_window_ += is_mid_frame ? window_ / kLater : -window_ / kSooner;
     frame_window_ = std::clamp(frame_window_, window_, kFrameWindows * window_);
   }
   if (!is_over) {
-    deadline_ = std::min(now + window_ / 2, last_deadline_);
+    deadline_ = std::min(now + (videos_ == 1 ? window_ / 2 : window_), last_deadline_);
   }
   return is_over;
 }
@@ -46,7 +48,7 @@ void BatchWindow::flushed(TimeNs now) {
 
 void BatchWindow::cancel() {
   deadline_ = kNever;
-  has_video_ = false;
+  videos_ = 0;
   has_looked_ = false;
 }
 

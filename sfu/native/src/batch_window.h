@@ -1,8 +1,10 @@
 // When a worker's batch goes out. Packets that gather first leave in longer trains, and the worker wakes less often:
 //  - nothing gathers while little is sent, nor when the worker is so busy that packets gather by themselves;
-//  - video gathers until its frame is whole (a decoder waits for its last packet anyway), for three times `coalesce` at
-//    most, while the worker sends little enough that few frames are under way at once: it first looks when frames were
-//    whole lately, and every half `coalesce` from then on;
+//  - video gathers for `coalesce`, and again until the frame is whole (a decoder waits for its last packet anyway),
+//  three
+//    times at most, while the worker sends little enough that few frames are under way at once;
+//  - a frame that gathers alone is first looked at when frames were whole lately, and every half `coalesce` from then
+//  on;
 //  - sound alone gathers where other sound is likely to come meanwhile.
 // Pure: time comes in.
 #pragma once
@@ -17,8 +19,9 @@ class BatchWindow {
  public:
   explicit BatchWindow(TimeNs coalesce) : coalesce_(coalesce) {}
 
-  // A packet joins the batch; the first begins it. `waited`: it was in another worker's batch for so long.
-  void receive(bool is_video, TimeNs now, TimeNs waited);
+  // A packet joins the batch; the first begins it. `is_first_of_track`: the batch had none of its track. `waited`: it
+  // was in another worker's batch for so long.
+  void receive(bool is_video, bool is_first_of_track, TimeNs now, TimeNs waited);
   // kNever: there is no batch.
   [[nodiscard]] TimeNs deadline() const { return deadline_; }
   // Whether the batch goes out; `is_mid_frame`: the end of a frame that it has packets of is still to come.
@@ -54,8 +57,8 @@ class BatchWindow {
   TimeNs deadline_ = kNever;
   TimeNs begun_ = 0;
   TimeNs last_deadline_ = 0;  // however often it is put off
-  bool has_video_ = false;
-  bool has_looked_ = false;  // at this batch
+  int videos_ = 0;            // tracks
+  bool has_looked_ = false;   // at this batch
   TimeNs flushed_ = 0;
 
   double sent_per_s_ = 0;

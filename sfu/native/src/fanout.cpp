@@ -49,11 +49,12 @@ void Fanout::add(Track& track, const Track::Pending& packet, TimeNs now, TimeNs 
   if (track.pending.size() == Track::kMaxPending) {
     flush(now);
   }
-  if (track.pending.empty()) {
+  const bool is_first = track.pending.empty();
+  if (is_first) {
     dirty_tracks_.push_back(&track);
   }
   track.pending.push_back(packet);
-  window_.receive(track.is_video, now, waited);
+  window_.receive(track.is_video, is_first, now, waited);
 }
 
 bool Fanout::is_mid_frame() const {

@@ -13,7 +13,7 @@ void load(BatchWindow& window, TimeNs& now, double sent_per_s, int sounds_per_s,
   static std::uint64_t sent = 0;
   for (int tick = 0; tick < 200; ++tick) {
     for (int sound = 0; sound < sounds_per_s / 20; ++sound) {
-      window.receive(false, now, 0);
+      window.receive(false, true, now, 0);
       window.flushed(now);
     }
     now += 50 * kMillisecond;
@@ -29,7 +29,7 @@ TEST(nothing_gathers_while_little_is_sent) {
   TimeNs now = kSecond;
   CHECK_EQ(window.deadline(), kNever);
   load(window, now, 1000, 50, 0.01);
-  window.receive(true, now, 0);
+  window.receive(true, true, now, 0);
   CHECK_EQ(window.deadline(), now);
   CHECK(window.is_due(now, true));
 }
@@ -38,7 +38,7 @@ TEST(nothing_gathers_on_a_busy_worker) {
   BatchWindow window(kCoalesce);
   TimeNs now = kSecond;
   load(window, now, 500'000, 50, 0.8);
-  window.receive(true, now, 0);
+  window.receive(true, true, now, 0);
   CHECK(window.is_due(now, true));
 }
 
@@ -46,7 +46,7 @@ TEST(video_gathers_until_its_frame_is_whole) {
   BatchWindow window(kCoalesce);
   TimeNs now = kSecond;
   load(window, now, 10'000, 50, 0.1);
-  window.receive(true, now, 0);
+  window.receive(true, true, now, 0);
   CHECK(!window.is_due(now + kCoalesce - 1, false));
   CHECK(!window.is_due(now + kCoalesce, true));
   CHECK_EQ(window.deadline(), now + 3 * kCoalesce / 2);
@@ -65,7 +65,7 @@ TEST(the_first_look_comes_when_frames_are_whole_lately) {
   // `span`: from a frame's first packet to its last.
   const auto frame = [&](TimeNs span) {
     now += 32 * kMillisecond;
-    window.receive(true, now, 0);
+    window.receive(true, true, now, 0);
     for (++looks; !window.is_due(window.deadline(), window.deadline() < now + span); ++looks) {
     }
     waited = window.deadline() - now - span;
@@ -87,14 +87,36 @@ TEST(the_first_look_comes_when_frames_are_whole_lately) {
   CHECK_EQ(waited, kCoalesce - kMillisecond);
 }
 
+TEST(frames_of_several_tracks_are_looked_at_in_every_window) {
+  BatchWindow window(kCoalesce);
+  TimeNs now = kSecond;
+  load(window, now, 10'000, 50, 0.1);
+  for (int count = 0; count < 20; ++count) {  // so that the first look at one would come later
+    now += 32 * kMillisecond;
+    window.receive(true, true, now, 0);
+    while (!window.is_due(window.deadline(), window.deadline() < now + 5 * kMillisecond)) {
+    }
+    window.flushed(window.deadline());
+  }
+  now += 32 * kMillisecond;
+  window.receive(true, true, now, 0);
+  CHECK(window.deadline() > now + 2 * kCoalesce);
+  window.receive(true, true, now + kMillisecond, 0);
+  CHECK_EQ(window.deadline(), now + kCoalesce);
+  CHECK(!window.is_due(now + kCoalesce, true));
+  CHECK_EQ(window.deadline(), now + 2 * kCoalesce);
+  CHECK(!window.is_due(now + 2 * kCoalesce, true));
+  CHECK(window.is_due(now + 3 * kCoalesce, true));
+}
+
 TEST(no_frame_is_waited_for_longer_than_three_windows) {
   BatchWindow window(kCoalesce);
   TimeNs now = kSecond;
   load(window, now, 10'000, 50, 0.1);
-  window.receive(true, now, 0);
+  window.receive(true, true, now, 0);
   TimeNs at = window.deadline();
   while (!window.is_due(at, true)) {
-    window.receive(true, at, 0);
+    window.receive(true, false, at, 0);
     CHECK(window.deadline() > at);
     at = window.deadline();
   }
@@ -105,7 +127,7 @@ TEST(where_many_frames_are_under_way_none_is_waited_for) {
   BatchWindow window(kCoalesce);
   TimeNs now = kSecond;
   load(window, now, 200'000, 50, 0.3);
-  window.receive(true, now, 0);
+  window.receive(true, true, now, 0);
   CHECK(!window.is_due(now + kCoalesce - 1, true));
   CHECK(window.is_due(now + kCoalesce, true));
 }
@@ -114,11 +136,11 @@ TEST(sound_waits_for_other_sound_alone) {
   BatchWindow window(kCoalesce);
   TimeNs now = kSecond;
   load(window, now, 10'000, 100, 0.1);
-  window.receive(false, now, 0);
+  window.receive(false, true, now, 0);
   CHECK(window.is_due(now, false));
   window.flushed(now);
   load(window, now, 10'000, 400, 0.1);
-  window.receive(false, now, 0);
+  window.receive(false, true, now, 0);
   CHECK_EQ(window.deadline(), now + kCoalesce);
 }
 
@@ -126,11 +148,11 @@ TEST(video_behind_sound_gathers_from_then_on) {
   BatchWindow window(kCoalesce);
   TimeNs now = kSecond;
   load(window, now, 10'000, 100, 0.1);
-  window.receive(false, now, 0);
-  window.receive(true, now, 0);
+  window.receive(false, true, now, 0);
+  window.receive(true, true, now, 0);
   CHECK_EQ(window.deadline(), now + kCoalesce);
   window.flushed(now + kCoalesce);
-  window.receive(false, now + kSecond, 0);
+  window.receive(false, true, now + kSecond, 0);
   CHECK_EQ(window.deadline(), now + kSecond);
 }
 
@@ -138,10 +160,10 @@ TEST(what_waited_in_another_workers_batch_waits_no_second_time) {
   BatchWindow window(kCoalesce);
   TimeNs now = kSecond;
   load(window, now, 10'000, 50, 0.1);
-  window.receive(true, now, kCoalesce);
+  window.receive(true, true, now, kCoalesce);
   CHECK(window.is_due(now, true));
   window.flushed(now);
-  window.receive(true, now, kCoalesce);
+  window.receive(true, true, now, kCoalesce);
   CHECK_EQ(window.deadline(), now + kCoalesce / 2);
 }
 
@@ -149,8 +171,8 @@ TEST(sound_that_begins_a_batch_waits_no_longer_for_its_frame) {
   BatchWindow window(kCoalesce);
   TimeNs now = kSecond;
   load(window, now, 10'000, 400, 0.1);
-  window.receive(false, now, 0);
-  window.receive(true, now + kCoalesce - 1, 0);
+  window.receive(false, true, now, 0);
+  window.receive(true, true, now + kCoalesce - 1, 0);
   TimeNs at = window.deadline();
   while (!window.is_due(at, true)) {
     at = window.deadline();
@@ -162,7 +184,7 @@ TEST(a_worker_that_becomes_busy_holds_nothing_back) {
   BatchWindow window(kCoalesce);
   TimeNs now = kSecond;
   load(window, now, 10'000, 50, 0.1);
-  window.receive(true, now, 0);
+  window.receive(true, true, now, 0);
   window.note_busy(kSecond, 1'000'000, now + kSecond);
   CHECK(window.is_due(now + kSecond, true));
 }
