@@ -1,6 +1,5 @@
 """WHIP and WHEP resources: one participant each, behind an unguessable URL."""
 
-import asyncio
 import re
 import secrets
 import time
@@ -15,6 +14,7 @@ from aiohttp import web
 from media.tasks import TaskScope
 from policy import Permission
 from rooms import Chat, ChatDeleted, Participant, PeerClosed, Removed, RoomClosed
+from signaling.chat_feed import ChatFeed
 from signaling.context import MAX_SDP_BYTES, Context, context_of, read_body
 from signaling.errors import Problem
 from signaling.tokens import Claims
@@ -43,20 +43,13 @@ class HttpSession:
     partner: str | None = None
     """On whose site it is watched."""
     etag: str = field(default_factory=lambda: f'"{secrets.token_hex(8)}"')
-    chat: asyncio.Queue[Chat | ChatDeleted | None] = field(default_factory=lambda: asyncio.Queue(200))
-    """Lines for the chat feed, None at the end; the oldest goes when one does not fit (the feed is slow)."""
+    chat: ChatFeed = field(default_factory=ChatFeed)
     has_feed: bool = False
 
     @property
     def path(self) -> str:
         """The resource's own path."""
         return f"/{self.kind}/{quote(self.room, safe='')}/sessions/{self.id}"
-
-    def tell(self, line: Chat | ChatDeleted | None) -> None:
-        """Hand a line, or the end of one, to the chat feed."""
-        if self.chat.full():
-            self.chat.get_nowait()
-        self.chat.put_nowait(line)
 
 
 class HttpSessions:
@@ -129,7 +122,7 @@ class HttpSessions:
     def _forget(self, session: HttpSession) -> None:
         if self._sessions.pop(session.id, None) is not None:
             self._context.metrics.http_sessions.labels(session.kind).dec()
-        session.tell(None)
+        session.chat.close()
 
     async def _listen(self, session: HttpSession) -> None:
         """Follow the participant's events until it is over."""
@@ -137,7 +130,7 @@ class HttpSessions:
         try:
             async for event in session.participant.events:
                 if isinstance(event, (Chat, ChatDeleted)):
-                    session.tell(event)
+                    session.chat.put(event)
                 elif isinstance(event, (Removed, RoomClosed)):
                     break
                 elif isinstance(event, PeerClosed):
