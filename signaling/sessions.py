@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import quote
@@ -38,6 +38,8 @@ class HttpSession:
     kind: Kind
     room: str
     identity: str
+    key: str
+    """Id of the API key of its token."""
     participant: Participant
     ufrag: str
     partner: str | None = None
@@ -77,21 +79,20 @@ class HttpSessions:
         self,
         kind: Kind,
         participant: Participant,
-        identity: str,
+        claims: Claims,
         offer: str,
-        *,
-        partner: str | None = None,
     ) -> HttpSession:
-        """Make the resource of a participant that came in."""
+        """Make the resource of a participant that came in with a token."""
         found = _UFRAG.search(offer.replace("\r\n", "\n"))
         session = HttpSession(
             id=secrets.token_urlsafe(24),
             kind=kind,
             room=participant.room.name,
-            identity=identity,
+            identity=claims.identity,
+            key=claims.key,
             participant=participant,
             ufrag=found.group(1) if found else "",
-            partner=partner,
+            partner=claims.partner,
         )
         self._sessions[session.id] = session
         self._context.metrics.http_sessions.labels(kind).inc()
@@ -113,6 +114,23 @@ class HttpSessions:
         """End every viewer on a partner's site."""
         for session in [session for session in self._sessions.values() if session.partner == partner]:
             await self.end(session, "removed")
+
+    async def end_of_keys(self, keys: Collection[str]) -> None:
+        """End everyone whose token is of one of these keys, as at the token's end."""
+        for session in [session for session in self._sessions.values() if session.key in keys]:
+            await self.end(session, "token_expired")
+
+    async def confirm(self, session: HttpSession, request: web.Request) -> None:
+        """End what was just made if the key of its token went meanwhile.
+
+        Raises:
+            Problem: `unauthorized`.
+        """
+        try:
+            self._context.claims(request)
+        except Problem:
+            await self.end(session, "token_expired")
+            raise
 
     async def end(self, session: HttpSession, reason: str) -> None:
         """The client is done: grants end before this returns."""
