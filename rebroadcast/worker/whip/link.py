@@ -32,7 +32,7 @@ CONNECT_TIMEOUT_S: Final = 15.0
 PATIENCE_MOST_S: Final = 5.0
 _LATE: Final = 1.5
 _PAUSES: Final = 16
-_PAUSES_KNOWN: Final = 2
+_PAUSES_KNOWN: Final = 3
 _LOOK_S: Final = 0.1
 _ASK_AGAIN_S: Final = 1.0
 _FRAMES_WAITING: Final = 120
@@ -134,10 +134,13 @@ class WhipLink:
 
     @property
     def patience_s(self) -> float:
-        """Somewhat longer than the receiver's reports have been apart of late (RFC 3550 section 6.2)."""
+        """Somewhat longer than the receiver's reports have been apart of late (RFC 3550 section 6.2).
+
+        The longest pause does not count: one that hung for a moment reports no more seldom than before.
+        """
         if len(self._pauses_s) < _PAUSES_KNOWN:
             return PATIENCE_MOST_S
-        return min(max(_LATE * max(self._pauses_s), ACKNOWLEDGED_WITHIN_S), PATIENCE_MOST_S)
+        return min(max(_LATE * sorted(self._pauses_s)[-2], ACKNOWLEDGED_WITHIN_S), PATIENCE_MOST_S)
 
     @property
     def queued_bytes(self) -> int:
