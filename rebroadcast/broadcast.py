@@ -59,6 +59,8 @@ STOP_PATIENCE_S: Final = 3.0
 _RESTART_FIRST_S: Final = 0.2
 _RESTART_MOST_S: Final = 10.0
 _LIVED_S: Final = 10.0
+_TOLD_S: Final = 0.25
+_ARRIVES: Final = frozenset({"live", "slate"})
 
 
 class Broadcast:
@@ -159,6 +161,7 @@ class Broadcast:
         self._scope.start(self._follow(), "activity")
         self._scope.start(self._keep_worker(), "worker")
         self._scope.start(self._run_feed(), "feed")
+        self._scope.start(self._keep_told(), "sites")
 
     def change(self, look: ProgramLook) -> None:
         """Goes on with another look; nothing is interrupted."""
@@ -203,6 +206,13 @@ class Broadcast:
         reason = await self._feed.run()
         if reason is not None and not self._is_stopping:
             self._on_ended(self, reason)
+
+    async def _keep_told(self) -> None:
+        """Everyone in the room is told which sites take what is sent, as it is now."""
+        while True:
+            statuses = self._outlets.statuses()
+            self.activity.reach({status.partner for status in statuses if status.state in _ARRIVES})
+            await self._clock.sleep(_TOLD_S)
 
     async def _follow(self) -> None:
         async for event in self.activity.events:

@@ -71,7 +71,8 @@ class HlsChat:
             if at_s < ends_s and at_s + self._shown_s > begins_s and at_s >= 0:
                 lines += [
                     f"{_time(at_s)} --> {_time(at_s + self._shown_s)}",
-                    f"{_escape(cue.name)}: {_escape(cue.text)}",
+                    # The voice is for those who read the file, the name in bold for those who see it.
+                    f"<v {_escape(cue.name)}><b>{_escape(cue.name)}</b> {_escape(cue.text)}",
                     "",
                 ]
         return "\n".join(lines).encode()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +55,8 @@ class Renderer:
         try:
             return await asyncio.shield(spawning)
         except asyncio.CancelledError:
-            await _end(await spawning)
+            with suppress(OSError):  # it did not begin
+                await _end(await spawning)
             raise
 
     def _config(self, held: Held) -> RenderConfig:

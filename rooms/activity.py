@@ -1,11 +1,11 @@
 """One recording, broadcast or external viewing of a room, as its owner holds it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from policy import ActivityFacts, Media, Site, Use
+from policy import LIVE, ActivityFacts, Media, Site, Use
 from rooms.activity_events import ActivityEnded, ActivityEvent, Speakers
 from rooms.mailbox import Mailbox
 from rooms.member import Member
@@ -107,6 +107,8 @@ class Activity:
         self.is_running = True
         self.is_paused = False
         """Its owner keeps nothing for now, and everyone is told so; gates and notice stay as they are."""
+        self.unreached = _ids(sites) if use == LIVE and not is_viewing else frozenset()
+        """Ids of sites that take nothing just now: of a broadcast all, until its owner says otherwise."""
         self.sink = sink
         """Where tap records come out; None after `SinkLost` until `new_sink`."""
         self.grants: dict[str, Grant] = {}
@@ -142,6 +144,7 @@ class Activity:
             since_ms=self.since_ms,
             started_by=self.started_by,
             is_paused=self.is_paused,
+            unreached=self.unreached & _ids(self.sites),
         )
 
     def acknowledge(self, cut_id: int) -> None:
@@ -174,6 +177,13 @@ class Activity:
             self.is_paused = is_paused
             self._owner.activity_changed(self)
 
+    def reach(self, sites: Collection[str]) -> None:
+        """Tell everyone which of its sites take what is sent, by their ids; the others do not just now."""
+        unreached = _ids(self.sites) - frozenset(sites)
+        if self.unreached != unreached and self.is_running:
+            self.unreached = unreached
+            self._owner.activity_changed(self)
+
     async def close(self, reason: str = "closed") -> None:
         """End it: gates close, everyone's indicator follows. Idempotent."""
         await self._owner.close_activity(self, reason)
@@ -202,3 +212,7 @@ class Activity:
         # A consumer that cannot even read what it is told cannot be trusted to cut: it goes, and all with it.
         self.kill_consumer("overflow")
         self._owner.overflowed(self)
+
+
+def _ids(sites: tuple[Site, ...]) -> frozenset[str]:
+    return frozenset(site.id for site in sites)

@@ -76,6 +76,8 @@ class Member:
     is_offer_outstanding: bool = False
     wants_restart: bool = False
     viewing: Viewing | None = None
+    told: dict[str, str] = field(default_factory=dict)
+    """The newest chat lines that went to this viewer outside: the author's participant id by the line's."""
     choice_generation: int = 0
     """Counts refusals, so that an agreement that was under way when a refusal came does not take effect."""
     suspensions: Counter[Hold] = field(default_factory=Counter)

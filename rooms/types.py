@@ -114,6 +114,8 @@ class ActivityInfo:
     """Participant id, or None when an API key started it."""
     is_paused: bool = False
     """Nothing is kept just now; it may go on at any moment."""
+    unreached: frozenset[str] = frozenset()
+    """Ids of those sites that take nothing just now; they may again at any moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Viewers by WHEP: what each m-section shows, and behind which gate when the viewer is outside the room."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import structlog
 
@@ -17,6 +18,8 @@ from rooms.types import ChatMessage, Source, TrackInfo, Viewed
 from sfu import Gate, SfuError
 
 _log = structlog.get_logger("rooms")
+_TOLD_MOST: Final = 200
+"""Chat lines of a viewer outside that can be taken back."""
 _ORDER = {Source.SCREEN: 0, Source.CAMERA: 1, Source.MIC: 0, Source.SCREEN_AUDIO: 1}
 
 
@@ -67,7 +70,8 @@ class Views:
             self._room.house.scope.start(self._refresh(viewer, activity), "view")
 
     def refresh_all(self) -> None:
-        """Something changed that any viewer may see."""
+        """Something changed that any viewer may see. Chat that may be seen no more is taken back at once."""
+        self._take_back_ungranted()
         for viewer in [*self._room.members.values(), *self._room.viewers.values()]:
             if viewer.viewing is not None:
                 self.refresh_soon(viewer, self.activity_of(viewer))
@@ -81,18 +85,36 @@ class Views:
     def tell_outside(self, author: Member, line: ChatMessage) -> None:
         """Pass a chat line to the external viewers for whom its author is granted: by screen name alone."""
         for viewer in list(self._room.viewers.values()):
-            grant = self._grant(author, self.activity_of(viewer))
-            if viewer.session is not None and grant is not None and Media.CHAT in grant.media:
+            if viewer.session is not None and self._may_read(author.id, self.activity_of(viewer)):
                 outside = ChatMessage(
                     id=line.id, at_ms=line.at_ms, participant="", identity="", name=line.name, text=line.text
                 )
                 viewer.session.events.put(Chat(outside))
+                viewer.told[line.id] = author.id
+                if len(viewer.told) > _TOLD_MOST:
+                    del viewer.told[next(iter(viewer.told))]
 
     def take_back_outside(self, line: ChatMessage) -> None:
         """Tell every external viewer that a line is no more."""
         for viewer in list(self._room.viewers.values()):
+            viewer.told.pop(line.id, None)
             if viewer.session is not None:
                 viewer.session.events.put(ChatDeleted(line.id))
+
+    def _take_back_ungranted(self) -> None:
+        """Tell external viewers that lines are no more whose authors are not granted there any longer."""
+        for viewer in list(self._room.viewers.values()):
+            activity = self.activity_of(viewer)
+            gone = [line for line, author in viewer.told.items() if not self._may_read(author, activity)]
+            for line in gone:
+                del viewer.told[line]
+                if viewer.session is not None:
+                    viewer.session.events.put(ChatDeleted(line))
+
+    @staticmethod
+    def _may_read(author: str, activity: Activity | None) -> bool:
+        grant = activity.grants.get(author) if activity is not None else None
+        return grant is not None and grant.gate is not None and Media.CHAT in grant.media
 
     def _wanted(
         self, viewer: Member, target: str | None, activity: Activity | None

@@ -13,8 +13,9 @@ def machine_addresses() -> list[str]:
 
 
 def media_addresses(available: Iterable[str], *, with_loopback: bool) -> tuple[str, ...]:
-    """The addresses to bind, in a stable order: IPv4 first; loopback only when asked.
+    """The addresses to bind, in a stable order: IPv4 first; loopback only when asked, and then before others.
 
+    It is asked for when pages are served on this machine alone: no network that goes away takes it along.
     IPv6 link-local addresses are left out: a browser on another machine cannot know their scope.
     """
     chosen: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = []
@@ -28,5 +29,7 @@ def media_addresses(available: Iterable[str], *, with_loopback: bool) -> tuple[s
             continue
         if address not in chosen:
             chosen.append(address)
-    chosen.sort(key=lambda address: (address.version, address.is_link_local, int(address)))
+    chosen.sort(
+        key=lambda address: (address.version, not address.is_loopback, address.is_link_local, int(address))
+    )
     return tuple(str(address) for address in chosen)

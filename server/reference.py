@@ -17,7 +17,8 @@ _HEAD: Final = """\
 One TOML file (`--config`, or `PARLEY_CONFIG`), then `PARLEY_*` variables, then flags; the later wins. Lists
 in variables are separated by commas. An unknown name is refused, with the nearest one that exists; every
 problem is told at once. `parley config check` looks without serving, `parley config show` prints what is in
-force. All of it is read once, at the start; of a running server only the certificate files are read again.
+force. All of it is read once, at the start; a running server reads only certificate files and, on SIGHUP, API
+keys again ([deployment](deployment.md#certificates)).
 """
 
 _KEYS: Final = """\
@@ -34,7 +35,8 @@ does not start, unless `server.generate_key` is set.
 | `secret_file` | none | A file with the secret, relative to the configuration file |
 | `alg` | `HS256` | One of {algorithms} |
 
-`PARLEY_KEYS=id:secret,id:secret` adds HS256 keys.
+`PARLEY_KEYS=id:secret,id:secret` adds HS256 keys. Keys are taken away, changed and added while the server
+runs ([deployment](deployment.md#api-keys)).
 
 ```toml
 [server]

@@ -34,6 +34,7 @@ from signaling import (
     SignalingConfig,
     create_app,
     drain,
+    end_of_keys,
     join_url,
     mint,
     open_connections,
@@ -82,7 +83,7 @@ class Server:
         config = self.config
         await self._tasks.open()
         stack.push_async_callback(self._tasks.close)
-        self.keys = self._key_ring()
+        self.keys.replace(self._keys(config))
         self._certificate = self._tls()
         store = await Store.open(StoreConfig(data_dir=config.server.data_dir))
         stack.push_async_callback(store.close)
@@ -147,6 +148,19 @@ class Server:
         if self._certificate is not None:
             self._tasks.start(self._certificate.watch(), "certificate")
         _log.info("server_started", address=config.server.host, port=self.port, workers=self.workers)
+
+    def reload_keys(self, config: Config) -> None:
+        """Serve the API keys of a configuration that was read anew; all else stays as it was read before.
+
+        Whoever came in by a key that is there no more, or has another secret, goes as at their token's end.
+
+        Raises:
+            DevKeyError: no key is configured, and that of this machine cannot be read.
+        """
+        gone = self.keys.replace(self._keys(config))
+        _log.info("keys_reloaded", count=len(self.keys), removed=sorted(gone))
+        if gone and self._app is not None:
+            self._tasks.start(end_of_keys(self._app, gone), "keys")
 
     def hurry(self) -> None:
         """Stop waiting for clients to leave."""
@@ -237,11 +251,8 @@ class Server:
             data_queue_bytes=data.queue_bytes,
         )
 
-    def _key_ring(self) -> KeyRing:
-        keys: list[ApiKey] = list(self.config.keys)
-        if not keys:
-            keys = [load_or_create(self.config.server.data_dir)]
-        return KeyRing(keys)
+    def _keys(self, config: Config) -> tuple[ApiKey, ...]:
+        return config.keys or (load_or_create(self.config.server.data_dir),)
 
     def _tls(self) -> Certificate | None:
         server = self.config.server

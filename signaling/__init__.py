@@ -5,7 +5,7 @@ broadcast
 services that are injected.
 """
 
-from signaling.app import create_app, drain, open_connections, server_options
+from signaling.app import create_app, drain, end_of_keys, open_connections, server_options
 from signaling.config import Services, SignalingConfig
 from signaling.errors import Problem, SignalingError
 from signaling.ice_servers import IceServers
@@ -30,6 +30,7 @@ __all__ = [
     "address_key",
     "create_app",
     "drain",
+    "end_of_keys",
     "join_url",
     "mint",
     "open_connections",

@@ -1,6 +1,6 @@
 """The application: every route, in one table, over the services that it is given."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -58,6 +58,12 @@ def drain(app: web.Application, *, reconnect_after_s: float = 2.0) -> None:
     """Refuse new joins and tell every client to go elsewhere; their connections close."""
     app[CONTEXT].is_draining = True
     app[ws.CONNECTIONS].go_away(reconnect_after_s)
+
+
+async def end_of_keys(app: web.Application, keys: Collection[str]) -> None:
+    """End everyone who came in by a token of keys that serve no more."""
+    app[ws.CONNECTIONS].end_of_keys(keys)
+    await app[SESSIONS].end_of_keys(keys)
 
 
 def open_connections(app: web.Application) -> int:

@@ -1,10 +1,9 @@
 """WHIP and WHEP resources: one participant each, behind an unguessable URL."""
 
-import asyncio
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from aiohttp import web
 from media.tasks import TaskScope
 from policy import Permission
 from rooms import Chat, ChatDeleted, Participant, PeerClosed, Removed, RoomClosed
+from signaling.chat_feed import ChatFeed
 from signaling.context import MAX_SDP_BYTES, Context, context_of, read_body
 from signaling.errors import Problem
 from signaling.tokens import Claims
@@ -38,25 +38,20 @@ class HttpSession:
     kind: Kind
     room: str
     identity: str
+    key: str
+    """Id of the API key of its token."""
     participant: Participant
     ufrag: str
     partner: str | None = None
     """On whose site it is watched."""
     etag: str = field(default_factory=lambda: f'"{secrets.token_hex(8)}"')
-    chat: asyncio.Queue[Chat | ChatDeleted | None] = field(default_factory=lambda: asyncio.Queue(200))
-    """Lines for the chat feed, None at the end; the oldest goes when one does not fit (the feed is slow)."""
+    chat: ChatFeed = field(default_factory=ChatFeed)
     has_feed: bool = False
 
     @property
     def path(self) -> str:
         """The resource's own path."""
         return f"/{self.kind}/{quote(self.room, safe='')}/sessions/{self.id}"
-
-    def tell(self, line: Chat | ChatDeleted | None) -> None:
-        """Hand a line, or the end of one, to the chat feed."""
-        if self.chat.full():
-            self.chat.get_nowait()
-        self.chat.put_nowait(line)
 
 
 class HttpSessions:
@@ -84,21 +79,20 @@ class HttpSessions:
         self,
         kind: Kind,
         participant: Participant,
-        identity: str,
+        claims: Claims,
         offer: str,
-        *,
-        partner: str | None = None,
     ) -> HttpSession:
-        """Make the resource of a participant that came in."""
+        """Make the resource of a participant that came in with a token."""
         found = _UFRAG.search(offer.replace("\r\n", "\n"))
         session = HttpSession(
             id=secrets.token_urlsafe(24),
             kind=kind,
             room=participant.room.name,
-            identity=identity,
+            identity=claims.identity,
+            key=claims.key,
             participant=participant,
             ufrag=found.group(1) if found else "",
-            partner=partner,
+            partner=claims.partner,
         )
         self._sessions[session.id] = session
         self._context.metrics.http_sessions.labels(kind).inc()
@@ -121,6 +115,23 @@ class HttpSessions:
         for session in [session for session in self._sessions.values() if session.partner == partner]:
             await self.end(session, "removed")
 
+    async def end_of_keys(self, keys: Collection[str]) -> None:
+        """End everyone whose token is of one of these keys, as at the token's end."""
+        for session in [session for session in self._sessions.values() if session.key in keys]:
+            await self.end(session, "token_expired")
+
+    async def confirm(self, session: HttpSession, request: web.Request) -> None:
+        """End what was just made if the key of its token went meanwhile.
+
+        Raises:
+            Problem: `unauthorized`.
+        """
+        try:
+            self._context.claims(request)
+        except Problem:
+            await self.end(session, "token_expired")
+            raise
+
     async def end(self, session: HttpSession, reason: str) -> None:
         """The client is done: grants end before this returns."""
         self._forget(session)
@@ -129,7 +140,7 @@ class HttpSessions:
     def _forget(self, session: HttpSession) -> None:
         if self._sessions.pop(session.id, None) is not None:
             self._context.metrics.http_sessions.labels(session.kind).dec()
-        session.tell(None)
+        session.chat.close()
 
     async def _listen(self, session: HttpSession) -> None:
         """Follow the participant's events until it is over."""
@@ -137,7 +148,7 @@ class HttpSessions:
         try:
             async for event in session.participant.events:
                 if isinstance(event, (Chat, ChatDeleted)):
-                    session.tell(event)
+                    session.chat.put(event)
                 elif isinstance(event, (Removed, RoomClosed)):
                     break
                 elif isinstance(event, PeerClosed):

@@ -161,11 +161,19 @@ class KeyRing:
     """
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
-        self._keys: dict[str, ApiKey] = {}
-        for key in keys:
-            if key.id in self._keys:
-                raise KeyRefused(key.id, "configured twice")
-            self._keys[key.id] = key
+        self._keys = _by_id(keys)
+        self.revision = 0
+        """Moves on whenever the keys are replaced: what was accepted before is to be verified again."""
+
+    def replace(self, keys: Iterable[ApiKey]) -> frozenset[str]:
+        """Serve these from now on; the ids whose tokens of before are worth nothing any more.
+
+        Raises:
+            KeyRefused: two keys share an id; those of before stay.
+        """
+        before, self._keys = self._keys, _by_id(keys)
+        self.revision += 1
+        return frozenset(key.id for key in before.values() if self._keys.get(key.id) != key)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -219,6 +227,15 @@ class KeyRing:
         if alg != key.alg:
             raise TokenError("The token's algorithm is not the one of its key")
         return key
+
+
+def _by_id(keys: Iterable[ApiKey]) -> dict[str, ApiKey]:
+    found: dict[str, ApiKey] = {}
+    for key in keys:
+        if key.id in found:
+            raise KeyRefused(key.id, "configured twice")
+        found[key.id] = key
+    return found
 
 
 def mint(

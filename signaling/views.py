@@ -56,12 +56,19 @@ class SiteView(Struct, frozen=True):
     url: str
 
 
+class ReachedSiteView(SiteView, frozen=True):
+    """Where something goes, and whether it arrives."""
+
+    is_reached: bool
+    """Whether the site takes what is sent; if not, it may again at any moment."""
+
+
 class ActivityView(Struct, frozen=True):
     """A recording or broadcast that runs; `kind` is its use."""
 
     id: str
     kind: str
-    sites: list[SiteView]
+    sites: list[ReachedSiteView]
     since_ms: int
     started_by: str | None
     is_paused: bool = False
@@ -215,7 +222,12 @@ def activity_view(activity: ActivityInfo) -> ActivityView:
     return ActivityView(
         id=activity.id,
         kind=str(activity.use),
-        sites=[site_view(site) for site in activity.sites],
+        sites=[
+            ReachedSiteView(
+                site=site.id, name=site.name, url=site.url, is_reached=site.id not in activity.unreached
+            )
+            for site in activity.sites
+        ],
         since_ms=activity.since_ms,
         started_by=activity.started_by,
         is_paused=activity.is_paused,

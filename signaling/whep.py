@@ -48,6 +48,7 @@ async def post(request: web.Request) -> web.Response:
     """`POST /whep/{room}` (the active speaker) and `POST /whep/{room}/{identity}`."""
     context = context_of(request)
     context.join_allowed(request)
+    revision = context.services.keys.revision
     claims = context.claims(request)
     room = room_of(request)
     needs_room(claims, room, Permission.SUBSCRIBE)
@@ -68,7 +69,9 @@ async def post(request: web.Request) -> web.Response:
     except BaseException:
         await participant.leave("left")
         raise
-    session = sessions.add("whep", participant, claims.identity, offer, partner=claims.partner)
+    session = sessions.add("whep", participant, claims, offer)
+    if context.services.keys.revision != revision:
+        await sessions.confirm(session, request)
     if claims.partner is not None:
         # It may have been blocked before the session was there to be ended.
         await _still_may(context, sessions, session, claims.partner)

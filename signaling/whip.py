@@ -49,6 +49,7 @@ async def post(request: web.Request) -> web.Response:
     """`POST /whip/{room}`: come in and publish."""
     context = context_of(request)
     context.join_allowed(request)
+    revision = context.services.keys.revision
     claims = context.claims(request)
     room = room_of(request)
     needs_room(claims, room, Permission.PUBLISH)
@@ -68,7 +69,9 @@ async def post(request: web.Request) -> web.Response:
     except BaseException:
         await participant.leave("left")
         raise
-    session = sessions.add("whip", participant, claims.identity, offer)
+    session = sessions.add("whip", participant, claims, offer)
+    if context.services.keys.revision != revision:
+        await sessions.confirm(session, request)
     context.metrics.joins.labels("ok").inc()
     return created(context, session, published.sdp)
 

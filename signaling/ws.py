@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections.abc import Collection
 from typing import Final
 
 import structlog
@@ -50,6 +51,11 @@ class Connections:
     def discard(self, connection: "Connection") -> None:
         """Count a connection out."""
         self._open.discard(connection)
+
+    def end_of_keys(self, keys: Collection[str]) -> None:
+        """End the stay of everyone whose token is of one of these keys, as at the token's end."""
+        for connection in tuple(self._open):
+            connection.end_of_keys(keys)
 
     def go_away(self, reconnect_after_s: float) -> None:
         """Tell everyone that the server will close, and close."""
@@ -146,6 +152,12 @@ class Connection:
                     task.cancel()
         finally:
             self._outbox.discard()
+
+    def end_of_keys(self, keys: Collection[str]) -> None:
+        """These keys serve no more: if the token is of one of them, it has ended."""
+        if self._claims is not None and self._claims.key in keys:
+            self._session.removed("token_expired")
+            self._carry_out()
 
     def go_away(self, reconnect_after_s: float) -> None:
         """The server closes: say so, and end."""
@@ -280,7 +292,8 @@ class Connection:
         return self._participant
 
     async def _join(self, call: Call, request: Join) -> None:
-        claims = self._context.accept(request.token, address_key(self._address))
+        address, revision = address_key(self._address), self._context.services.keys.revision
+        claims = self._context.accept(request.token, address)
         if claims.room is None:
             raise Problem("forbidden", "The token names no room to join")
         if claims.is_external:
@@ -288,6 +301,9 @@ class Connection:
         participant = await self._context.services.rooms.join(
             join_request(self._context, self._address, request, claims, claims.room)
         )
+        if self._context.services.keys.revision != revision:
+            # Its key may have gone while the room was asked, when nobody knew whose this connection is.
+            await self._still_accepted(request.token, address, participant)
         self._participant, self._claims = participant, claims
         self._log = _log.bind(room=participant.room.name, participant=participant.id)
         now = time.time()
@@ -305,12 +321,22 @@ class Connection:
         if self._group is not None and not self._over.is_set():
             self._pumps.append(self._group.create_task(self._pump(participant)))
 
+    async def _still_accepted(self, token: str, address: str, participant: Participant) -> None:
+        try:
+            self._context.accept(token, address)
+        except Problem:
+            await participant.leave("token_expired")
+            raise
+
     async def _renew(self, call: Call, request: Renew) -> None:
         participant, old = self._joined(), self._claims
-        claims = self._context.accept(request.token, address_key(self._address))
+        address, revision = address_key(self._address), self._context.services.keys.revision
+        claims = self._context.accept(request.token, address)
         if old is None or (claims.room, claims.identity) != (old.room, old.identity) or claims.is_external:
             raise Problem("forbidden", "Renew with a token of the same room and identity")
         await participant.renew(claims.expires_at * 1000, claims.permissions)
+        if self._context.services.keys.revision != revision:
+            await self._still_accepted(request.token, address, participant)
         self._claims = claims
         self._session.renewed(
             token_expires_at=claims.expires_at, lives_s=claims.expires_at - time.time(), now=time.monotonic()

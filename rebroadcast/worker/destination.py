@@ -11,6 +11,9 @@ from typing import Final
 
 RETRY_FIRST_S: Final = 0.5
 RETRY_MOST_S: Final = 30.0
+RETRY_SOON_MOST_S: Final = 4.0
+RETRY_SOON_FOR_S: Final = 120.0
+"""A site that had proved itself is tried at short intervals for so long: it is likely to be back soon."""
 PROVEN_S: Final = 10.0
 """Live for so long, a site has its failures forgotten; some take media for a moment before they refuse it."""
 STALL_DEGRADED_S: Final = 1.5
@@ -67,6 +70,8 @@ class Destination:
         self._effects: list[Effect] = []
         self._failures = 0
         self._live_from = 0.0
+        self._is_proven = False
+        self._lost_at: float | None = None
         self._retry_at: float | None = None
         self._acknowledged = 0
         self._progress_at = 0.0
@@ -129,6 +134,7 @@ class Destination:
             self._enter(DestinationState.LIVE, "")
         if self._state is DestinationState.LIVE and now - self._live_from >= PROVEN_S:
             self._failures = 0
+            self._is_proven = True
 
     def tick(self, now: float) -> None:
         """Acts on the deadline that passed."""
@@ -149,6 +155,8 @@ class Destination:
         """The connection could not be made, was refused, or broke."""
         if self._state in _SETTLED:
             return
+        if self._is_proven:
+            self._is_proven, self._lost_at = False, now
         self._back_off(reason, now, self._failures)
         self._failures = min(self._failures + 1, 16)
 
@@ -158,7 +166,9 @@ class Destination:
             self._back_off(reason, now, 0)
 
     def _back_off(self, reason: str, now: float, failures: int) -> None:
-        delay_s = min(RETRY_FIRST_S * 2**failures, RETRY_MOST_S) * self._rng.uniform(0.75, 1.0)
+        is_soon = self._lost_at is not None and now - self._lost_at < RETRY_SOON_FOR_S
+        most_s = RETRY_SOON_MOST_S if is_soon else RETRY_MOST_S
+        delay_s = min(RETRY_FIRST_S * 2**failures, most_s) * self._rng.uniform(0.75, 1.0)
         self._retry_at = now + delay_s
         self._is_waiting_for_bytes = False
         self._enter(DestinationState.BACKING_OFF, reason)

@@ -23,7 +23,7 @@ from rebroadcast.worker.messages import OutputConfig, OutputState
 BACKLOG_MAX_BYTES: Final = 1 << 20
 CUT_DEADLINE_S: Final = 0.08
 _CUT_POLL_S: Final = 0.005
-_WATCH_S: Final = 0.25
+_WATCH_S: Final = 0.1
 _TELL_S: Final = 1.0
 """How often the bytes that a live site acknowledged are reported."""
 log = structlog.get_logger()

@@ -39,11 +39,19 @@ def fail(*lines: str, code: int = 2) -> NoReturn:
 
 def settings_of(path: Path | None, **overrides: object) -> Config:
     """The configuration: `server__port` and the like stand above file and environment."""
-    named = {key.replace("__", "."): value for key, value in overrides.items()}
     try:
-        return load(path, os.environ, named)
+        return settings_now(path, **overrides)
     except ConfigError as error:
         fail("The configuration cannot be used:", *(f"  {problem}" for problem in error.problems))
+
+
+def settings_now(path: Path | None, **overrides: object) -> Config:
+    """As `settings_of`, for those who go on when it cannot be used.
+
+    Raises:
+        ConfigError: with everything that is wrong.
+    """
+    return load(path, os.environ, {key.replace("__", "."): value for key, value in overrides.items()})
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -3,21 +3,26 @@
 import asyncio
 import gc
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
+import structlog
 import typer
 from rich.panel import Panel
 from rich.text import Text
 
-from server.cli.options import ConfigPath, DataDir, err, out, run, settings_of
-from server.config import Config
+from server.cli.options import ConfigPath, DataDir, err, out, run, settings_now, settings_of
+from server.config import Config, ConfigError
+from server.devkey import DevKeyError
 from server.logging import configure
+from server.terminal import has_terminal
 
 if TYPE_CHECKING:
     from server.wiring import Server
 
 _DEMO: Final = "demo"
+_log = structlog.get_logger("server")
 
 
 def serve(
@@ -36,27 +41,27 @@ def serve(
     log_format: Annotated[str | None, typer.Option(help="auto, json or console")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error")] = None,
 ) -> None:
-    """Serve rooms until told to stop (Ctrl-C or SIGTERM; twice: at once)."""
-    settings = settings_of(
-        config,
-        server__host=host,
-        server__port=port,
-        server__data_dir=data_dir,
-        server__tls_cert=tls_cert,
-        server__tls_key=tls_key,
-        server__tls=tls,
-        server__behind_proxy=tuple(behind_proxy) if behind_proxy else None,
-        server__generate_key=generate_key or None,
-        media__port=media_port,
-        media__bind=tuple(media_bind) if media_bind else None,
-        log__format=log_format,
-        log__level=log_level,
-    )
+    """Serve rooms until told to stop (Ctrl-C or SIGTERM; twice: at once). SIGHUP reads the API keys again."""
+    chosen: dict[str, object] = {
+        "server__host": host,
+        "server__port": port,
+        "server__data_dir": data_dir,
+        "server__tls_cert": tls_cert,
+        "server__tls_key": tls_key,
+        "server__tls": tls,
+        "server__behind_proxy": tuple(behind_proxy) if behind_proxy else None,
+        "server__generate_key": generate_key or None,
+        "media__port": media_port,
+        "media__bind": tuple(media_bind) if media_bind else None,
+        "log__format": log_format,
+        "log__level": log_level,
+    }
+    settings = settings_of(config, **chosen)
     configure(settings.log.level, settings.log.format)
-    run(_serve(settings))
+    run(_serve(settings, lambda: settings_now(config, **chosen)))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, read_again: Callable[[], Config]) -> None:
     # Loaded here: the other commands need no media plane, and no PyAV.
     from server.wiring import Server  # noqa: PLC0415
 
@@ -70,7 +75,21 @@ async def _serve(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ask)
+    ends_with_terminal = has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+
+    def hang_up() -> None:
+        if ends_with_terminal and not has_terminal():
+            ask()
+            return
+        try:
+            server.reload_keys(read_again())
+        except ConfigError as error:
+            _log.error("keys_not_reloaded", reason="; ".join(error.problems))
+        except DevKeyError as error:
+            _log.error("keys_not_reloaded", reason=str(error))
+
     await server.start()
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
     # What is loaded stays: else each full round of the collector goes over it and holds the event loop.
     gc.collect()
     gc.freeze()

@@ -62,3 +62,13 @@ def test_the_latency_added_is_told_written_and_drawn(tmp_path) -> None:
     ours, bare = pair["ours"][0]["latency_p99_ms"], pair["theirs"][0]["latency_p99_ms"]
     assert pair["added_p99_ms"] == pytest.approx(ours - bare, abs=0.01)
     assert ET.parse(tmp_path / "latency.svg").getroot().tag.endswith("svg")
+
+
+@pytest.mark.slow
+@LIBUV
+def test_what_is_told_of_sites_that_fail_is_printed_and_written(tmp_path) -> None:
+    result = CliRunner().invoke(app, ["bench", "faults", "--times", "1", "--keep", str(tmp_path)])
+    assert "WHIP is there again, until it is live: p50 " in result.output, result.output
+    kept = json.loads((tmp_path / "faults.json").read_text())
+    assert (result.exit_code == 0) == (kept["problems"] == [])
+    assert all(len(found) == 1 and found[0] < 30 for found in kept["s"].values())

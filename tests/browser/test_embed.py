@@ -4,16 +4,13 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
-from html import escape
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
 
 from tests.browser.consent_steps import answer, take_back
+from tests.browser.embedded import PartnerSite, Show, on_air
 from tests.browser.page import until
-from tests.browser.parley import Parley, free_port
-from tests.browser.people import Person
 from tests.support.figures import tell
 from tests.support.promises import STARVED_FACTOR, assert_promised
 
@@ -23,14 +20,6 @@ pytestmark = [
     pytest.mark.shares("the module's server and browser"),
 ]
 
-_PAGE = """<!doctype html><link rel=icon href=data:,><title>Partner</title>
-<script>
-  globalThis.heard = [];
-  addEventListener("message", ({{ data, origin }}) => {{
-    if (data?.parley) heard.push({{ ...data, origin }});
-  }});
-</script>
-<iframe id=embed width=640 height=360 allow=autoplay src="{url}"></iframe>"""
 _STATE = "() => globalThis.heard.filter(({ type }) => type === 'state').at(-1)?.state"
 _SHOWN_STATE = "document.getElementById('player').dataset.state"
 _BEHIND_S = """() => {
@@ -100,72 +89,10 @@ BACK_S = 2.0
 CHAT_S = 0.2
 
 
-class PartnerSite:
-    """Serves a page that frames whatever it is told to."""
-
-    def __init__(self, host: str) -> None:
-        self._host = host
-        self.embedded = ""
-
-    async def start(self) -> None:
-        async def page(_request: web.Request) -> web.Response:
-            return web.Response(text=_PAGE.format(url=escape(self.embedded)), content_type="text/html")
-
-        app = web.Application()
-        app.router.add_get("/", page)
-        self._runner = web.AppRunner(app)
-        await self._runner.setup()
-        port = free_port()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
-        self.origin = f"http://{self._host}:{port}"
-
-    async def stop(self) -> None:
-        await self._runner.cleanup()
-
-
-class Show:
-    """A room with somebody live on a partner's site."""
-
-    def __init__(
-        self, parley: Parley, site: PartnerSite, ada: Person, partner: str, url: str, broadcast: str
-    ) -> None:
-        self.parley, self.site, self.ada = parley, site, ada
-        self.partner, self.url, self.broadcast = partner, url, broadcast
-
-    async def block(self) -> None:
-        status, body = await self.parley.api("POST", f"/partners/{self.partner}/block")
-        assert (status, body["blocked"]) == (200, True)
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def show(parley, join, room) -> AsyncIterator[Show]:
-    site = PartnerSite("localhost")
-    await site.start()
-
-    async def api(path, body):
-        status, made = await parley.api("POST", path, body)
-        assert status == 201, made
-        return made
-
-    partner = {
-        "name": room,
-        "site": f"{room}.example",
-        "policy_url": "https://partner.example/privacy",
-        "uses": ["live"],
-        "terms_version": "1",
-        "origins": [site.origin],
-    }
-    await api("/rooms", {"name": room, "mode": "explicit"})
-    ada = await join("ada", uses={"live": True})
-    partner_id = (await api("/partners", partner))["id"]
-    hls = (await api("/destinations", {"name": "Web", "partner": partner_id, "kind": "hls"}))["id"]
-    broadcast = await api("/broadcasts", {"room": room, "destinations": [hls]})
-    await answer(ada, "yes")
-    embed = await api(f"/rooms/{room}/embeds", {"partner": partner_id, "ttl_s": 600})
-    site.embedded = embed["url"]
-    yield Show(parley, site, ada, partner_id, embed["url"], broadcast["id"])
-    await parley.api("POST", f"/broadcasts/{broadcast['id']}/stop")
-    await site.stop()
+    async with on_air(parley, join, room) as running:
+        yield running
 
 
 async def watch_and_block(page, show):

@@ -9,7 +9,9 @@ from tests.main_job.cast import CAST, A, C, D
 SAID_BY_A = "hello from A to everyone"
 SAID_BY_C = "this line of C stays inside"
 LINE_OF_A, LINE_OF_C = f"{A.name}: {SAID_BY_A}", f"{C.name}: {SAID_BY_C}"
-"""As outsiders would read them."""
+"""As outsiders would read them over a picture."""
+CUE_OF_A = f"<v {A.name}><b>{A.name}</b> {SAID_BY_A}"
+"""As the WebVTT beside it has A's."""
 
 _FLASHES = """async (selector) => {
   const video = document.querySelector(selector);

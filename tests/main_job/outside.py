@@ -9,7 +9,7 @@ from tests.main_job.cast import AGREED, REFUSED, SEEN, UNSEEN, D
 from tests.main_job.embed import EmbedViewer, ThirdPartySite
 from tests.main_job.hearing import has_tone, lacks_tone, levels
 from tests.main_job.hls_viewer import HlsViewer
-from tests.main_job.meeting import LINE_OF_A, SAID_BY_A, SAID_BY_C
+from tests.main_job.meeting import CUE_OF_A, LINE_OF_A, SAID_BY_A, SAID_BY_C
 from tests.main_job.program_picture import expected, likeness_of_line, tiles
 from tests.main_job.rtmp_viewer import RtmpViewer
 from tests.main_job.stage import ROOM
@@ -120,7 +120,7 @@ class Outside:
                 f"A's line is over the {sink} picture",
                 tell=lambda picture=picture: likeness_of_line(picture(), LINE_OF_A),
             )
-        await until(lambda: LINE_OF_A in self.hls.cues, "A's line is in the WebVTT rendition")
+        await until(lambda: CUE_OF_A in self.hls.cues, "A's line is in the WebVTT rendition")
 
     async def never_showed_who_refused(self):
         """In all that came since the start there is nothing of C and E: no colour, tone, name or line."""

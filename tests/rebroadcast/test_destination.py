@@ -4,6 +4,8 @@ import pytest
 
 from rebroadcast.worker.destination import (
     PROVEN_S,
+    RETRY_SOON_FOR_S,
+    RETRY_SOON_MOST_S,
     Connect,
     Destination,
     DestinationState,
@@ -87,6 +89,20 @@ def test_a_site_that_proved_itself_has_its_failures_forgotten(destination):
     destination.acknowledged(2000, is_waiting=False, now=100.0 + PROVEN_S)
     destination.closed("broken", 111.0)
     assert destination.deadline() - 111.0 <= 0.5
+
+
+def test_a_site_that_proved_itself_and_is_gone_is_tried_every_few_seconds_for_two_minutes(destination):
+    go_live(destination, 100.0)
+    destination.acknowledged(2000, is_waiting=False, now=100.0 + PROVEN_S)
+    now, pauses = 111.0, []
+    destination.closed("gone", now)
+    while now < 111.0 + 2 * RETRY_SOON_FOR_S:
+        pauses.append((now - 111.0, destination.deadline() - now))
+        now = destination.deadline()
+        destination.tick(now)
+        destination.closed("refused", now)
+    assert max(pause for at, pause in pauses if at < RETRY_SOON_FOR_S) <= RETRY_SOON_MOST_S
+    assert pauses[-1][1] >= 22.5
 
 
 def test_a_site_that_takes_some_media_and_closes_is_tried_ever_later(destination):

@@ -27,7 +27,7 @@ def test_a_line_stands_in_every_segment_in_which_it_is_shown_with_its_own_time()
     window, chat = stage()
     say(chat, 1.25)
     for number in (0, 1, 2):
-        assert "00:00:01.250 --> 00:00:04.250\nAda: hello\n" in text_of(window, chat, number)
+        assert "00:00:01.250 --> 00:00:04.250\n<v Ada><b>Ada</b> hello\n" in text_of(window, chat, number)
     say(chat, 5.0, "later")
     assert "later" not in text_of(window, chat, 1)
     assert "later" in text_of(window, chat, 2)
@@ -81,5 +81,5 @@ def test_what_people_write_is_never_markup_nor_another_cue():
     window, chat = stage()
     say(chat, 1.0, "<b>1 --> 2</b> & more\n\n00:00:00.000 --> 99:00:00.000\nforged", name="<i>")
     (line,) = [line for line in text_of(window, chat, 0).splitlines() if "more" in line]
-    assert line.startswith("&lt;i&gt;: &lt;b&gt;1 --&gt; 2&lt;/b&gt; &amp; more 00:00")
+    assert line.startswith("<v &lt;i&gt;><b>&lt;i&gt;</b> &lt;b&gt;1 --&gt; 2&lt;/b&gt; &amp; more 00:00")
     assert sum("-->" in line for line in text_of(window, chat, 0).splitlines()) == 1

@@ -11,6 +11,8 @@ from aiohttp import web
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 
 from rebroadcast.worker.encode import VideoEncoder
+from rebroadcast.worker.link import Address
+from rebroadcast.worker.whip.http import WhipResource
 from rebroadcast.worker.whip.link import WhipDial
 from tests.browser.parley import serve
 from tests.rebroadcast.pushing import EPOCH, FPS, push_stages
@@ -187,3 +189,42 @@ async def test_an_answer_that_fits_nothing_costs_that_destination_its_turn_only(
         assert "does not fit the offer" in reason
         assert not output.task.done()
         await output.output.close()
+
+
+async def test_a_publish_that_the_site_has_forgotten_is_noticed_and_one_that_it_keeps_is_not(stage, there):
+    site = publish(stage, there)
+    await site.feed_until(lambda: "live" in site.states, "live", patience_s=30)
+    resource = site.output._link._resource
+    assert not await resource.is_gone()
+    assert await resource._ask() == 204, "it is a whole fragment of trickled candidates"
+    (person,) = await participants(there)
+    status, _ = await there.api(
+        "POST", f"/rooms/{ROOM}/participants/{person['identity']}/actions", {"action": "remove"}
+    )
+    assert status == 204
+    assert await resource.is_gone()
+
+
+async def test_a_site_that_never_tells_what_it_has_forgotten_is_not_taken_at_its_word():
+    async def created(_request):
+        return web.Response(status=201, text="v=0\r\n", headers={"Location": "/whip/1"})
+
+    app = web.Application()
+    app.router.add_post("/whip", created)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    offer = "v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\nm=audio 9 X 111\r\na=mid:0\r\n"
+    tls = ssl.create_default_context()
+    resource = WhipResource(f"http://127.0.0.1:{port}/whip", "", Address("127.0.0.1", port), tls)
+
+    try:
+        await resource.publish(offer)
+        await resource.learn()
+        assert not await resource.is_gone(), "404 is what it always says"
+        await runner.cleanup()
+        assert await resource.is_gone(), "nobody listens there"
+    finally:
+        await resource.end(is_polite=False)
+        await runner.cleanup()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from policy import DEFAULT_TERMS, LIVE, RECORD, RoomMode, RoomSettings
+from policy import DEFAULT_TERMS, LIVE, RECORD, RoomMode, RoomSettings, Site
 from rooms import (
     ActivitiesChanged,
     Code,
@@ -41,6 +41,24 @@ async def test_the_start_of_a_recording_tells_everyone_the_use_and_the_sites(hou
         assert (notice.uses, notice.sites, notice.activity) == ((RECORD,), (HERE,), consumer.activity.id)
         (changed,) = [event for event in events if isinstance(event, ActivitiesChanged)]
         assert [item.id for item in changed.activities] == [consumer.activity.id]
+
+
+async def test_everyone_is_told_which_sites_of_a_broadcast_take_it(house: Rig) -> None:
+    ada = await house.join("ada")
+    other = Site(id="pt_other", name="Other", partner=PARTNER_SITE.partner)
+    live = (await house.broadcast(PARTNER_SITE, other)).activity
+    both = {PARTNER_SITE.id, other.id}
+    assert live.info().unreached == both
+    house.drain(ada)
+    live.reach({other.id})
+    live.reach({other.id})
+    (changed,) = house.events(ada, ActivitiesChanged)
+    assert [activity.unreached for activity in changed.activities] == [{PARTNER_SITE.id}]
+    await live.drop_site(PARTNER_SITE.id)
+    assert live.info().unreached == frozenset()
+    live.reach(())
+    assert live.info().unreached == {other.id}
+    assert (await house.record()).activity.info().unreached == frozenset()
 
 
 async def test_who_joins_later_gets_the_notice_too_and_is_out_until_acknowledged(house: Rig) -> None:

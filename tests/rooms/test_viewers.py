@@ -2,10 +2,10 @@
 
 import pytest
 
-from policy import LIVE, Permission, RoomMode, RoomSettings, Site
-from rooms import OWN_SITE, Chat, Code, NoticeRaised, Participant, Refused, SinkLost
+from policy import LIVE, RECORD, Permission, RoomMode, RoomSettings, Site
+from rooms import OWN_SITE, Chat, ChatDeleted, Code, NoticeRaised, Participant, Refused, SinkLost
 from sfu import ActiveSpeaker, SinkClosed, TrackId
-from tests.rooms.rig import PARTNER_SITE, Rig, rig, until
+from tests.rooms.rig import PARTNER_SITE, PERSON, Rig, rig, until
 
 VIEWER = frozenset({Permission.JOIN, Permission.SUBSCRIBE})
 VIEW = "chromium-offer-recvonly-av"
@@ -157,6 +157,39 @@ async def test_outside_chat_carries_the_screen_name_alone_and_only_of_the_grante
     assert (line.name, line.text, line.identity, line.participant) == ("Ada", "hello", "", "")
     assert viewer.others() == ()
     assert viewer.chat_history() == ()
+
+
+@pytest.mark.parametrize("way", ["revokes", "leaves", "is removed", "the room's uses change"])
+async def test_chat_outside_is_taken_back_with_its_authors_grant_at_once(house: Rig, way: str) -> None:
+    ada, bob = await house.join("ada"), await house.join("bob")
+    host = await house.join("host", permissions=PERSON | {Permission.MODERATE})
+    viewer = await outsider(house)
+    await viewer.view(house.offer(capture=VIEW))
+    await house.acknowledge(ada, bob)
+    first, _, other = await ada.chat("one"), await bob.chat("two"), await ada.chat("three")
+    house.drain(viewer)
+    match way:
+        case "revokes":
+            await ada.revoke()
+        case "leaves":
+            await ada.leave()
+        case "is removed":
+            await host.moderate("remove", "ada")
+        case _:
+            await house.service.update_room("demo", RoomSettings(uses=frozenset({RECORD})))
+    gone = [event.id for event in house.drain(viewer) if isinstance(event, ChatDeleted)]
+    assert gone[:2] == [first.id, other.id] if way != "the room's uses change" else len(gone) == 3
+
+
+async def test_chat_outside_that_was_taken_back_is_not_taken_back_again(house: Rig) -> None:
+    ada = await house.join("ada")
+    viewer = await outsider(house)
+    await viewer.view(house.offer(capture=VIEW))
+    await house.acknowledge(ada)
+    line = await ada.chat("one")
+    await ada.delete_chat(line.id)
+    await ada.revoke()
+    assert [event.id for event in house.drain(viewer) if isinstance(event, ChatDeleted)] == [line.id]
 
 
 async def test_outside_viewers_are_counted_apart_and_bounded() -> None:

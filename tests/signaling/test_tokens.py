@@ -290,3 +290,19 @@ def test_any_signed_payload_is_refused_by_the_one_error_or_accepted(body: Any) -
         KEYS.verify(signed(body), NOW)
     except TokenError:
         return
+
+
+def test_replaced_keys_tell_whose_tokens_are_worth_nothing_any_more() -> None:
+    stays, goes, changes = (ApiKey(name, SECRET) for name in ("stays", "goes", "changes"))
+    ring = KeyRing([stays, goes, changes])
+    revision = ring.revision
+    token = mint(goes, identity="a", room="r", permissions=[], now=NOW, ttl_s=9)
+    assert ring.verify(token, NOW).key == "goes"
+    assert ring.replace([ApiKey("changes", "t" * 48), stays, ApiKey("comes", SECRET)]) == {"goes", "changes"}
+    assert ring.revision != revision
+    assert ring.ids() == ("changes", "stays", "comes")
+    with pytest.raises(TokenError):
+        ring.verify(token, NOW)
+    with pytest.raises(KeyRefused):
+        ring.replace([stays, stays])
+    assert ring.ids() == ("changes", "stays", "comes")

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { duration, hue_of, initials, list_words, site_names, split_links } from "../../web/ui/text.js";
+import { duration, hue_of, initials, list_words, site_names, split_links, unreached_words } from "../../web/ui/text.js";
 
 test("only http and https addresses become links", () => {
   const hrefs = (text) => split_links(text).map(({ href }) => href).filter(Boolean);
@@ -30,4 +30,11 @@ test("words make a list, time makes a clock, this server is named plainly", () =
   assert.deepEqual([[], ["a"], ["a", "b"], ["a", "b", "c"]].map(list_words), ["", "a", "a and b", "a, b and c"]);
   assert.deepEqual([-5, 0, 7000, 760_000, 3_723_000].map(duration), ["0:00", "0:00", "0:07", "12:40", "1:02:03"]);
   assert.equal(site_names([{ site: "here", name: "This server", url: "" }, { site: "pt_1", name: "TV", url: "https://tv.example" }, { site: "embed", name: "embedded player", url: "" }]), "this server, TV (tv.example) and embedded player");
+});
+
+test("sites that take nothing just now are named, and not when all are meant", () => {
+  const site = (name, is_reached) => ({ name, is_reached });
+  assert.equal(unreached_words([site("TV", true), { name: "Radio" }]), "");
+  assert.equal(unreached_words([site("TV", false), site("Radio", true)]), "TV not reached just now");
+  assert.equal(unreached_words([site("TV", false)]), "not reached just now");
 });

@@ -1,6 +1,7 @@
 import { Emitter } from "../sdk/emitter.js";
 
 const CUE = /^(\d+):(\d\d):(\d\d\.\d{3}) --> (\d+):(\d\d):(\d\d\.\d{3})\n(.*)$/gm;
+const LINE = /^<v ([^>]*)><b>.*?<\/b> (.*)$/;
 const ESCAPED = { "&amp;": "&", "&lt;": "<", "&gt;": ">" };
 
 /**
@@ -13,9 +14,11 @@ export class HlsChat extends Emitter {
   #shown = new Map(); // key of a cue: id of its line
   #count = 0;
 
-  /** The newest WebVTT; what it has no more was deleted, withdrawn, or stood long enough. */
+  /** The newest WebVTT; what it has no more was deleted, withdrawn, or stood long enough, and goes at once. */
   take(text) {
     this.#cues = parse_cues(text);
+    const listed = new Set(this.#cues.map(({ key }) => key));
+    for (const [key, id] of this.#shown) if (!listed.has(key)) this.#end(key, id);
   }
 
   /** The picture of that moment is there. */
@@ -45,7 +48,7 @@ export class HlsChat extends Emitter {
 /** The cues of a WebVTT file of this server: {key, at_s, until_s, name, text}. */
 export function parse_cues(file) {
   return [...file.matchAll(CUE)].map(([key, ...found]) => {
-    const [, name, text] = /^(.*?): (.*)$/.exec(found[6]) ?? ["", "", found[6]];
+    const [, name, text] = LINE.exec(found[6]) ?? ["", "", found[6]];
     return { key, at_s: seconds(found.slice(0, 3)), until_s: seconds(found.slice(3, 6)), name: plain(name), text: plain(text) };
   });
 }

@@ -74,7 +74,6 @@ function show_state({ state, reason, error }) {
     video.srcObject = null;
     video.removeAttribute("src");
     video.load();
-    fill(lines);
   }
   show_sound();
   frame.tell({ type: "state", state, reason: error?.code ?? reason });
@@ -103,6 +102,7 @@ by_id("again").addEventListener("click", () => player.play());
 player.on("state", show_state);
 player.on("chat", show_line);
 player.on("chat_deleted", ({ id }) => document.getElementById(`line-${id}`)?.remove());
+player.on("chat_over", () => fill(lines));
 player.on("stream", (stream) => {
   if (stream instanceof MediaStream) {
     video.removeAttribute("src");

@@ -5,7 +5,7 @@ import { delay_ms } from "../sdk/backoff.js";
  * Plays one source after another: `make_source(attempt)` makes a source (see WhepSource), or throws as one; when one is lost another is made, with growing waits.
  *
  * `over` ends the player for good, at once: the source's own word for "may not be shown any more" (403, 410).
- * Events: `state` {state: connecting, playing, ended; reason}, `stream`, `chat`, `chat_deleted`.
+ * Events: `state` {state: connecting, playing, ended; reason}, `stream`, `chat`, `chat_deleted`, `chat_over`: what a source told of before is taken back by nobody any more.
  */
 export class Player extends Emitter {
   #make_source;
@@ -61,6 +61,7 @@ export class Player extends Emitter {
 
   #ended(reason, error) {
     this.#source = null;
+    this.emit("chat_over");
     if (reason !== "lost") {
       this.#set("ended", reason, error);
       return;

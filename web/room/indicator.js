@@ -1,6 +1,6 @@
 import { announce, by_id, el, fill } from "../ui/dom.js";
 import { icon } from "../ui/icons.js";
-import { duration, site_label, site_names, use_words } from "../ui/text.js";
+import { duration, site_label, site_names, unreached_words, use_words } from "../ui/text.js";
 
 const WORDS = { record: "REC", live: "LIVE", replay: "REPLAY" };
 
@@ -40,12 +40,14 @@ export class Indicator {
   #pill({ id, kind, sites, since_ms, is_paused }, is_in) {
     const own = is_in ? "You are in it" : "You are not in it";
     const words = use_words(kind);
+    const unreached = unreached_words(sites);
     return el("button", {
       class: `pill pill-${kind}`, type: "button", data_activity: id, on_click: this.#on_open,
-      title: `${words.title}: ${site_names(sites)}. ${own}. Click to change.`,
+      title: `${words.title}: ${site_names(sites)}${unreached && ` (${unreached})`}. ${own}. Click to change.`,
     },
     el("span", { class: "pill-word" }, el("i", { class: "dot", aria_hidden: "true" }), is_paused ? "PAUSED" : WORDS[kind] ?? words.noun.toUpperCase()),
     el("span", { class: "pill-sites" }, site_label(sites)),
+    unreached ? el("span", { class: "pill-unreached" }, unreached) : null,
     el("span", { class: "pill-time", data_since: String(since_ms), aria_hidden: "true" }, duration(Date.now() - since_ms)),
     el("span", { class: is_in ? "pill-own" : "pill-own pill-own-out" }, icon(is_in ? "shield" : "shield_off"), is_in ? "you are in" : "you are out"));
   }

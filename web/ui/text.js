@@ -77,3 +77,10 @@ export function site_names(sites) {
 export function site_label(sites) {
   return list_words(sites.map(({ name }) => name));
 }
+
+/** Which of these sites take nothing just now; empty when all do. */
+export function unreached_words(sites) {
+  const unreached = sites.filter(({ is_reached }) => is_reached === false);
+  if (!unreached.length) return "";
+  return unreached.length === sites.length ? "not reached just now" : `${list_words(unreached.map(({ name }) => name))} not reached just now`;
+}

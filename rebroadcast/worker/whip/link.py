@@ -31,9 +31,10 @@ from rebroadcast.worker.whip.http import WhipResource
 CONNECT_TIMEOUT_S: Final = 15.0
 PATIENCE_MOST_S: Final = 5.0
 _LATE: Final = 1.5
-_PAUSES: Final = 8
-_PAUSES_KNOWN: Final = 2
-_LOOK_S: Final = 0.25
+_PAUSES: Final = 16
+_PAUSES_KNOWN: Final = 3
+_LOOK_S: Final = 0.1
+_ASK_AGAIN_S: Final = 1.0
 _FRAMES_WAITING: Final = 120
 
 _VIDEO: Final[dict[VideoCodec, str]] = {"h264": "video/H264", "vp8": "video/VP8"}
@@ -75,7 +76,7 @@ class WhipDial:
             await connection.close()
             await resource.end(is_polite=True)
             raise
-        return WhipLink(connection, resource, video, sound, self._audio)
+        return WhipLink(connection, resource, video, sound, self._audio, clock=self._clock)
 
     async def _connect(
         self, connection: RTCPeerConnection, resource: WhipResource, video: "_Feed", sound: "_Feed"
@@ -97,7 +98,7 @@ class WhipDial:
         while connection.connectionState != "connected":
             if connection.connectionState in {"failed", "closed"} or self._clock() > deadline:
                 raise LinkError("no media connection to the site")
-            await asyncio.sleep(_LOOK_S / 5)
+            await asyncio.sleep(_LOOK_S / 2)
 
 
 class WhipLink:
@@ -112,7 +113,10 @@ class WhipLink:
         video: "_Feed",
         sound: "_Feed",
         audio: AudioEncoder,
+        *,
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._connection = connection
         self._resource = resource
         self._video = video
@@ -124,15 +128,19 @@ class WhipLink:
         self._queued = 0
         self._acknowledged = 0
         self._reported_at: datetime | None = None
+        self._heard_at = clock()
         self._pauses_s: deque[float] = deque(maxlen=_PAUSES)
         self._ended = asyncio.Event()
 
     @property
     def patience_s(self) -> float:
-        """Somewhat longer than the receiver's reports have been apart of late (RFC 3550 section 6.2)."""
+        """Somewhat longer than the receiver's reports have been apart of late (RFC 3550 section 6.2).
+
+        The longest pause does not count: one that hung for a moment reports no more seldom than before.
+        """
         if len(self._pauses_s) < _PAUSES_KNOWN:
             return PATIENCE_MOST_S
-        return min(max(_LATE * max(self._pauses_s), ACKNOWLEDGED_WITHIN_S), PATIENCE_MOST_S)
+        return min(max(_LATE * sorted(self._pauses_s)[-2], ACKNOWLEDGED_WITHIN_S), PATIENCE_MOST_S)
 
     @property
     def queued_bytes(self) -> int:
@@ -172,25 +180,34 @@ class WhipLink:
         self._sound.clear()
 
     async def run(self) -> None:
-        """Reads the receiver's reports until the connection ends."""
+        """Reads the receiver's reports until the connection ends; of a silent site it asks if it is gone."""
+        await self._resource.learn()
+        asked_at = self._heard_at = self._clock()
         while not self._ended.is_set():
             if self._connection.connectionState in {"failed", "closed"}:
                 raise LinkError("the media connection to the site broke")
             await self._read_reports()
+            now = self._clock()
+            if now - self._heard_at > self.patience_s and now - asked_at > _ASK_AGAIN_S:
+                asked_at = now
+                if await self._resource.is_gone():
+                    raise LinkError("the site is gone, or has forgotten the publish")
             await asyncio.sleep(_LOOK_S)
         raise LinkError("the connection was closed")
 
     async def _read_reports(self) -> None:
         sent, received, at = 0, 0, None
         for stats in (await self._connection.getStats()).values():
-            if stats.type == "outbound-rtp" and stats.kind == "video":
-                sent = stats.packetsSent
-            elif stats.type == "remote-inbound-rtp" and stats.kind == "video":
-                received, at = stats.packetsReceived, stats.timestamp
+            if stats.type == "outbound-rtp":
+                sent += stats.packetsSent
+            elif stats.type == "remote-inbound-rtp":
+                # Of picture or sound: when one report is lost the next is soon there.
+                received += stats.packetsReceived
+                at = stats.timestamp if at is None else max(at, stats.timestamp)
         if at is not None and at != self._reported_at and sent:
             if self._reported_at is not None:
                 self._pauses_s.append((at - self._reported_at).total_seconds())
-            self._reported_at = at
+            self._reported_at, self._heard_at = at, self._clock()
             share = min(max(received, 0) / sent, 1.0)
             self._acknowledged = max(self._acknowledged, int(self._queued * share))
 

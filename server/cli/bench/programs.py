@@ -1,4 +1,4 @@
-"""`parley bench`: what programs and recorders cost, and what a kill of one loses."""
+"""`parley bench`: what programs and recorders cost, what a kill of one loses, what is told of sites."""
 
 from typing import Annotated, Literal
 
@@ -89,3 +89,21 @@ def bench_kills(
     kit.write(f"kills-{of}", result, None, as_json=as_json, keep=keep)
     if wrong:
         fail(*wrong, code=1)
+
+
+def bench_faults(
+    *,
+    times: Annotated[int, typer.Option(help="Hangs and deaths of each kind of site", min=1, max=1_000)] = 5,
+    as_json: kit.AsJson = False,
+    keep: kit.Keep = None,
+) -> None:
+    """Sites hang and die, by RTMP, SRT and WHIP: when the API tells it, and when they are live again."""
+    kit.ready()
+    from bench.faults import faults
+
+    found = kit.run(faults(times, kit.note))
+    print("\n".join(found.lines()))
+    problems = found.problems()
+    kit.write("faults", {**found.plain(), "problems": problems}, None, as_json=as_json, keep=keep)
+    if problems:
+        fail(*problems, code=1)
