@@ -11,7 +11,7 @@ from tests.browser import chromium, firefox
 from tests.browser.page import BrowserPage, until
 from tests.browser.parley import Parley, serve
 from tests.browser.sdk_page import Watching, publish, sends
-from tests.support.figures import tell
+from tests.support.figures import keep, tell
 from tests.support.promises import STARVED_FACTOR
 
 pytestmark = [
@@ -23,6 +23,7 @@ pytestmark = [
 
 WIDTH, HEIGHT, FPS = 960, 540, 12
 QUARTER, HALF = HEIGHT // 4, HEIGHT // 2
+ASKED = (QUARTER, HALF, HEIGHT, QUARTER, HEIGHT)
 SWITCH_S = 1.0
 """A layer that was asked for is there after so long."""
 FREEZE_S = 0.5
@@ -89,13 +90,23 @@ async def test_a_viewer_gets_the_layer_that_it_asks_for(
         await _thins_out(viewer, codec)
         await viewer.longest_gap_s()
         took, gaps = [], []
-        for height in (QUARTER, HALF, HEIGHT, QUARTER, HEIGHT):
+        for height in ASKED:
             await viewer.ask(height)
             took.append(await viewer.shows({height}, SWITCH_S * STARVED_FACTOR))
             gaps.append(await viewer.longest_gap_s())
         tell(
             f"{codec} {options}: to each layer in {', '.join(f'{s * 1000:.0f}' for s in took)} ms, "
             f"longest gap {max(gaps) * 1000:.0f} ms"
+        )
+        keep(
+            f"layers-{room}",
+            {
+                "codec": codec,
+                "options": options,
+                "asked": ASKED,
+                "after_ms": [round(s * 1000) for s in took],
+                "longest_gap_ms": [round(s * 1000) for s in gaps],
+            },
         )
         assert max(gaps) <= FREEZE_S * STARVED_FACTOR
     finally:
@@ -149,6 +160,10 @@ async def test_a_layer_that_nobody_watches_rests_and_is_back_at_once(
         gap_s = await viewer.longest_gap_s()
         tell(
             f"{name}: a rested layer is back after {back_s * 1000:.0f} ms, longest gap {gap_s * 1000:.0f} ms"
+        )
+        keep(
+            f"rest-{name}",
+            {"publisher": name, "back_ms": round(back_s * 1000), "longest_gap_ms": round(gap_s * 1000)},
         )
         assert gap_s <= FREEZE_S * STARVED_FACTOR
 
