@@ -29,7 +29,8 @@ Generator::Generator(const AddGenerator& command, Transport& transport, TimeNs n
   Writer out(elements_);
   out.bytes(Bytes(header_.bytes).first(header_.size));
   if (transport.send_ids.has(Extension::kRid) && !command.rid.empty()) {
-    out.u8(static_cast<std::uint8_t>((transport.send_ids.id(Extension::kRid) << 4U) | (command.rid.size() - 1)));
+    const unsigned id = transport.send_ids.id(Extension::kRid);
+    out.u8(static_cast<std::uint8_t>((id << 4U) | static_cast<unsigned>(command.rid.size() - 1)));
     out.bytes(as_bytes(command.rid));
   }
   elements_size_ = out.size();
