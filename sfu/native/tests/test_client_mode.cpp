@@ -73,9 +73,9 @@ TEST(generated_packets_reach_a_client_that_measures_them) {
   test::Peer server;  // stands for the server: reads what the generator sends
   CHECK_EQ(bench.run(AddClientTransport{0, 1, 0, server.address()}), "");
   CHECK_EQ(bench.run(SetSrtp{1, &server.rx(), &server.rx(), *SrtpProfile::by_name("AEAD_AES_128_GCM")}), "");
-  CHECK_EQ(bench.run(AddGenerator{10, 1, 0x77, 96, 90'000, 180, 6, 1000, "0", Codec::kVp8}), "");
-  CHECK_EQ(bench.run(AddGenerator{10, 1, 0x77, 96, 90'000, 180, 6, 1000, "0", Codec::kVp8}), "track id in use");
-  CHECK_EQ(bench.run(AddGenerator{11, 1, 0x77, 96, 90'000, 180, 6, 10, "0", Codec::kVp8}),
+  CHECK_EQ(bench.run(AddGenerator{10, 1, 0x77, 96, 90'000, 180, 6, 1000, "0", Codec::kVp8, {}}), "");
+  CHECK_EQ(bench.run(AddGenerator{10, 1, 0x77, 96, 90'000, 180, 6, 1000, "0", Codec::kVp8, {}}), "track id in use");
+  CHECK_EQ(bench.run(AddGenerator{11, 1, 0x77, 96, 90'000, 180, 6, 10, "0", Codec::kVp8, {}}),
            "a generator's size must be 64 to 1400 bytes");
   for (int i = 0; i < 1000; ++i) {
     bench.tick(kMillisecond);
