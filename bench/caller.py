@@ -38,6 +38,7 @@ class Caller:
         self._identity = identity
         self._rpc = rpc
         self._sections = 0
+        self._videos: list[int] = []
         self._wanted_sections = 0
         self._ready = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
@@ -83,6 +84,8 @@ class Caller:
     async def watch_others(self, count: int) -> None:
         """Wait until sound and picture of so many others are negotiated and connected.
 
+        Where cameras have several encodings, the size of one is asked for then.
+
         Raises:
             LineLost: it does not come about in 20 s; says why.
         """
@@ -96,6 +99,9 @@ class Caller:
             raise LineLost(f"{self._sections} of {self._wanted_sections} tracks offered in time") from error
         if self._rpc.failure:
             raise LineLost(self._rpc.failure)
+        if height := self._node.next_height():
+            for track in self._videos:
+                await self._rpc.send("subscription", {"track": track, "enabled": True, "height": height})
 
     async def leave(self) -> None:
         """Leave the room and close both connections. Idempotent."""
@@ -119,7 +125,7 @@ class Caller:
     async def _publish(self) -> None:
         line = self.publishing = Line(self._node, self._identity)
         ssrcs = plan.audio_ssrc(line.transport), plan.video_ssrc(line.transport)
-        offer = descriptions.publish_offer(line.near, ssrcs)
+        offer = descriptions.publish_offer(line.near, ssrcs, self._node.terms)
         sources = {descriptions.AUDIO_MID: "mic", descriptions.VIDEO_MID: "camera"}
         result = await self._permitted("publish", {"sdp": offer, "sources": sources})
         await line.connect(descriptions.far(result["sdp"]))
@@ -160,10 +166,11 @@ class Caller:
             "subscribe_answer",
             {
                 "version": params["version"],
-                "sdp": descriptions.answer(line.near, params["sdp"], with_rtx=self._node.loss > 0),
+                "sdp": descriptions.answer(line.near, params["sdp"], self._node.terms),
             },
         )
         self._sections = len(params["tracks"])
+        self._videos = [row["track"] for row in params["tracks"] if row["kind"] == "video"]
         if is_first:
             self.steps.replied = time.monotonic_ns()
             # Beside the reading: an offer that follows is answered while this one connects.

@@ -129,6 +129,10 @@ class Crowd:
             at=time.monotonic(),
         )
 
+    async def keyframe_requests(self) -> dict[int, int]:
+        """How many keyframes publishers were asked for, by the SSRC of each encoding."""
+        return (await self._node.read()).keyframe_requests
+
     async def leave(self) -> None:
         """Everybody goes."""
         for seat in [*self.subscribers, *self.publishers]:

@@ -245,7 +245,7 @@ class JanusSeat:
         offer = told["jsep"]["sdp"]
         answer = {
             "type": "answer",
-            "sdp": descriptions.answer(line.near, offer, with_rtx=self._node.loss > 0),
+            "sdp": descriptions.answer(line.near, offer, self._node.terms),
         }
         await self._api.event(handle, {"request": "start"}, jsep=answer)
         await line.connect(descriptions.far(offer))

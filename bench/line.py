@@ -81,10 +81,12 @@ class Line:
             far.ip,
             far.port,
             loss=self._node.loss,
-            rtx_pt=far.rtx_pt if self._node.loss else -1,
+            rtx_pt=far.rtx_pt if self._node.terms.with_rtx else -1,
         )
         self._is_made = True
         self._engine.set_send_extensions(self.transport, far.extensions)
+        if self._node.terms.with_twcc:
+            self._engine.set_receive_extensions(self.transport, far.extensions)
         self._step()  # the first check follows in the same queue
         await ack
         try:
@@ -96,20 +98,24 @@ class Line:
             ) from error
 
     async def publish(self, ssrcs: tuple[int, int]) -> None:
-        """Send a camera with sound."""
+        """Send a camera, in all its encodings, with sound."""
         audio, video = ssrcs
-        await self._engine.add_generator(
-            TrackId(video),
-            self.transport,
-            video,
-            plan.VP8_PT,
-            90_000,
-            self._node.frames_per_s * plan.VIDEO_BURST,
-            plan.VIDEO_BURST,
-            plan.VIDEO_BYTES,
-            descriptions.VIDEO_MID,
-            "vp8",
-        )
+        for place, encoding in enumerate(self._node.encodings):
+            ssrc = plan.encoding_ssrc(video, place)
+            await self._engine.add_generator(
+                TrackId(ssrc),
+                self.transport,
+                ssrc,
+                plan.VP8_PT,
+                90_000,
+                self._node.frames_per_s * encoding.burst,
+                encoding.burst,
+                plan.VIDEO_BYTES,
+                descriptions.VIDEO_MID,
+                "vp8",
+                rid=encoding.rid,
+                height=encoding.height,
+            )
         await self._engine.add_generator(
             TrackId(audio),
             self.transport,

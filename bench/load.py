@@ -23,6 +23,8 @@ from bench.target import Account, Target
 from bench.wanted import Wanted
 
 _LEAST_LOAD: Final = 0.97
+_ALL_OF_IT: Final = 0.99
+_ESTIMATED_WITHIN_S: Final = 60.0
 _WORTH_DIVIDING: Final = 20
 """Subscribers from which on memory for each of them says something."""
 
@@ -56,6 +58,7 @@ async def running(server: ServerName, wanted: Wanted) -> AsyncIterator[tuple[Tar
             gro=wanted.gro,
             loss=wanted.loss,
             frames_per_s=wanted.frames_per_s,
+            with_twcc=wanted.with_twcc,
         )
         try:
             yield target, node
@@ -114,6 +117,8 @@ async def _fill(crowd: Crowd, target: Target, wanted: Wanted) -> int:
 
 async def _watch(crowd: Crowd, target: Target, wanted: Wanted) -> tuple[_Moment, _Moment]:
     await asyncio.sleep(wanted.warm_up)
+    if wanted.with_twcc:
+        await _estimated(crowd, wanted)
     # The server tells its account outside the measured time: the telling is work of its own.
     account = await target.account()
     await crowd.read()  # the latency starts anew
@@ -124,6 +129,18 @@ async def _watch(crowd: Crowd, target: Target, wanted: Wanted) -> tuple[_Moment,
     await asyncio.sleep(max(until - time.monotonic(), 0))
     last = await _moment(crowd, target, account)
     return first, replace(last, account=await target.account())
+
+
+async def _estimated(crowd: Crowd, wanted: Wanted) -> None:
+    """Wait until every viewer's estimate has climbed to what the cameras take, for a minute at most."""
+    until = time.monotonic() + _ESTIMATED_WITHIN_S
+    before = await crowd.read()
+    while time.monotonic() < until:
+        await asyncio.sleep(1.0)
+        now = await crowd.read()
+        if now.packets - before.packets >= _ALL_OF_IT * wanted.packets_per_s * (now.at - before.at):
+            return
+        before = now
 
 
 async def _churn(crowd: Crowd, wanted: Wanted, until: float) -> None:

@@ -1,10 +1,13 @@
 """The load's native half: one engine in client mode, a socket for each peer connection, and who owns it."""
 
+import itertools
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from bench import plan
+from bench.descriptions import Terms
 from media.gates import GatePage
 from media.tasks import TaskScope
 from sfu import MediaConfig
@@ -24,6 +27,8 @@ class Reading:
     """All transports' counters at one moment."""
 
     transports: dict[int, dict[str, Any]]
+    keyframe_requests: dict[int, int]
+    """Of every encoding that is sent, by its SSRC."""
     latency_p50_ms: float
     """From a publisher's send to a decrypting subscriber, since the last reading."""
     latency_p99_ms: float
@@ -43,12 +48,21 @@ class Node:
         sockets: int,
         loss: float,
         frames_per_s: float,
+        encodings: Sequence[plan.Encoding],
+        *,
+        with_twcc: bool,
     ) -> None:
         self.engine = engine
         self.loss = loss
         """Share of the RTP that subscribers lose; they then ask for what is missing."""
         self.frames_per_s = frames_per_s
         """Of each camera."""
+        self.encodings = encodings
+        """In which each camera is sent."""
+        self._heights = itertools.cycle([encoding.height for encoding in encodings])
+        rids = tuple(encoding.rid for encoding in encodings if encoding.rid)
+        self.terms = Terms(with_rtx=loss > 0 or with_twcc, with_twcc=with_twcc, rids=rids)
+        """What peers negotiate."""
         self.tasks = tasks
         self._gates = gates
         self._free = deque(range(sockets))
@@ -66,8 +80,12 @@ class Node:
         gro: bool = True,
         loss: float = 0.0,
         frames_per_s: float = plan.FRAMES_PER_S,
+        encodings: Sequence[plan.Encoding] = plan.ONE_SIZE,
+        with_twcc: bool = False,
     ) -> Self:
         """Bind so many sockets: on `ip`, or each on a loopback address of its own as far as they go.
+
+        `with_twcc`: subscribers tell the server when each packet came, and take repairs.
 
         Raises:
             EngineError: an address cannot be bound.
@@ -83,7 +101,11 @@ class Node:
             await tasks.close()
             gates.close()
             raise
-        return cls(engine, gates, tasks, sockets, loss, frames_per_s)
+        return cls(engine, gates, tasks, sockets, loss, frames_per_s, encodings, with_twcc=with_twcc)
+
+    def next_height(self) -> int:
+        """What the next viewer asks for: the height of each encoding by turns; 0: nothing."""
+        return next(self._heights)
 
     def take(self, owner: NetworkOwner) -> tuple[TransportId, int, Address]:
         """A transport id, a socket and its address; the socket that was given back longest ago.
@@ -108,6 +130,7 @@ class Node:
         stats = await self.engine.query_stats(0)
         return Reading(
             {row["transport"]: row for row in stats.transports},
+            {row["track"]: row["client_asked_keyframes"] for row in stats.tracks},
             *(
                 stats.worker.get(f"client_{name}_us", 0) / 1000
                 for name in ("latency_p50", "latency_p99", "frame_p50", "frame_p99")

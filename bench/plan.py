@@ -23,6 +23,25 @@ EXTENSIONS: Final = {"mid": 1, "abs_send_time": 2}
 
 
 @dataclass(frozen=True, slots=True)
+class Encoding:
+    """One size in which a camera is sent.
+
+    Attributes:
+        rid: its name; empty where it is the only one.
+        height: what its keyframes tell; 0: nothing.
+        burst: packets of each frame.
+    """
+
+    rid: str
+    height: int
+    burst: int
+
+
+ONE_SIZE: Final = (Encoding("", 0, VIDEO_BURST),)
+SIMULCAST: Final = (Encoding("l", 180, 1), Encoding("m", 360, 2), Encoding("h", 720, VIDEO_BURST))
+
+
+@dataclass(frozen=True, slots=True)
 class Leg:
     """One transport between server and load: `sends` to the server, or receives the tracks in `watches`."""
 
@@ -84,6 +103,11 @@ def video_ssrc(transport: int) -> int:
 def audio_ssrc(transport: int) -> int:
     """The SSRC of a publisher's audio, as it sends it."""
     return 0x1000_0000 + transport * 4 + 1
+
+
+def encoding_ssrc(video: int, place: int) -> int:
+    """The SSRC of one encoding, by its place, of a publisher whose video has that SSRC."""
+    return video + (place + 1 if place else 0)
 
 
 def video_track(transport: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-_WIDTH, _HEIGHT = 720, 400
+_WIDTH = 720
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 52, 84
 _DASHES = ("", "7 4", "2 4", "9 3 2 3")
 _STYLE = """
@@ -18,6 +18,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .c2 { stroke: #1a7f37; fill: #1a7f37 } .c3 { stroke: #8250df; fill: #8250df }
 .c4 { stroke: #cf222e; fill: #cf222e } .c5 { stroke: #57606a; fill: #57606a }
 .line { fill: none; stroke-width: 2.2; stroke-linejoin: round }
+.band { fill: #8250df; fill-opacity: 0.3 }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc } .note { fill: #9198a1 } .grid { stroke: #3d444d } .axis { stroke: #9198a1 }
 .page { fill: #0d1117 }
@@ -29,14 +30,29 @@ text { fill: #f0f6fc } .note { fill: #9198a1 } .grid { stroke: #3d444d } .axis {
 _COLOURS = 6
 _DOTTED = 64
 """Points up to which a line has dots."""
+_THINNEST = 3.0
+"""Of a band, however short."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: its name in the legend, and its (x, y) points in order of x."""
+    """One line: its name in the legend, and its (x, y) points in order of x.
+
+    `is_joined`: points of things that do not follow each other are dots without a line.
+    """
 
     name: str
     points: Sequence[tuple[float, float]]
+    is_joined: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A stretch of the x axis that is marked, with what it is."""
+
+    start: float
+    end: float
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,9 @@ class Chart:
         is_log_x: steps of x are factors; then every x is above 0.
         x_names: words in place of numbers under given values of x.
         note: one line under the chart: the machine, the command.
+        bands: stretches of x that are marked.
+        span_x: the ends of the x axis, for charts that stand one under another; None: of the points.
+        height: of the picture, in its own units; it is 720 wide.
     """
 
     title: str
@@ -56,6 +75,9 @@ class Chart:
     is_log_x: bool = False
     x_names: dict[float, str] | None = None
     note: str = ""
+    bands: Sequence[Band] = ()
+    span_x: tuple[float, float] | None = None
+    height: int = 400
 
     def svg(self) -> str:
         """The picture.
@@ -63,32 +85,38 @@ class Chart:
         Raises:
             ValueError: there is no point to draw.
         """
+        return stacked([self])
+
+    def parts(self) -> list[str]:
+        """Its elements, the upper left corner of it being 0, 0.
+
+        Raises:
+            ValueError: there is no point to draw.
+        """
         points = [point for series in self.series for point in series.points]
         if not points:
             raise ValueError(f"{self.title}: nothing to draw")
-        plane = _Plane.around(points, is_log=self.is_log_x)
-        parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
-            f"<title>{escape(self.title)}</title><style>{_STYLE}</style>",
-            f'<rect class="page" width="{_WIDTH}" height="{_HEIGHT}" rx="8" fill="#ffffff"/>',
+        reach = [(x, 0.0) for x in self.span_x or ()]
+        plane = _Plane.around([*points, *reach], self.height, is_log=self.is_log_x)
+        return [
             _text(_LEFT, 22, self.title, "title"),
             *self._grid(plane, sorted({x for x, _ in points})),
+            *(part for band in self.bands for part in _band(plane, band)),
             *(line for number, series in enumerate(self.series) for line in _line(plane, number, series)),
-            *_legend([series.name for series in self.series]),
-            _text(_LEFT, _HEIGHT - 10, self.note, "note"),
-            "</svg>",
+            *_legend([series.name for series in self.series], self.height - 30.0),
+            _text(_LEFT, self.height - 10, self.note, "note"),
         ]
-        return "\n".join(part for part in parts if part) + "\n"
 
     def _grid(self, plane: "_Plane", xs: Sequence[float]) -> list[str]:
-        left, right, bottom = _LEFT, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
+        left, right, bottom = _LEFT, _WIDTH - _RIGHT, self.height - _BOTTOM
         parts = []
         for tick in ticks(plane.high_y):
             y = plane.y(tick)
             parts.append(f'<line class="grid" x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>')
             parts.append(_text(left - 8, y + 4, _number(tick), "note", "end"))
         names = self.x_names or {}
-        shown = xs if len(xs) <= 10 else ticks(plane.high_x)
+        even = [tick for tick in ticks(plane.high_x) if plane.low_x <= tick <= plane.high_x]
+        shown = xs if len(xs) <= 10 else even
         parts += [
             _text(plane.x(value), bottom + 18, names.get(value, _number(value)), "note", "middle")
             for value in shown
@@ -106,14 +134,15 @@ class _Plane:
     low_x: float
     high_x: float
     high_y: float
+    height: int
     is_log: bool
 
     @classmethod
-    def around(cls, points: Sequence[tuple[float, float]], *, is_log: bool) -> "_Plane":
+    def around(cls, points: Sequence[tuple[float, float]], height: int, *, is_log: bool) -> "_Plane":
         xs = [x for x, _ in points]
         low, high = min(xs), max(xs)
         top = ticks(max(y for _, y in points))[-1]
-        return cls(low, high if high > low else low + 1, top, is_log)
+        return cls(low, high if high > low else low + 1, top, height, is_log)
 
     def x(self, value: float) -> float:
         low, high, at = self.low_x, self.high_x, value
@@ -123,7 +152,28 @@ class _Plane:
         return _LEFT + 20 + inner * (at - low) / (high - low)
 
     def y(self, value: float) -> float:
-        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * value / self.high_y
+        return self.height - _BOTTOM - (self.height - _TOP - _BOTTOM) * value / self.high_y
+
+
+def stacked(charts: Sequence[Chart]) -> str:
+    """Charts one under another, as one picture.
+
+    Raises:
+        ValueError: one of them has no point to draw.
+    """
+    height = sum(chart.height for chart in charts)
+    groups, top = [], 0
+    for chart in charts:
+        groups += [f'<g transform="translate(0 {top})">', *chart.parts(), "</g>"]
+        top += chart.height
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
+        f"<title>{escape(charts[0].title)}</title><style>{_STYLE}</style>",
+        f'<rect class="page" width="{_WIDTH}" height="{height}" rx="8" fill="#ffffff"/>',
+        *groups,
+        "</svg>",
+    ]
+    return "\n".join(part for part in parts if part) + "\n"
 
 
 def ticks(high: float) -> list[float]:
@@ -154,15 +204,34 @@ def _line(plane: _Plane, number: int, series: Series) -> list[str]:
     dash = _DASHES[number // _COLOURS % len(_DASHES)]
     stroke = f' stroke-dasharray="{dash}"' if dash else ""
     dots = [f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places]
+    if not series.is_joined:
+        return dots
     return [
         f'<polyline class="line {colour}" style="fill:none" points="{path}"{stroke}/>',
         *(dots if len(dots) <= _DOTTED else []),
     ]
 
 
-def _legend(names: Sequence[str]) -> list[str]:
+def _band(plane: _Plane, band: Band) -> list[str]:
+    left, right = plane.x(band.start), plane.x(band.end)
+    top, bottom = _TOP, plane.y(0)
+    width = max(right - left, _THINNEST)
+    is_left = right > _WIDTH * 0.75
+    return [
+        f'<rect class="band" x="{left:.1f}" y="{top}" width="{width:.1f}" height="{bottom - top:.1f}"/>',
+        _text(
+            left - 6 if is_left else left + width + 6,
+            top + 12,
+            band.name,
+            "note",
+            "end" if is_left else "start",
+        ),
+    ]
+
+
+def _legend(names: Sequence[str], y: float) -> list[str]:
     parts = []
-    x, y = float(_LEFT), _HEIGHT - 30.0
+    x = float(_LEFT)
     for number, name in enumerate(names):
         width = 34 + 7.2 * len(name)
         parts.append(f'<circle class="c{number % _COLOURS}" cx="{x + 5:.1f}" cy="{y - 4:.1f}" r="5"/>')

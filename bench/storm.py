@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from bench import calibration, process
+from bench import calibration, plan, process
 from bench.crowd import Crowd
 from bench.line import LineLost
 from bench.node import Node
@@ -51,7 +51,7 @@ class StormFigures:
     took_s: float
     """Until everybody had media."""
     keyframe_requests: float
-    """That each publisher was asked for in that time."""
+    """That a publisher was asked for in that time, of the encoding that was asked for most."""
     lag_p50_ms: float
     lag_p99_ms: float
     kib_per_transport: float
@@ -59,6 +59,10 @@ class StormFigures:
     calibration_us: float
     parts: tuple[Part, ...]
     """The joins in their order, in tenths."""
+    encodings: tuple[str, ...] = ()
+    """Names of the encodings of each camera; empty: one without a name."""
+    encoding_requests: tuple[float, ...] = ()
+    """Keyframes that were asked for of each encoding, on average over the publishers."""
 
     def problems(self) -> list[str]:
         """What is not as promised, in words."""
@@ -75,19 +79,31 @@ class StormFigures:
             f"{self.connected} of {self.joins} in within {self.seconds:g} s: "
             f"join p50 {self.join_p50_ms:.0f} p99 {self.join_p99_ms:.0f} ms, "
             f"keys p50 {self.connect_p50_ms:.0f} p99 {self.connect_p99_ms:.0f} ms, "
-            f"{self.keyframe_requests / self.took_s:.2f} keyframe requests/s, "
+            f"{self.keyframe_requests / self.took_s:.2f} keyframe requests/s{self._each()}, "
             f"loop lag p50 {self.lag_p50_ms:.1f} p99 {self.lag_p99_ms:.1f} ms, "
             f"{self.kib_per_transport:.0f} KiB a transport, {self.server_core:.2f} core, "
             f"bare datagram {self.calibration_us:.2f} us"
         )
 
+    def _each(self) -> str:
+        """Of which encoding how many."""
+        pairs = zip(self.encodings, self.encoding_requests, strict=False)
+        told = ", ".join(f"{rid} {requests / self.took_s:.2f}" for rid, requests in pairs)
+        return f" ({told})" if told else ""
 
-async def storm(*, joins: int, seconds: float, publishers: int = 1, workers: int = 1) -> StormFigures:
-    """Let `joins` people come within `seconds`, at even distances, whether earlier ones are in or not."""
+
+async def storm(
+    *, joins: int, seconds: float, publishers: int = 1, workers: int = 1, is_simulcast: bool = False
+) -> StormFigures:
+    """Let `joins` people come within `seconds`, at even distances, whether earlier ones are in or not.
+
+    `is_simulcast`: cameras are sent in three encodings, and people ask for the size of each by turns.
+    """
     calibration_us = calibration.datagram_us(0.5)
     served = await Served.start(workers=workers)
     try:
-        node = await Node.open(joins + publishers + _SPARE_SOCKETS)
+        encodings = plan.SIMULCAST if is_simulcast else plan.ONE_SIZE
+        node = await Node.open(joins + publishers + _SPARE_SOCKETS, encodings=encodings)
         try:
             return await _storm(served, node, joins, seconds, publishers, calibration_us)
         finally:
@@ -102,8 +118,8 @@ async def _storm(
     crowd = Crowd(node, served)
     failures: list[str] = []
 
-    async def come(delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
+    async def come(number: int) -> None:
+        await asyncio.sleep(number * seconds / joins)
         try:
             await crowd.watch(others=publishers)
         except (LineLost, CallRefused, TimeoutError, OSError) as error:
@@ -113,15 +129,15 @@ async def _storm(
         for _ in range(publishers):
             await crowd.publish()
         await asyncio.sleep(1.0)
-        before = await crowd.read()
+        before = await crowd.keyframe_requests()
         lag, began = (await served.account()).lag, time.monotonic()
         cpu_ns, rss = process.cpu_ns(served.pid), process.rss_bytes(served.pid)
         async with asyncio.TaskGroup() as group:
             for number in range(joins):
-                group.create_task(come(number * seconds / joins))
+                group.create_task(come(number))
         await crowd.note_joins()
         took = time.monotonic() - began
-        after = await crowd.read()
+        after = await crowd.keyframe_requests()
         lag = (await served.account()).lag.since(lag)
         used = process.cpu_ns(served.pid) - cpu_ns
         grown = process.rss_bytes(served.pid) - rss
@@ -135,16 +151,27 @@ async def _storm(
             connect_p50_ms=round(quantile(crowd.connect_ms, 0.5), 2),
             connect_p99_ms=round(quantile(crowd.connect_ms, 0.99), 2),
             took_s=round(took, 2),
-            keyframe_requests=(after.keyframe_requests - before.keyframe_requests) / publishers,
+            keyframe_requests=max(count - before[ssrc] for ssrc, count in after.items()),
             lag_p50_ms=round(lag.quantile(0.5) * 1000, 2),
             lag_p99_ms=round(lag.quantile(0.99) * 1000, 2),
             kib_per_transport=round(grown / 1024 / joins, 1),
             server_core=round(used / 1e9 / took, 3),
             calibration_us=round(calibration_us, 3),
             parts=in_parts(crowd.join_steps),
+            encodings=tuple(encoding.rid for encoding in node.encodings if encoding.rid),
+            encoding_requests=_by_encoding(crowd, node, before, after),
         )
     finally:
         await crowd.leave()
+
+
+def _by_encoding(
+    crowd: Crowd, node: Node, before: Mapping[int, int], after: Mapping[int, int]
+) -> tuple[float, ...]:
+    """Keyframes that were asked for of each encoding, on average over the publishers."""
+    videos = [plan.video_ssrc(seat.publishing.transport) for seat in crowd.publishers if seat.publishing]
+    places = [[plan.encoding_ssrc(video, place) for video in videos] for place in range(len(node.encodings))]
+    return tuple(sum(after[ssrc] - before[ssrc] for ssrc in ssrcs) / len(ssrcs) for ssrcs in places)
 
 
 def in_parts(joins: Sequence[JoinSteps], count: int = _PARTS) -> tuple[Part, ...]:

@@ -18,6 +18,7 @@ class Wanted:
         churn: subscribers a second that leave and are replaced while it is measured.
         loss: share of the packets that subscribers lose before they ask for them again; all then decrypt.
         frames_per_s: of each camera; fewer where a machine cannot make the load of as many people else.
+        with_twcc: transport-wide feedback and RTX are negotiated, and given: the server estimates and paces.
         check_every: one subscriber in so many decrypts; the others count.
         is_pinned: the server's media threads on core 0, everything else on core 1.
     """
@@ -33,6 +34,7 @@ class Wanted:
     churn: float = 0.0
     loss: float = 0.0
     frames_per_s: float = plan.FRAMES_PER_S
+    with_twcc: bool = False
     check_every: int = 20
     gro: bool = True
     is_pinned: bool = False
@@ -67,5 +69,6 @@ class Wanted:
     def shape(self) -> str:
         """In a few characters: `1 x 50`."""
         here = f"{self.mesh} x {self.mesh}" if self.mesh else f"{self.publishers} x {self.subscribers}"
+        told = ", transport-cc" if self.with_twcc else ""
         paced = "" if self.frames_per_s == plan.FRAMES_PER_S else f", {self.frames_per_s:g} frames/s"
-        return (here if self.rooms == 1 else f"{self.rooms} rooms of {here}") + paced
+        return (here if self.rooms == 1 else f"{self.rooms} rooms of {here}") + paced + told

@@ -154,6 +154,8 @@ class LayersWanted:
     rids: tuple[str, ...]
     is_wanted: bool
     """Whether anybody has a use for any: says it of an encoding that has no rid."""
+    spatial: int | None = None
+    """The highest spatial layer inside such an encoding that anybody has a use for; None: all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ class PlaneEvents:
     def _layers(room: Room, event: PlaneLayerChosen | PlaneLayersWanted) -> None:
         if isinstance(event, PlaneLayersWanted):
             if (found := room.find_track(event.track)) is not None:
-                found[0].tell(LayersWanted(event.track, event.rids, event.is_wanted))
+                found[0].tell(LayersWanted(event.track, event.rids, event.is_wanted, event.spatial))
             return
         state = "starved" if event.is_starved else "paused" if event.is_paused else "active"
         layers = (None if layer == BEST else layer for layer in (event.spatial, event.temporal))

@@ -152,6 +152,7 @@ def notification(event: RoomEvent) -> tuple[str, object] | Handled:  # noqa: C90
                 "track": event.track,
                 "rids": list(event.rids),
                 "wanted": event.is_wanted,
+                "spatial": event.spatial,
             }
         case DataRefused():
             return "data_refused", data_refused_view(event)

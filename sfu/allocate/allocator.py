@@ -202,12 +202,15 @@ class Allocator:
         return round(self._sound_bps() + sum(_cost(video.ladder[-1]) for video in videos if video.ladder))
 
     def useful(self, track: TrackId, encodings: int) -> frozenset[int]:
-        """Which of a video's encodings may serve its wish; none when it is paused or unwanted."""
+        """Which of a video's encodings may serve its wish; none when it is paused or unwanted.
+
+        Of one encoding: which of the spatial layers inside it.
+        """
         video = self._videos.get(track)
         if video is None or video.wish.is_paused:
             return frozenset()
         if encodings == 1:
-            return frozenset({0})  # with all layers that are in it
+            return frozenset({0})
         order = rising(self._layers.get(track, ()), range(encodings))
         top = video.ladder[-1] if video.ladder else None
         if top is not None and video.wish.height is not None and top.height >= COVERS * video.wish.height:

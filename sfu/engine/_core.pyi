@@ -116,5 +116,7 @@ class Engine:
         size: int,
         mid: str,
         codec: str,
+        rid: str = "",
+        height: int = 0,
     ) -> int: ...
     def remove_generator(self, track: int) -> int: ...

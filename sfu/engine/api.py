@@ -311,8 +311,14 @@ class ClientEngine(Engine, Protocol):
         size: int,
         mid: str,
         codec: str,
+        *,
+        rid: str = "",
+        height: int = 0,
     ) -> Ack:
-        """Send full-rate RTP whose payload carries the send time."""
+        """Send full-rate RTP whose payload carries the send time.
+
+        `rid`: of a simulcast encoding, in every packet. `height`: what VP8 keyframes tell; 0: nothing.
+        """
         ...
 
     def remove_generator(self, track: TrackId) -> Ack:

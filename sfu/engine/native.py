@@ -427,6 +427,9 @@ class NativeEngine:
         size: int,
         mid: str,
         codec: str,
+        *,
+        rid: str = "",
+        height: int = 0,
     ) -> Ack:
         """See `ClientEngine`."""
         return self._command(
@@ -441,6 +444,8 @@ class NativeEngine:
             size,
             mid,
             codec,
+            rid,
+            height,
         )
 
     def remove_generator(self, track: TrackId) -> Ack:

@@ -1,5 +1,7 @@
 """Which encodings of a video anybody has a use for, so that its publisher can rest the others.
 
+Of a video of one encoding the same is asked of the spatial layers inside it.
+
 PURE: no I/O; time comes in as seconds of any steady clock.
 """
 
@@ -17,6 +19,8 @@ REST_AFTER_S: Final = 5.0
 class _Track:
     told: frozenset[int]
     """Encodings that the publisher was asked for, by their indices."""
+    known: int
+    """How many encodings there are."""
     rest_at: dict[int, float] = field(default_factory=dict)
     """When those of them rest that nobody has a use for."""
 
@@ -30,8 +34,12 @@ class LayerDemand:
 
     def receive(self, track: TrackId, encodings: int, needed: frozenset[int], now: float) -> None:
         """Take which of a track's encodings somebody has a use for, by their indices."""
-        everything = frozenset(range(encodings))
-        state = self._tracks.setdefault(track, _Track(told=everything))
+        state = self._tracks.setdefault(track, _Track(frozenset(range(encodings)), encodings))
+        if encodings != state.known:
+            # What turns out to be in it is sent, if anything is.
+            new = range(state.known, encodings) if state.told else ()
+            state.told = (state.told | frozenset(new)) & frozenset(range(encodings))
+            state.known = encodings
         self._tell(track, state, state.told | needed)
         state.rest_at = {
             encoding: state.rest_at.get(encoding, now + REST_AFTER_S) for encoding in state.told - needed

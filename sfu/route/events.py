@@ -136,6 +136,8 @@ class LayersWanted:
     rids: tuple[str, ...]
     is_wanted: bool
     """Whether anybody has a use for any: says it of an encoding that has no name."""
+    spatial: int | None = None
+    """The highest layer inside the one encoding that anybody has a use for, 0 the lowest; None: all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,31 +13,21 @@ from sfu.route.downlink import Downlink
 from sfu.route.events import LayerChosen, LayersWanted, PeerId
 from sfu.route.outlet import Feed
 from sfu.route.receiver import Receiver
+from sfu.route.spatial import EngineLayer, SpatialLayers
 from sfu.route.track import Track
 
 NOTICED: Final = 0.1
 """Share by which a layer's rate must change before receivers are allocated anew."""
 
-EngineLayer = tuple[int, int, int, int, int]
 
-
-def layers_of(rows: Sequence[EngineLayer], *, is_simulcast: bool) -> tuple[Layer, ...]:
-    """The engine's account of a track's layers, as the allocator counts them.
-
-    Simulcast: one spatial layer for each encoding, with everything that is in it. SVC: the layers inside the
-    one encoding, each half as high as the one above.
-    """
-    if is_simulcast:
-        whole: dict[tuple[int, int], Layer] = {}
-        for encoding, _spatial, temporal, bps, height in rows:
-            known = whole.get((encoding, temporal))
-            if known is None or bps > known.bps:
-                whole[encoding, temporal] = Layer(encoding, temporal, bps, height)
-        return tuple(whole.values())
-    top = max((spatial for _, spatial, *_ in rows), default=0)
-    return tuple(
-        Layer(spatial, temporal, bps, height >> (top - spatial)) for _, spatial, temporal, bps, height in rows
-    )
+def layers_of(rows: Sequence[EngineLayer]) -> tuple[Layer, ...]:
+    """A simulcast track's layers: a spatial one for each encoding, with everything that is in it."""
+    whole: dict[tuple[int, int], Layer] = {}
+    for encoding, _spatial, temporal, bps, height in rows:
+        known = whole.get((encoding, temporal))
+        if known is None or bps > known.bps:
+            whole[encoding, temporal] = Layer(encoding, temporal, bps, height)
+    return tuple(whole.values())
 
 
 def _is_alike(layers: Sequence[Layer], known: Sequence[Layer]) -> bool:
@@ -65,6 +55,8 @@ class Steering:
         self._tracks: dict[TrackId, Track] = {}
         self._layers: dict[TrackId, tuple[Layer, ...]] = {}
         self._sounds: dict[TrackId, SoundMeter] = {}
+        self._spatial: dict[TrackId, SpatialLayers] = {}
+        """Of videos of one encoding."""
         self._demand = LayerDemand()
         self._voices = 0
         self._alarm = Alarm(self._tick)
@@ -115,6 +107,7 @@ class Steering:
         self._tracks.pop(track, None)
         self._layers.pop(track, None)
         self._sounds.pop(track, None)
+        self._spatial.pop(track, None)
         self._demand.remove(track)
 
     def receive_layers(self, track: Track, rows: Sequence[EngineLayer]) -> None:
@@ -122,21 +115,23 @@ class Steering:
         if track.kind == "audio":
             self._receive_sound(track, rows)
             return
-        simulcast = len(track.negotiated.encodings) > 1
-        fresh = layers_of(rows, is_simulcast=simulcast)
-        asked = self._demand.wanted(track.id)
-        resting = (
-            tuple(layer for layer in self._layers.get(track.id, ()) if layer.spatial not in asked)
-            if simulcast and asked is not None
-            else ()
-        )
-        present = {layer.spatial for layer in fresh}
-        layers = fresh + tuple(layer for layer in resting if layer.spatial not in present)
+        if len(track.negotiated.encodings) > 1:
+            layers = self._simulcast(track, rows)
+        else:
+            layers = self._spatial.setdefault(track.id, SpatialLayers()).receive(rows, _now())
         if not _is_alike(layers, self._layers.get(track.id, ())):
             self._layers[track.id] = layers
             for downlink in self._downlinks.values():
                 downlink.receive_layers(track.id, layers)
         self.weigh(track)
+
+    def _simulcast(self, track: Track, rows: Sequence[EngineLayer]) -> tuple[Layer, ...]:
+        fresh = layers_of(rows)
+        asked = self._demand.wanted(track.id)
+        known = () if asked is None else self._layers.get(track.id, ())
+        resting = tuple(layer for layer in known if asked is not None and layer.spatial not in asked)
+        present = {layer.spatial for layer in fresh}
+        return fresh + tuple(layer for layer in resting if layer.spatial not in present)
 
     def _receive_sound(self, track: Track, rows: Sequence[EngineLayer]) -> None:
         # Without the copies of RED, and with them.
@@ -171,7 +166,7 @@ class Steering:
 
     def weigh(self, track: Track) -> None:
         """Ask again who has a use for which encodings of a video; taps (a recorder) have one for all."""
-        count = len(track.negotiated.encodings)
+        count = self._count(track)
         if track.kind != "video" or self._is_closed:
             return
         self._tracks[track.id] = track
@@ -180,6 +175,12 @@ class Steering:
             useful.append(frozenset(range(count)))
         self._demand.receive(track.id, count, frozenset().union(*useful), _now())
         self._run()
+
+    def _count(self, track: Track) -> int:
+        """Of what can rest by itself: a simulcast video's encodings, else the layers inside the one."""
+        encodings = len(track.negotiated.encodings)
+        inside = self._spatial.get(track.id)
+        return encodings if encodings > 1 or inside is None else inside.count
 
     def is_wanted(self, track: Track) -> bool:
         """Whether its publisher is to send anything of a track."""
@@ -198,7 +199,11 @@ class Steering:
     def _ask(self, track: Track, wanted: frozenset[int]) -> None:
         encodings = enumerate(track.negotiated.encodings)
         rids = tuple(encoding.rid for index, encoding in encodings if index in wanted and encoding.rid)
-        self._on_event(LayersWanted(track.id, track.peer, rids, is_wanted=bool(wanted)))
+        spatial = None
+        if (inside := self._spatial.get(track.id)) is not None and wanted:
+            inside.ask(len(wanted), _now())
+            spatial = len(wanted) - 1 if len(wanted) < inside.count else None
+        self._on_event(LayersWanted(track.id, track.peer, rids, is_wanted=bool(wanted), spatial=spatial))
 
 
 def _now() -> float:

@@ -35,8 +35,17 @@ def test_an_offer_is_accepted_without_retransmission_and_feedback_formats() -> N
     assert video.codecs[0].feedback == ("nack",)
     assert [item.id for item in video.extensions] == [9]
     assert unknown.is_stopped
-    repaired, _ = parse(descriptions.answer(_NEAR, offered, with_rtx=True)).media
+    repaired, _ = parse(descriptions.answer(_NEAR, offered, descriptions.Terms(with_rtx=True))).media
     assert [(codec.pt, codec.name) for codec in repaired.codecs] == [(96, "vp8"), (97, "rtx")]
+
+
+def test_with_feedback_and_several_sizes_the_server_takes_each_by_its_name() -> None:
+    terms = descriptions.Terms(with_rtx=True, with_twcc=True, rids=("l", "m", "h"))
+    result = answer_publish(descriptions.publish_offer(_NEAR, (1, 2), terms), CodecPolicy(), _LOCAL)
+    far = descriptions.far(result.answer)
+    assert far.extensions == {"mid": 1, "abs_send_time": 2, "twcc": 3, "rid": 4}
+    [video] = [track for track in result.tracks if track.kind == "video"]
+    assert video.rids == ("l", "m", "h")
 
 
 def test_a_description_without_an_address_leads_nowhere() -> None:

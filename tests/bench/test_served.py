@@ -61,3 +61,21 @@ async def test_a_join_storm_brings_everybody_in_and_asks_for_few_keyframes() -> 
     # Two a second, and the one that begins it.
     assert 1 <= found.keyframe_requests <= 2 * found.took_s + 1
     assert_promised("event loop lag p99", found.lag_p99_ms / 1000, _LAG_S)
+
+
+async def test_a_storm_on_a_camera_in_three_sizes_asks_for_few_keyframes_of_each() -> None:
+    found = await storm(joins=60, seconds=2.0, is_simulcast=True)
+    assert found.failures == ()
+    assert found.connected == 60
+    assert found.encodings == ("l", "m", "h")
+    assert found.keyframe_requests <= 2 * found.took_s + 1
+    # Each size was asked for by somebody.
+    assert all(requests >= 1 for requests in found.encoding_requests)
+    assert_promised("event loop lag p99", found.lag_p99_ms / 1000, _LAG_S)
+
+
+async def test_with_transport_wide_feedback_everything_arrives_too() -> None:
+    wanted = Wanted(subscribers=3, seconds=1.0, warm_up=0.5, check_every=1, with_twcc=True)
+    figures = await load.measure("parley", wanted)
+    assert figures.lost == 0
+    assert abs(figures.packets_per_s - wanted.packets_per_s) < 0.2 * wanted.packets_per_s

@@ -50,7 +50,7 @@ _PUBLISH = """async ([token, [width, height, fps], is_rich, options, is_heard]) 
 }"""
 _WATCH = """async (token) => {
   const { Room } = await import("/static/sdk/parley.js");
-  const shown = (globalThis.shown = { height: 0, gap: 0, last: 0, frames: 0 });
+  const shown = (globalThis.shown = { height: 0, gap: 0, last: 0, frames: 0, pictures: [] });
   const video = Object.assign(document.createElement("video"), { muted: true, autoplay: true });
   document.body.append(video);
   const seen = (now, { height }) => {
@@ -58,6 +58,7 @@ _WATCH = """async (token) => {
     shown.gap = Math.max(shown.gap, shown.last ? now - shown.last : 0);
     shown.last = now;
     shown.frames += 1;
+    shown.pictures.push([now, height]);
     video.requestVideoFrameCallback(seen);
   };
   video.requestVideoFrameCallback(seen);
@@ -94,6 +95,7 @@ _HOLD = "(is_still) => { globalThis.is_still = is_still; }"
 _THIN = "(temporal) => room.set_subscription(track, { temporal })"
 _ASK = "(height) => room.set_subscription(track, { height })"
 _PAUSE = "(is_paused) => room.set_subscription(track, { enabled: !is_paused })"
+_PICTURES = "() => shown.pictures.map(([at, height]) => [(performance.now() - at) / 1000, height])"
 _GAP = "() => { const gap = Math.max(shown.gap, performance.now() - shown.last); shown.gap = 0; return gap; }"
 
 
@@ -184,6 +186,10 @@ class Watching:
     async def starved_s(self) -> dict[str, float]:
         """For how long the page was told that its path does not carry a media, by the media's id."""
         return {media: ms / 1000 for media, ms in await self.page.evaluate("() => starvation()")}
+
+    async def pictures(self) -> list[tuple[float, int]]:
+        """All that were shown: how many seconds ago, and of what height."""
+        return [(ago_s, height) for ago_s, height in await self.page.evaluate(_PICTURES)]
 
     async def frames_in(self, span_s: float) -> int:
         """How many new pictures come in so long."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import network_charts
+from bench.network import StepFigures
 from tests.browser import chromium, firefox
 from tests.browser.chromium import ChromiumPage
 from tests.browser.page import BrowserPage
@@ -18,8 +20,9 @@ from tests.net.bridge import bridge
 from tests.net.link import Link, link
 from tests.net.namespace import MACHINE
 from tests.net.shaper import Conditions
-from tests.net.witness import Received, taken_bytes, videos, watch
-from tests.support.figures import tell
+from tests.net.timeline import Timeline
+from tests.net.witness import Received, videos, watch
+from tests.support.figures import keep, tell
 from tests.support.promises import STARVED_FACTOR
 
 HIGH, LOW, SHOWN = 360, 180, "h"
@@ -100,11 +103,11 @@ async def test_loss_is_repaired_and_a_narrower_path_gets_a_lower_layer(
     tmp_path: Path, publisher: str
 ) -> None:
     async with stage(tmp_path, publisher) as there:
-        await _bear_loss(there)
-        await _follow(there)
+        await _bear_loss(there, publisher)
+        await _follow(there, publisher)
 
 
-async def _bear_loss(there: Stage) -> None:
+async def _bear_loss(there: Stage, publisher: str) -> None:
     """5 % loss each packet down, a round trip of 100 ms."""
     await there.net.shape(up=Conditions(delay_s=0.05), down=Conditions(delay_s=0.05, loss=0.05))
     await asyncio.sleep(NOTICED_S)
@@ -123,42 +126,57 @@ async def _bear_loss(there: Stage) -> None:
         f"longest gap {gap_s * 1000:.0f} ms, "
         f"frozen for {frozen_s:.2f} s as the browser counts, {after.nacks - before.nacks} NACKs"
     )
+    seen = {"decoded": round(decoded, 5), "encoded_frames": made, "longest_gap_ms": round(gap_s * 1000)}
+    counted = {"frozen_s": round(frozen_s, 2), "nacks": after.nacks - before.nacks}
+    keep(f"loss-{publisher}", {"publisher": publisher, "seconds": LOSSY_S, **seen, **counted})
     assert made > SEEN_FPS * LOSSY_S
     assert decoded >= (DECODED if IS_MEASURED else STARVED_DECODED)
     assert frozen_s <= NO_FREEZE_S * STARVED_FACTOR
     assert gap_s <= NO_FREEZE_S * SLACK
 
 
-async def _follow(there: Stage) -> None:
+async def _follow(there: Stage, publisher: str) -> None:
     """3 Mb/s, then 1, then 3 again."""
     wide = Conditions(bps=3_000_000, delay_s=0.02)
-    await there.net.shape(up=Conditions(delay_s=0.02), down=wide)
-    await asyncio.sleep(4)
-    await there.viewer.shows({HIGH}, 20)
-    await there.viewer.longest_gap_s()
-    await there.net.shape(down=Conditions(bps=1_000_000, delay_s=0.02))
-    down_s = await there.viewer.shows({LOW}, LOWER_S * SLACK)
-    await asyncio.sleep(3)
-    gap_s = await there.viewer.longest_gap_s()
-    await there.net.report()
-    seen_before = await taken_bytes(there.page)
-    await asyncio.sleep(5)
-    _, down = await there.net.report()
-    seen = await taken_bytes(there.page) - seen_before
-    queued = sorted(down.queued_s)
-    p95_ms = queued[len(queued) * 95 // 100] * 1000
-    await there.viewer.longest_gap_s()
-    await there.net.shape(down=wide)
-    up_s = await there.viewer.shows({HIGH}, HIGHER_S * SLACK)
-    await asyncio.sleep(1)
-    up_gap_s = await there.viewer.longest_gap_s()
-    tell(
-        f"3 -> 1 Mb/s: lower layer after {down_s:.1f} s, longest gap {gap_s * 1000:.0f} ms; "
-        f"at 1 Mb/s {down.packet_bytes * 8 / 5 / 1000:.0f} kb/s by the link's count, "
-        f"{seen * 8 / 5 / 1000:.0f} by the browser's, queue p95 {p95_ms:.0f} ms; "
-        f"1 -> 3 Mb/s: back after {up_s:.1f} s, longest gap {up_gap_s * 1000:.0f} ms"
+    await there.net.shape(up=Conditions(delay_s=0.02))
+    timeline = Timeline(there.net, there.page)
+    async with timeline.kept():
+        await timeline.narrow(wide)
+        await asyncio.sleep(4)
+        await there.viewer.shows({HIGH}, 20)
+        narrow_s = await timeline.narrow(Conditions(bps=1_000_000, delay_s=0.02))
+        down_s = await there.viewer.shows({LOW}, LOWER_S * SLACK)
+        await asyncio.sleep(3)
+        fall = await timeline.longest(there.viewer, narrow_s)
+        settled_s = timeline.now_s()
+        await asyncio.sleep(5)
+        settled = timeline.since(settled_s)
+        wide_s = await timeline.narrow(wide)
+        up_s = await there.viewer.shows({HIGH}, HIGHER_S * SLACK)
+        await asyncio.sleep(1)
+        climb = await timeline.longest(there.viewer, wide_s)
+        await asyncio.sleep(3)
+        pictures = await timeline.pictures(there.viewer)
+    found = StepFigures(
+        publisher=publisher,
+        narrow_s=narrow_s,
+        lower_after_s=down_s,
+        fall=fall,
+        wide_s=wide_s,
+        higher_after_s=up_s,
+        climb=climb,
+        moments=timeline.moments,
+        pictures=pictures,
     )
-    assert gap_s <= NO_FREEZE_S * SLACK
-    assert up_gap_s <= NO_FREEZE_S * SLACK
-    assert abs(seen - down.packet_bytes) <= AGREES * down.packet_bytes
-    assert p95_ms <= 100 * STARVED_FACTOR
+    keep(f"step-{publisher}", found.plain(), network_charts.step(found))
+    link_bps, seen_bps = (count * 8 / settled.seconds for count in (settled.link_bytes, settled.seen_bytes))
+    tell(
+        f"3 -> 1 Mb/s: lower layer after {down_s:.1f} s, longest gap {fall.ms:.0f} ms; "
+        f"at 1 Mb/s {link_bps / 1000:.0f} kb/s by the link's count, "
+        f"{seen_bps / 1000:.0f} by the browser's, queue p95 {settled.queued(0.95):.0f} ms; "
+        f"1 -> 3 Mb/s: back after {up_s:.1f} s, longest gap {climb.ms:.0f} ms"
+    )
+    assert fall.ms <= NO_FREEZE_S * SLACK * 1000
+    assert climb.ms <= NO_FREEZE_S * SLACK * 1000
+    assert abs(seen_bps - link_bps) <= AGREES * link_bps
+    assert settled.queued(0.95) <= 100 * STARVED_FACTOR

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import network_charts
+from bench.network import BottleneckFigures
 from tests.browser import chromium
 from tests.browser.chromium import ChromiumPage
 from tests.browser.parley import serve
@@ -16,8 +18,9 @@ from tests.net.bridge import bridge
 from tests.net.link import Link, link
 from tests.net.namespace import MACHINE
 from tests.net.shaper import Conditions
-from tests.net.witness import Received, taken_bytes, videos, watch
-from tests.support.figures import tell
+from tests.net.timeline import Timeline
+from tests.net.witness import Received, videos, watch
+from tests.support.figures import keep, tell
 from tests.support.promises import STARVED_FACTOR
 from tests.support.waiting import until
 
@@ -78,32 +81,46 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
 
 async def test_a_bottleneck_is_used_and_its_queue_stays_short(tmp_path: Path) -> None:
     async with room(tmp_path) as five:
-        await five.net.shape(up=Conditions(delay_s=0.02), down=Conditions(bps=PATH_BPS, delay_s=0.02))
-        await asyncio.sleep(SETTLES_S)
-        before, told_before = await five.received(), await five.watching.starved_s()
-        seen_before = await taken_bytes(five.viewer)
-        await five.net.report()
-        await asyncio.sleep(MEASURED_S)
-        _, down = await five.net.report()
-        seen = await taken_bytes(five.viewer) - seen_before
-        after, told_after = await five.received(), await five.watching.starved_s()
-    used = down.packet_bytes * 8 / MEASURED_S / PATH_BPS
-    queued = sorted(down.queued_s)
-    p95_s = queued[len(queued) * 95 // 100]
+        await five.net.shape(up=Conditions(delay_s=0.02))
+        timeline = Timeline(five.net, five.viewer)
+        async with timeline.kept():
+            await timeline.narrow(Conditions(bps=PATH_BPS, delay_s=0.02))
+            await asyncio.sleep(SETTLES_S)
+            before, told_before = await five.received(), await five.watching.starved_s()
+            settled_s = timeline.now_s()
+            await asyncio.sleep(MEASURED_S)
+            settled = timeline.since(settled_s)
+            after, told_after = await five.received(), await five.watching.starved_s()
+    used, seen_used = (
+        count * 8 / settled.seconds / PATH_BPS for count in (settled.link_bytes, settled.seen_bytes)
+    )
+    p95_ms = settled.queued(0.95)
     frames = [late.frames - early.frames for late, early in zip(after, before, strict=True)]
     frozen_s = [late.frozen_s - early.frozen_s for late, early in zip(after, before, strict=True)]
     told_s = [told_after[each.media] - told_before[each.media] for each in after]
+    found = BottleneckFigures(
+        cameras=CAMERAS,
+        settled_s=settled_s,
+        used=used,
+        seen_used=seen_used,
+        queued_p95_ms=p95_ms,
+        fps=[count / MEASURED_S for count in frames],
+        frozen_s=frozen_s,
+        starved_s=told_s,
+        moments=timeline.moments,
+    )
+    keep("bottleneck", found.plain(), network_charts.bottleneck(found))
     tell(
         f"five cameras behind 1 Mb/s: {used:.0%} used (promised: {PROMISED_USE:.0%}), "
-        f"{seen * 8 / MEASURED_S / PATH_BPS:.0%} by the browser's count, "
-        f"queue p95 {p95_s * 1000:.0f} ms, "
+        f"{seen_used:.0%} by the browser's count, "
+        f"queue p95 {p95_ms:.0f} ms, "
         f"{[round(count / MEASURED_S, 1) for count in frames]} pictures a second, "
         f"frozen for {[round(each, 1) for each in frozen_s]} s, "
         f"told to be paused for {[round(each, 1) for each in told_s]} s"
     )
     assert STARVED_USE <= used <= 1.0
-    assert abs(seen - down.packet_bytes) <= AGREES * down.packet_bytes
-    assert p95_s <= QUEUE_S * STARVED_FACTOR
+    assert abs(seen_used - used) <= AGREES * used
+    assert p95_ms <= QUEUE_S * STARVED_FACTOR * 1000
     assert len(frames) == CAMERAS
     lowest_fps, stands_still_s = FPS / 4 / STARVED_FACTOR, NO_FREEZE_S * STARVED_FACTOR
     assert sorted(frames)[1] >= MEASURED_S * lowest_fps, "more than one is below its lowest layer"

@@ -1,5 +1,6 @@
 """A viewer moves between the layers of a camera, whatever codec and kind of layers it has."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from tests.browser import chromium, firefox
 from tests.browser.page import BrowserPage, until
 from tests.browser.parley import Parley, serve
 from tests.browser.sdk_page import Watching, publish, sends
-from tests.support.figures import tell
+from tests.support.figures import keep, tell
 from tests.support.promises import STARVED_FACTOR
 
 pytestmark = [
@@ -23,6 +24,7 @@ pytestmark = [
 
 WIDTH, HEIGHT, FPS = 960, 540, 12
 QUARTER, HALF = HEIGHT // 4, HEIGHT // 2
+ASKED = (QUARTER, HALF, HEIGHT, QUARTER, HEIGHT)
 SWITCH_S = 1.0
 """A layer that was asked for is there after so long."""
 FREEZE_S = 0.5
@@ -32,6 +34,11 @@ MOST_BPS = 400_000
 _SENDS = """async () => {
   const rows = [...(await connections.at(-1).getStats()).values()];
   return rows.filter(({ rid, framesEncoded }) => rid && framesEncoded > 0).length > 0;
+}"""
+_MODE = """async () => {
+  const rows = [...(await connections.at(-1).getStats()).values()];
+  const [row] = rows.filter(({ type, kind }) => type === "outbound-rtp" && kind === "video");
+  return [row.scalabilityMode, row.frameHeight];
 }"""
 # Takes the camera back and publishes it again, with each of these options in turn; the m-sections then,
 # and the bit rates that are allowed.
@@ -89,13 +96,23 @@ async def test_a_viewer_gets_the_layer_that_it_asks_for(
         await _thins_out(viewer, codec)
         await viewer.longest_gap_s()
         took, gaps = [], []
-        for height in (QUARTER, HALF, HEIGHT, QUARTER, HEIGHT):
+        for height in ASKED:
             await viewer.ask(height)
             took.append(await viewer.shows({height}, SWITCH_S * STARVED_FACTOR))
             gaps.append(await viewer.longest_gap_s())
         tell(
             f"{codec} {options}: to each layer in {', '.join(f'{s * 1000:.0f}' for s in took)} ms, "
             f"longest gap {max(gaps) * 1000:.0f} ms"
+        )
+        keep(
+            f"layers-{room}",
+            {
+                "codec": codec,
+                "options": options,
+                "asked": ASKED,
+                "after_ms": [round(s * 1000) for s in took],
+                "longest_gap_ms": [round(s * 1000) for s in gaps],
+            },
         )
         assert max(gaps) <= FREEZE_S * STARVED_FACTOR
     finally:
@@ -150,7 +167,53 @@ async def test_a_layer_that_nobody_watches_rests_and_is_back_at_once(
         tell(
             f"{name}: a rested layer is back after {back_s * 1000:.0f} ms, longest gap {gap_s * 1000:.0f} ms"
         )
+        keep(
+            f"rest-{name}",
+            {"publisher": name, "back_ms": round(back_s * 1000), "longest_gap_ms": round(gap_s * 1000)},
+        )
         assert gap_s <= FREEZE_S * STARVED_FACTOR
+
+
+@pytest.mark.parametrize("codec", ["vp9", pytest.param("av1", marks=pytest.mark.wide)])
+async def test_spatial_layers_that_nobody_watches_rest_and_are_back_at_once(
+    parley: Parley, browser: chromium.Chromium, codec: str
+) -> None:
+    room = f"upper-{codec}"
+    status, body = await parley.api("POST", "/rooms", {"name": room, "video_codecs": [codec]})
+    assert status == 201, body
+    options: dict[str, object] = {"scalability_mode": "L3T3_KEY"}
+    async with camera_page("chromium", browser) as publisher, camera_page("chromium", browser) as page:
+        await publish(publisher, parley, room, size=(WIDTH, HEIGHT), fps=FPS, options=options)
+        viewer = await Watching.start(page, parley, room)
+        await viewer.shows({HEIGHT}, 30)
+        gaps = []
+        for height, mode in ((QUARTER, "L1T3"), (HALF, "L2T3_KEY"), (QUARTER, "L1T3")):
+            await viewer.ask(height)
+            await viewer.shows({height}, SWITCH_S * STARVED_FACTOR)
+            await viewer.longest_gap_s()
+            await _encodes(publisher, mode, height, RESTS_AFTER_S * STARVED_FACTOR)
+            await viewer.shows({height}, SWITCH_S * STARVED_FACTOR)
+            gaps.append(await viewer.longest_gap_s())
+        await viewer.ask(HEIGHT)
+        back_s = await viewer.shows({HEIGHT}, SWITCH_S * STARVED_FACTOR)
+        gaps.append(await viewer.longest_gap_s())
+        await _encodes(publisher, "L3T3_KEY", HEIGHT, SWITCH_S * STARVED_FACTOR)
+        tell(
+            f"{codec}: spatial layers that rested are back after {back_s * 1000:.0f} ms, "
+            f"longest gap {max(gaps) * 1000:.0f} ms"
+        )
+        keep(
+            f"spatial-{codec}", {"back_ms": round(back_s * 1000), "gaps_ms": [round(s * 1000) for s in gaps]}
+        )
+        assert max(gaps) <= FREEZE_S * STARVED_FACTOR
+
+
+async def _encodes(publisher: BrowserPage, mode: str, height: int, within_s: float) -> None:
+    """Wait until a camera of one encoding is encoded in these layers, the largest of this height."""
+    deadline = time.monotonic() + within_s
+    while (found := await publisher.evaluate(_MODE)) != [mode, height]:
+        assert time.monotonic() < deadline, f"{found} is encoded, {mode} of {height} lines wanted"
+        await asyncio.sleep(0.2)
 
 
 @pytest.mark.parametrize(

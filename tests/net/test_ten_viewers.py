@@ -4,10 +4,14 @@ import asyncio
 import contextlib
 import re
 from dataclasses import dataclass, field, replace
+from statistics import mode
 
 import pytest
 from pylibsrtp import Error
 
+from bench import network_charts
+from bench.network import ViewerFigures
+from bench.quantiles import quantile
 from sfu import CodecPolicy, MediaPlane, PeerConnected, SubscribeOffer
 from sfu.engine.fake.rtp import FakeRtp
 from sfu.engine.types import PathKind
@@ -17,7 +21,7 @@ from tests.net.shaper import Conditions, Shaper
 from tests.sfu.client import MediaClient
 from tests.sfu.room import CONFIG, Room
 from tests.sfu.wires import PATIENCE_S, Wire
-from tests.support.figures import tell
+from tests.support.figures import keep, tell
 from tests.support.promises import STARVED_FACTOR
 
 pytestmark = pytest.mark.slow
@@ -31,6 +35,8 @@ PLENTY_BPS = 3e6
 UNDISTURBED = 0.9
 """Of what somebody with plenty gets, once it has come, so much at least is of the highest layer."""
 FEEDBACK_S = 0.05
+WRAPPING = 28
+"""Bytes of IP and UDP around a datagram."""
 TWCC = "transport-wide-cc-extensions-01"
 
 
@@ -41,7 +47,7 @@ class ShapedWire:
 
     def __init__(self, wire: Wire, bps: float | None) -> None:
         self._wire = wire
-        self._down = Shaper(Conditions(bps=bps, delay_s=0.01))
+        self.down = Shaper(Conditions(bps=bps, delay_s=0.01))
         self.ip, self.port = wire.ip, wire.port
         self.aim, self.send, self.close = wire.aim, wire.send, wire.close
 
@@ -49,13 +55,13 @@ class ShapedWire:
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_s
         while True:
-            arrived = next(self._down.poll(loop.time()), None)
+            arrived = next(self.down.poll(loop.time()), None)
             if arrived is not None or loop.time() >= end:
                 return arrived
-            due = min(self._down.deadline() or end, end)
+            due = min(self.down.deadline() or end, end)
             data = await self._wire.receive(max(0.0, due - loop.time()))
             if data is not None:
-                self._down.receive(data, loop.time())
+                self.down.receive(data, loop.time())
 
 
 @dataclass
@@ -65,11 +71,13 @@ class Viewer(MediaClient):
     limit: float | None
     fits: int
     is_remb: bool = False
-    seen: list[tuple[float, int]] = field(default_factory=list)
-    """(when, height) of each packet of the camera."""
+    seen: list[tuple[float, int, int]] = field(default_factory=list)
+    """(when, height, bytes with those of IP and UDP) of each packet of the camera."""
 
     def begin(self, wire: Wire, seed: int) -> None:
-        super().__init__(ShapedWire(wire, self.limit), seed=seed)
+        shaped = ShapedWire(wire, self.limit)
+        super().__init__(shaped, seed=seed)
+        self._down = shaped.down
         self._feedback = TransportFeedback()
         self._twcc_id = 0
         self._sources: set[int] = set()
@@ -84,6 +92,26 @@ class Viewer(MediaClient):
         answer = self.answer(offer.sdp)
         left_out = f"transport-cc|{TWCC}" if self.is_remb else "goog-remb"
         return "".join(f"{line}\r\n" for line in answer.splitlines() if not re.search(left_out, line))
+
+    def figures(self, started: float, ended: float) -> ViewerFigures:
+        """What the path carried, and what came of it."""
+        halves: dict[int, list[tuple[int, int]]] = {}
+        for at, height, size in self.seen:
+            halves.setdefault(int((at - started) * 2), []).append((height, size))
+        lately = sum(size for at, _, size in self.seen if ended - CHECKED_S < at <= ended)
+        queued = self._down.report().queued_s
+        return ViewerFigures(
+            limit_bps=self.limit,
+            feedback="REMB" if self.is_remb else "TWCC",
+            fits=self.fits,
+            settled_s=self.settled_s(started),
+            got_bps=lately * 8 / CHECKED_S,
+            queued_p95_ms=quantile(queued, 0.95) * 1000,
+            line=[
+                (half / 2, sum(size for _, size in came) * 16 // 1000, mode(height for height, _ in came))
+                for half, came in sorted(halves.items())
+            ],
+        )
 
     def _take_media(self, data: bytes, sessions: object) -> None:
         if 192 <= data[1] <= 223:
@@ -101,7 +129,7 @@ class Viewer(MediaClient):
             self._feedback.receive(int.from_bytes(number, "big"), now)
         if packet.pt not in self._rtx:
             self._sources.add(packet.ssrc)
-            self.seen.append((now, height_of(packet)))
+            self.seen.append((now, height_of(packet), len(data) + WRAPPING))
 
     async def watch(self) -> None:
         while True:
@@ -115,7 +143,7 @@ class Viewer(MediaClient):
 
     def settled_s(self, since: float) -> float:
         """When the last packet of a layer that does not fit came."""
-        return max((at - since for at, height in self.seen if height != self.fits), default=0.0)
+        return max((at - since for at, height, _ in self.seen if height != self.fits), default=0.0)
 
 
 def viewers() -> list[Viewer]:
@@ -171,6 +199,8 @@ async def test_each_of_ten_viewers_gets_the_layer_that_fits_and_nobody_pulls_ano
             await asyncio.gather(*tasks, return_exceptions=True)
             await room.close()
             await plane.close()
+    found = [viewer.figures(started, ended) for viewer in people]
+    keep("viewers", {"viewers": [one.plain() for one in found]}, network_charts.viewers(found))
     for viewer in people:
         limit = "no limit" if viewer.limit is None else f"{viewer.limit / 1e6:.1f} Mb/s"
         tell(
@@ -178,12 +208,12 @@ async def test_each_of_ten_viewers_gets_the_layer_that_fits_and_nobody_pulls_ano
             f"after {viewer.settled_s(started):.1f} s"
         )
     for viewer in people:
-        late = [height for at, height in viewer.seen if at > ended - CHECKED_S]
+        late = [height for at, height, _ in viewer.seen if at > ended - CHECKED_S]
         assert late
         assert set(late) == {viewer.fits}, f"{viewer.limit} b/s got {set(late)}"
     for viewer in people:
         if viewer.limit is None or viewer.limit >= PLENTY_BPS:
-            first = next(number for number, (_, height) in enumerate(viewer.seen) if height == HIGH)
-            since = [height for _, height in viewer.seen[first:]]
+            first = next(number for number, (_, height, _) in enumerate(viewer.seen) if height == HIGH)
+            since = [height for _, height, _ in viewer.seen[first:]]
             share = since.count(HIGH) / len(since)
             assert share >= UNDISTURBED, f"somebody else's limit was felt at {viewer.limit} b/s: {share:.0%}"

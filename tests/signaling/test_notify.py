@@ -29,7 +29,10 @@ def test_what_the_connection_acts_on_is_not_put_into_words():
 
 def test_that_nobody_watches_a_track_without_rids_is_said():
     event = LayersWanted(TrackId(16), (), is_wanted=False)
-    assert notification(event) == ("layers_wanted", {"track": 16, "rids": [], "wanted": False})
+    assert notification(event) == (
+        "layers_wanted",
+        {"track": 16, "rids": [], "wanted": False, "spatial": None},
+    )
 
 
 def _person(name: str, number: int = 1) -> ParticipantInfo:

@@ -66,9 +66,9 @@ export class OwnMedia extends Emitter {
     if (media && source === "mic") media.enabled = !this.#mute_of(source).muted;
   }
 
-  /** Let only these encodings of an own track send; one without a rid if it is wanted. */
-  async want_layers(track, rids, wanted) {
-    await this.#publisher.want_layers(track, rids, wanted);
+  /** Let only these encodings of an own track send; one without a rid if it is wanted, up to a spatial layer (null: all). */
+  async want_layers(track, rids, wanted, spatial) {
+    await this.#publisher.want_layers(track, rids, wanted, spatial);
   }
 
   /** End a published source. */

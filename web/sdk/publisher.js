@@ -1,31 +1,22 @@
 import { Data } from "./data.js";
 import { Emitter } from "./emitter.js";
+import { encodings_of, lowered } from "./encodings.js";
 import { ParleyError } from "./errors.js";
 import { Serial } from "./serial.js";
 
 // An ICE restart costs one exchange, and what still works goes on meanwhile.
 const DISCONNECTED_GRACE_MS = 250;
 const RESTART_GRACE_MS = 8000;
-// Without a mode Chromium takes several VP9 encodings for layers of one.
-const scalabilityMode = "L1T3";
-const LAYERS = [
-  { rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150_000, scalabilityMode },
-  { rid: "m", scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode },
-  { rid: "h", maxBitrate: 1_700_000, scalabilityMode },
-];
-// Browsers send no third encoding of a picture smaller than this.
-const THREE_LAYERS_HEIGHT = 540;
 const SOURCE_WORDS = { mic: "sound", camera: "video", screen: "a shared screen", screen_audio: "a shared screen's sound" };
-const BITRATE_BPS = { mic: 64_000, camera: 1_700_000, screen: 2_500_000, screen_audio: 128_000 };
 
-function encodings_of({ source, media, options }, kind) {
-  if (options.simulcast && kind === "video") {
-    const layers = (media?.getSettings().height ?? 0) >= THREE_LAYERS_HEIGHT ? LAYERS : LAYERS.slice(1);
-    return layers.map((layer) => ({ ...layer }));
-  }
-  const single = { maxBitrate: options.max_bitrate_bps ?? BITRATE_BPS[source] };
-  if (options.scalability_mode) single.scalabilityMode = options.scalability_mode;
-  return [single];
+/** Send an SVC encoding up to a spatial layer alone, or all of it: without negotiation, where the browser can. */
+async function set_spatial(sender, full, spatial) {
+  const parameters = sender.getParameters();
+  const [encoding] = parameters.encodings;
+  const wanted = lowered(full, spatial);
+  if (!encoding?.scalabilityMode || encoding.scalabilityMode === wanted.scalabilityMode) return;
+  Object.assign(encoding, wanted);
+  await sender.setParameters(parameters);
 }
 
 /** Let the encodings of a sender send for which `is_wanted` is true, and no others. */
@@ -115,11 +106,14 @@ export class Publisher extends Emitter {
     await sending.transceiver?.sender.replaceTrack(media);
   }
 
-  /** Let only these encodings of a track send, and one without a rid if it is wanted; the others rest until they are wanted again. */
-  want_layers(track, rids, wanted) {
+  /** Let only these encodings of a track send, and one without a rid if it is wanted, up to a spatial layer (null: all); the others rest until they are wanted again. */
+  want_layers(track, rids, wanted, spatial = null) {
     return this.#steps.run(async () => {
-      const sender = this.sendings().find((one) => one.track === track)?.transceiver?.sender;
-      if (sender) await set_active(sender, ({ rid }) => (rid ? rids.includes(rid) : wanted));
+      const sending = this.sendings().find((one) => one.track === track);
+      const sender = sending?.transceiver?.sender;
+      if (!sender) return;
+      await set_active(sender, ({ rid }) => (rid ? rids.includes(rid) : wanted));
+      if (wanted && sending.options.scalability_mode) await set_spatial(sender, encodings_of(sending, "video")[0], spatial);
     });
   }
 

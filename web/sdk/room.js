@@ -370,7 +370,7 @@ export class Room extends Emitter {
       if (params.state === "starved") this.#connections.restart_silent();
       this.emit("layer", params);
     },
-    layers_wanted: ({ track, rids, wanted }) => this.#connections.own.want_layers(track, rids, wanted).catch((error) => this.emit("error", error)),
+    layers_wanted: ({ track, rids, wanted, spatial }) => this.#connections.own.want_layers(track, rids, wanted, spatial).catch((error) => this.emit("error", error)),
     goaway: ({ reason, reconnect_after_s }) => {
       this.#signalling.hold_off(reconnect_after_s ?? 0);
       this.emit("goaway", { reason });

@@ -1,11 +1,12 @@
 """`parley bench`: what forwarding costs, and what one core and several carry."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from server.cli.bench import kit
+from server.cli.options import fail
 
 if TYPE_CHECKING:
     from bench.figures import Figures
@@ -26,6 +27,10 @@ def bench_load(
     loss: Annotated[
         float, typer.Option(help="Percent of packets that subscribers lose and ask for again", min=0, max=50)
     ] = 0.0,
+    feedback: Annotated[
+        Literal["remb", "transport-cc"],
+        typer.Option(help="transport-cc: with RTX; subscribers tell of every packet when it came"),
+    ] = "remb",
     pin: Annotated[bool, typer.Option("--pin", help="Media on core 0, all else on core 1")] = False,
     engine_only: Annotated[
         bool, typer.Option("--engine-only", help="The bare engine: no signalling, no handshakes")
@@ -36,6 +41,8 @@ def bench_load(
 ) -> None:
     """Load a real server with native peers: CPU per packet, latency, loss, join times, memory."""
     kit.ready()
+    if engine_only and feedback != "remb":
+        fail("--feedback transport-cc is for a whole server: leave --engine-only out")
     from bench import charts, figures, forward, load
 
     found: list[tuple[Wanted, list[Figures]]] = []
@@ -51,6 +58,7 @@ def bench_load(
                 workers=workers,
                 churn=churn,
                 loss=loss / 100,
+                with_twcc=feedback == "transport-cc",
                 is_pinned=pin,
             )
             made = []

@@ -14,6 +14,9 @@ def bench_storm(
     seconds: Annotated[float, typer.Option(help="Within so long", min=0.1)] = 10.0,
     publishers: kit.Publishers = 1,
     workers: Annotated[int, typer.Option(help="Media threads of the server", min=1, max=64)] = 1,
+    simulcast: Annotated[
+        bool, typer.Option("--simulcast", help="Three encodings of each camera; people ask for each by turns")
+    ] = False,
     as_json: kit.AsJson = False,
     plot: kit.Plot = False,
     keep: kit.Keep = None,
@@ -25,11 +28,20 @@ def bench_storm(
     from bench import charts
     from bench.storm import storm
 
-    found = kit.run(storm(joins=joins, seconds=seconds, publishers=publishers, workers=workers))
+    found = kit.run(
+        storm(
+            joins=joins,
+            seconds=seconds,
+            publishers=publishers,
+            workers=workers,
+            is_simulcast=simulcast,
+        )
+    )
     print(found.line())
     svg = charts.storm(found) if plot and found.parts else None
     problems = found.problems()
-    kit.write("storm", {**asdict(found), "problems": problems}, svg, as_json=as_json, keep=keep)
+    name = "storm-simulcast" if simulcast else "storm"
+    kit.write(name, {**asdict(found), "problems": problems}, svg, as_json=as_json, keep=keep)
     if problems:
         fail(*problems, code=1)
 

@@ -148,9 +148,9 @@ class PyEngine {
 
   std::uint64_t add_generator(std::uint32_t track, std::uint32_t transport, std::uint32_t ssrc, int pt,
                               std::uint32_t clock_hz, double packets_per_s, std::uint32_t burst, std::uint32_t size,
-                              std::string mid, const std::string& codec) {
+                              std::string mid, const std::string& codec, std::string rid, std::uint16_t height) {
     return command(AddGenerator{track, transport, ssrc, payload_type_from(pt), clock_hz, packets_per_s, burst, size,
-                                std::move(mid), codec_from(codec)});
+                                std::move(mid), codec_from(codec), std::move(rid), height});
   }
 
   void open_gate(std::uint32_t slot, std::uint64_t version) { check_slot(engine_->open_gate(slot, version)); }
@@ -343,7 +343,7 @@ NB_MODULE(_core, m) {
           nb::arg("loss") = 0.0, nb::arg("rtx_pt") = -1)
       .def("add_generator", &PyEngine::add_generator, nb::arg("track"), nb::arg("transport"), nb::arg("ssrc"),
            nb::arg("pt"), nb::arg("clock_hz"), nb::arg("packets_per_s"), nb::arg("burst"), nb::arg("size"),
-           nb::arg("mid"), nb::arg("codec"))
+           nb::arg("mid"), nb::arg("codec"), nb::arg("rid") = "", nb::arg("height") = 0)
       .def(
           "remove_generator", [](PyEngine& self, std::uint32_t track) { return self.command(RemoveGenerator{track}); },
           nb::arg("track"));

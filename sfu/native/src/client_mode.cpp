@@ -11,8 +11,7 @@ namespace parley {
 
 namespace {
 
-constexpr std::size_t kMinSize = 64;
-constexpr std::size_t kMaxSize = 1400;
+constexpr std::size_t kLongestHeader = 128;
 
 }  // namespace
 
@@ -64,6 +63,15 @@ TimeNs LatencyHistogram::quantile(double q) const {
   return 0;
 }
 
+std::optional<std::uint16_t> twcc_seq_in_the_clear(Bytes datagram, const ExtensionIds& ids) {
+  std::array<std::uint8_t, kLongestHeader> header{};
+  const std::size_t size = std::min(datagram.size(), header.size());
+  std::copy_n(datagram.begin(), size, header.begin());
+  header[0] &= 0xdf;  // how long the padding is stands in the last byte, which is encrypted
+  const auto rtp = parse_rtp(Bytes(header).first(size));
+  return rtp ? read_twcc_seq(*rtp, read_extensions(*rtp, ids)) : std::nullopt;
+}
+
 ClientReceiver::Source* ClientReceiver::source_of(std::uint32_t ssrc) {
   for (Source& source : sources_) {
     if (source.ssrc == ssrc) {
@@ -86,10 +94,11 @@ bool ClientReceiver::hold(Bytes datagram) {
   return true;
 }
 
+bool ClientReceiver::loses_next(WorkerContext& context) const {
+  return loss_permille_ != 0 && context.random() % 1000 < loss_permille_;
+}
+
 void ClientReceiver::receive_rtp(Transport& transport, MutableBytes datagram, TimeNs now, WorkerContext& context) {
-  if (loss_permille_ != 0 && context.random() % 1000 < loss_permille_) {
-    return;
-  }
   const bool is_repair = rtx_pt_ >= 0 && (datagram[1] & 0x7f) == rtx_pt_;
   received_ += is_repair ? 0 : 1;
   Bytes packet = datagram;
@@ -181,15 +190,35 @@ void ClientReceiver::receive_rtcp(Transport&, Bytes compound, TimeNs now) {
       }
     }
     if (message->kind == RtcpKind::kPli) {
-      ++asked_keyframes_;
-      if (const auto header = read_feedback_header(*message); header && keyframe_requests_.size() < kMaxSources) {
+      const auto header = read_feedback_header(*message);
+      if (header && keyframe_requests_.size() < kMaxSources) {
         keyframe_requests_.push_back(header->media_ssrc);
+        const auto asked =
+            std::ranges::find(asked_keyframes_, header->media_ssrc, [](const auto& of) { return of.first; });
+        if (asked != asked_keyframes_.end()) {
+          ++asked->second;
+        } else if (asked_keyframes_.size() < kMaxSources) {
+          asked_keyframes_.emplace_back(header->media_ssrc, 1);
+        }
       }
     }
   }
 }
 
 bool ClientReceiver::take_keyframe_request(std::uint32_t ssrc) { return std::erase(keyframe_requests_, ssrc) != 0; }
+
+std::uint64_t ClientReceiver::asked_keyframes() const {
+  std::uint64_t asked = 0;
+  for (const auto& [ssrc, count] : asked_keyframes_) {
+    asked += count;
+  }
+  return asked;
+}
+
+std::uint64_t ClientReceiver::asked_keyframes(std::uint32_t ssrc) const {
+  const auto asked = std::ranges::find(asked_keyframes_, ssrc, [](const auto& of) { return of.first; });
+  return asked == asked_keyframes_.end() ? 0 : asked->second;
+}
 
 void ClientReceiver::tick(Transport& transport, TimeNs now, WorkerContext& context) {
   if (now < next_report_ || sources_.empty()) {
@@ -214,184 +243,6 @@ std::int64_t ClientReceiver::lost() const {
     lost += source.stats.lost();
   }
   return lost - static_cast<std::int64_t>(repaired_);  // the reports of a source leave repairs out
-}
-
-Generator::Generator(const AddGenerator& command, Transport& transport, TimeNs now, std::uint64_t random)
-    : config_(command),
-      transport_(transport),
-      header_(transport.send_ids, command.mid),
-      period_(static_cast<TimeNs>(1e9 * command.burst / command.packets_per_s)),
-      spacing_(std::min(kSpacing, period_ / command.burst)),
-      burst_start_(now),
-      next_(now),
-      timestamp_(static_cast<std::uint32_t>(random)),
-      seq_(static_cast<std::uint16_t>((random >> 32) & 0x7fff)) {}
-
-void Generator::tick(TimeNs now, WorkerContext& context) {
-  for (std::uint32_t sent = 0; next_ <= now && sent < config_.burst; ++sent) {
-    if (sent_in_burst_ == 0) {
-      const bool is_asked = transport_.client != nullptr && transport_.client->take_keyframe_request(config_.ssrc);
-      is_keyframe_ = count_ == 0 || is_asked || now - last_keyframe_ >= kKeyframeInterval;
-      if (is_keyframe_) {
-        last_keyframe_ = now;
-      }
-    }
-    send(now, context);
-    if (++sent_in_burst_ < config_.burst) {
-      next_ = burst_start_ + spacing_ * sent_in_burst_;
-      continue;
-    }
-    sent_in_burst_ = 0;
-    burst_start_ += period_;
-    // After a stall (a starved machine) it goes on from now: a backlog sent at once would measure the stall.
-    if (burst_start_ < now - 5 * period_) {
-      burst_start_ = now;
-    }
-    next_ = burst_start_;
-    timestamp_ += static_cast<std::uint32_t>(static_cast<double>(period_) * config_.clock_hz / 1e9);
-    picture_id_ = static_cast<std::uint16_t>((picture_id_ + 1) & 0x7fff);
-  }
-  if (now >= next_report_) {
-    next_report_ = now + kSecond;
-    send_report(now, context);
-  }
-}
-
-void Generator::write_descriptor(MutableBytes payload) const {
-  if (config_.codec != Codec::kVp8) {
-    return;
-  }
-  // RFC 7741 section 4.2: X, I with a 15-bit picture id; S on the first packet; then the frame header's P bit.
-  const bool is_start = sent_in_burst_ == 0;
-  payload[0] = static_cast<std::uint8_t>(0x80 | (is_start ? 0x10 : 0));
-  payload[1] = 0x80;
-  payload[2] = static_cast<std::uint8_t>(0x80 | (picture_id_ >> 8));
-  payload[3] = static_cast<std::uint8_t>(picture_id_);
-  payload[4] = static_cast<std::uint8_t>(is_start && is_keyframe_ ? 0x00 : 0x01);
-}
-
-void Generator::send(TimeNs now, WorkerContext& context) {
-  if (!transport_.can_send()) {
-    context.counters.add(Counter::drop_not_writable);
-    return;
-  }
-  const MutableBytes out = context.arena.claim();
-  const HeaderTemplate::Form& form = header_.form(false);
-  Writer writer(out.first(config_.size));
-  writer.u8(static_cast<std::uint8_t>(0x80 | (form.size > 0 ? 0x10 : 0)));
-  const bool is_last = sent_in_burst_ + 1 == config_.burst && is_video(config_.codec);
-  writer.u8(static_cast<std::uint8_t>((is_last ? 0x80 : 0) | config_.pt));
-  writer.u16(seq_++);
-  writer.u32(timestamp_);
-  writer.u32(config_.ssrc);
-  if (form.size > 0) {
-    std::array<std::uint8_t, 32> elements = form.bytes;
-    if (form.twcc_offset != 0) {
-      store_u16(elements, form.twcc_offset, transport_.next_twcc++);
-    }
-    if (form.abs_send_time_offset != 0) {
-      store_u24(elements, form.abs_send_time_offset, to_abs_send_time(now));
-    }
-    const std::size_t words = (form.size + 3U) / 4U;
-    writer.u16(0xBEDE);
-    writer.u16(static_cast<std::uint16_t>(words));
-    writer.bytes(Bytes(elements).first(form.size));
-    writer.fill(0, words * 4 - form.size);
-  }
-  const MutableBytes payload = out.subspan(writer.size(), config_.size - writer.size());
-  std::ranges::fill(payload, std::uint8_t{0});
-  write_descriptor(payload);
-  SendStamp{count_, now}.write(payload.last(SendStamp::kBytes));
-  std::size_t size = config_.size;
-  octets_ += static_cast<std::uint32_t>(payload.size());
-  ++count_;
-  if (transport_.srtp.protect_rtp(out.data(), size) != SrtpError::kNone) {
-    context.counters.add(Counter::drop_srtp_not_sent);
-    return;
-  }
-  const Path& path = *transport_.path();
-  context.arena.commit(path.id, size);
-  ++transport_.packets_sent;
-  transport_.bytes_sent += size;
-}
-
-void Generator::send_report(TimeNs now, WorkerContext& context) {
-  if (!transport_.can_send()) {
-    return;
-  }
-  const MutableBytes buffer = context.arena.claim();
-  Writer writer(buffer.first(kMaxRtcpBytes));
-  const auto elapsed = static_cast<double>(now - burst_start_) * config_.clock_hz / 1e9;
-  append_sender_report(
-      writer,
-      SenderInfo{.ssrc = config_.ssrc,
-                 .ntp = to_ntp(now),
-                 .rtp_timestamp = timestamp_ + static_cast<std::uint32_t>(static_cast<std::int64_t>(elapsed)),
-                 .packet_count = count_,
-                 .octet_count = octets_},
-      {});
-  append_sdes_cname(writer, config_.ssrc, kCname);
-  queue_rtcp(context, transport_, buffer, writer.size());
-}
-
-Refusal Generators::add(const AddGenerator& command, Registry& registry, TimeNs now, WorkerContext& context) {
-  Transport* transport = registry.transport(command.transport);
-  if (transport == nullptr) {
-    return "unknown transport";
-  }
-  if (by_track_.contains(command.track)) {
-    return "track id in use";
-  }
-  if (by_track_.size() >= kMax) {
-    return "too many generators";
-  }
-  if (command.size < kMinSize || command.size > kMaxSize) {
-    return "a generator's size must be 64 to 1400 bytes";
-  }
-  if (command.burst == 0 || command.burst > 1000 || !(command.packets_per_s > 0) || command.packets_per_s > 1e6) {
-    return "a generator needs a burst of 1 to 1000 and up to a million packets a second";
-  }
-  auto made = std::make_unique<Generator>(command, *transport, now, context.random());
-  list_.push_back(made.get());
-  by_track_.emplace(command.track, std::move(made));
-  update_deadline();
-  return {};
-}
-
-Refusal Generators::remove(std::uint32_t track) {
-  const auto at = by_track_.find(track);
-  if (at == by_track_.end()) {
-    return "unknown generator";
-  }
-  std::erase(list_, at->second.get());
-  by_track_.erase(at);
-  update_deadline();
-  return {};
-}
-
-void Generators::forget(const Transport& transport) {
-  std::erase_if(list_, [&](Generator* generator) { return &generator->transport() == &transport; });
-  std::erase_if(by_track_, [&](const auto& entry) { return &entry.second->transport() == &transport; });
-  update_deadline();
-}
-
-void Generators::tick(TimeNs now, WorkerContext& context) {
-  if (now < deadline_) {
-    return;
-  }
-  for (Generator* generator : list_) {
-    if (generator->deadline() <= now) {
-      generator->tick(now, context);
-    }
-  }
-  update_deadline();
-}
-
-void Generators::update_deadline() {
-  deadline_ = kNever;
-  for (const Generator* generator : list_) {
-    deadline_ = std::min(deadline_, generator->deadline());
-  }
 }
 
 }  // namespace parley

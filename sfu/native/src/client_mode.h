@@ -1,23 +1,18 @@
-// The engine as the offering side: receives at full rate for measuring, and generates RTP. For bench and tests.
+// The engine as the offering side: receives at full rate for measuring (generator.h sends). For bench and tests.
 // Thread: the worker that owns it.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <memory>
-#include <string>
-#include <unordered_map>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "bytes.h"
-#include "codec.h"
-#include "commands.h"
+#include "extension_ids.h"
 #include "nack_generator.h"
 #include "receive_stats.h"
-#include "registry.h"
 #include "rtp_view.h"
-#include "rtp_write.h"
 #include "seq.h"
 #include "transport.h"
 #include "units.h"
@@ -54,6 +49,9 @@ class LatencyHistogram {
   std::uint64_t count_ = 0;
 };
 
+// The transport-wide number of a packet that is still encrypted: header extensions are in the clear.
+std::optional<std::uint16_t> twcc_seq_in_the_clear(Bytes datagram, const ExtensionIds& ids);
+
 // What one client transport receives. Without receive keys it only counts datagrams: a load generator's other half.
 class ClientReceiver {
  public:
@@ -66,6 +64,8 @@ class ClientReceiver {
   bool hold(Bytes datagram);
   [[nodiscard]] std::vector<std::vector<std::uint8_t>> take_held() { return std::exchange(held_, {}); }
 
+  // The bad network throws this packet away.
+  [[nodiscard]] bool loses_next(WorkerContext& context) const;
   void receive_rtp(Transport& transport, MutableBytes datagram, TimeNs now, WorkerContext& context);
   void receive_rtcp(Transport& transport, Bytes compound, TimeNs now);
   // Receiver reports, once a second.
@@ -79,7 +79,8 @@ class ClientReceiver {
   [[nodiscard]] std::int64_t lost() const;
   [[nodiscard]] TimeNs first_packet() const { return first_packet_; }
   [[nodiscard]] std::uint64_t repaired() const { return repaired_; }
-  [[nodiscard]] std::uint64_t asked_keyframes() const { return asked_keyframes_; }
+  [[nodiscard]] std::uint64_t asked_keyframes() const;
+  [[nodiscard]] std::uint64_t asked_keyframes(std::uint32_t ssrc) const;
   [[nodiscard]] LatencyHistogram& latency() { return latency_; }
   // Of the packets that end a frame: a decoder waits for no other.
   [[nodiscard]] LatencyHistogram& frames() { return frames_; }
@@ -105,64 +106,9 @@ class ClientReceiver {
   std::uint64_t received_ = 0;
   std::uint64_t repaired_ = 0;
   std::uint64_t checked_ = 0;
-  std::uint64_t asked_keyframes_ = 0;
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> asked_keyframes_;  // by SSRC
   TimeNs first_packet_ = 0;
   TimeNs next_report_ = 0;
-};
-
-// Sends RTP in bursts: `burst` packets of `size` bytes, a millisecond apart, so many a second on the whole; a burst is
-// a frame (one timestamp, marker on its last packet).
-class Generator {
- public:
-  static constexpr TimeNs kSpacing = kMillisecond;
-  static constexpr TimeNs kKeyframeInterval = 2 * kSecond;
-
-  Generator(const AddGenerator& command, Transport& transport, TimeNs now, std::uint64_t random);
-
-  [[nodiscard]] TimeNs deadline() const { return next_; }
-  [[nodiscard]] Transport& transport() { return transport_; }
-  // Sends what is due; at most one burst a call.
-  void tick(TimeNs now, WorkerContext& context);
-
- private:
-  void send(TimeNs now, WorkerContext& context);
-  void send_report(TimeNs now, WorkerContext& context);
-  void write_descriptor(MutableBytes payload) const;
-
-  AddGenerator config_;
-  Transport& transport_;
-  HeaderTemplate header_;
-  TimeNs period_;   // of a burst
-  TimeNs spacing_;  // of packets in it
-  TimeNs burst_start_;
-  TimeNs next_;
-  TimeNs last_keyframe_ = 0;
-  TimeNs next_report_ = 0;
-  std::uint32_t sent_in_burst_ = 0;
-  std::uint32_t count_ = 0;
-  std::uint32_t octets_ = 0;
-  std::uint32_t timestamp_;
-  std::uint16_t seq_;
-  std::uint16_t picture_id_ = 0;
-  bool is_keyframe_ = true;
-};
-
-class Generators {
- public:
-  static constexpr std::size_t kMax = 4096;
-
-  Refusal add(const AddGenerator& command, Registry& registry, TimeNs now, WorkerContext& context);
-  Refusal remove(std::uint32_t track);
-  void forget(const Transport& transport);
-  [[nodiscard]] TimeNs deadline() const { return deadline_; }
-  void tick(TimeNs now, WorkerContext& context);
-
- private:
-  void update_deadline();
-
-  std::unordered_map<std::uint32_t, std::unique_ptr<Generator>> by_track_;
-  std::vector<Generator*> list_;
-  TimeNs deadline_ = kNever;
 };
 
 }  // namespace parley

@@ -224,6 +224,7 @@ Refusal Registry::set_extensions(const SetExtensions& command) {
   known->send_ids = command.ids;
   if (known->send_ids.has(Extension::kTwcc) && known->downlink == nullptr && known->client == nullptr) {
     known->downlink = std::make_unique<Downlink>();
+    known->downlink->estimator.set_wanted(known->wanted_bps);
   }
   for (Forward* forward : known->forwards) {
     forward->header = HeaderTemplate(known->send_ids, forward->mid);
@@ -236,8 +237,9 @@ Refusal Registry::set_wanted(const SetWanted& command) {
   if (known == nullptr) {
     return "unknown transport";
   }
+  known->wanted_bps = static_cast<double>(command.bps);
   if (known->downlink != nullptr) {
-    known->downlink->estimator.set_wanted(static_cast<double>(command.bps));
+    known->downlink->estimator.set_wanted(known->wanted_bps);
   }
   return {};
 }

@@ -103,7 +103,7 @@ void RtpReceiver::receive(Transport& transport, MutableBytes datagram, TimeNs no
   ++transport.packets_received;
   transport.bytes_received += datagram.size();
   if (transport.client != nullptr) {
-    transport.client->receive_rtp(transport, datagram, now, context_);
+    receive_as_client(transport, datagram, now);
     return;
   }
   const std::uint32_t ssrc = load_u32(datagram, 8);
@@ -111,6 +111,18 @@ void RtpReceiver::receive(Transport& transport, MutableBytes datagram, TimeNs no
   if (packet) {
     take(transport, ssrc, *packet, now);
   }
+}
+
+void RtpReceiver::receive_as_client(Transport& transport, MutableBytes datagram, TimeNs now) {
+  if (transport.client->loses_next(context_)) {
+    return;
+  }
+  if (transport.receive_ids.has(Extension::kTwcc)) {
+    if (const auto twcc_seq = twcc_seq_in_the_clear(datagram, transport.receive_ids)) {
+      feedback_.note_arrival(transport, *twcc_seq, load_u32(datagram, 8), now);
+    }
+  }
+  transport.client->receive_rtp(transport, datagram, now, context_);
 }
 
 void RtpReceiver::receive_plain(Transport& transport, MutableBytes packet, TimeNs now) {

@@ -37,6 +37,7 @@ class RtpReceiver {
   };
 
   bool has_room(Transport& transport, std::uint32_t ssrc);
+  void receive_as_client(Transport& transport, MutableBytes datagram, TimeNs now);
   void take(Transport& transport, std::uint32_t ssrc, MutableBytes packet, TimeNs now);
   std::optional<MutableBytes> decrypt(Transport& transport, MutableBytes datagram, TimeNs now);
   Source find_source(Transport& transport, SsrcEntry& entry, const RtpView& rtp, const ExtensionTable& extensions);

@@ -75,6 +75,7 @@ struct Transport {
   SentReports reference;  // times that we told a publisher, for it to echo
   TimeNs next_reports = 0;
   TimeNs last_bandwidth_event = 0;
+  double wanted_bps = 0;               // what its forwards could use; known before there is a downlink
   std::unique_ptr<Downlink> downlink;  // null: the peer is not told transport-wide numbers
 
   std::vector<Track*> tracks;

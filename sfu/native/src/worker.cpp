@@ -13,6 +13,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "client_mode.h"
 #include "clock.h"
 #include "demux.h"
 #include "injected_record.h"

@@ -14,13 +14,13 @@
 #include <vector>
 
 #include "check_answerer.h"
-#include "client_mode.h"
 #include "command_queue.h"
 #include "commands.h"
 #include "departures.h"
 #include "event_outbox.h"
 #include "fanout.h"
 #include "feedback.h"
+#include "generator.h"
 #include "keyframe_requests.h"
 #include "registry.h"
 #include "resender.h"

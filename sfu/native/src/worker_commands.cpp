@@ -1,6 +1,8 @@
 // The worker's handlers of commands: what is not the registry's alone.
 #include "worker.h"
 
+#include "client_mode.h"
+
 namespace parley {
 
 void Worker::run_commands(TimeNs now) {

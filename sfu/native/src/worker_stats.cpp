@@ -1,6 +1,8 @@
 // The worker's figures, copied for Python.
 #include "worker.h"
 
+#include "client_mode.h"
+
 namespace parley {
 
 namespace {
@@ -121,6 +123,9 @@ StatsEvent Worker::collect_stats(std::uint64_t ack) {
     if (track->publisher != nullptr) {  // else its own worker counts it
       event.tracks.push_back(track_stats(*track));
     }
+  }
+  for (const Generator* generator : generators_.list()) {
+    event.tracks.push_back(generator->stats());
   }
   for (const auto& [id, forward] : registry_.forwards()) {
     event.forwards.push_back(forward_stats(*forward));

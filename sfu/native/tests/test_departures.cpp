@@ -26,13 +26,17 @@ constexpr std::uint32_t kSsrc = 0x900;
 constexpr GatePosition kGate{5, 1};
 constexpr std::uint8_t kTwccId = 3;
 
-// A viewer with transport-wide numbers, watching one video behind a gate.
+// A viewer with transport-wide numbers, watching one video behind a gate. What it wants may be known before it has
+// answered with numbers.
 struct Stage {
-  Stage() {
+  explicit Stage(std::uint64_t wanted_bps = 0) {
     house.join(kPublisher, publisher);
     house.join(kViewer, viewer);
     house.publish_video(kTrack, kPublisher, 0x11);
     ids.set(Extension::kTwcc, kTwccId);
+    if (wanted_bps != 0) {
+      CHECK_EQ(house.run(SetWanted{kViewer, wanted_bps}), "");
+    }
     house.run(SetExtensions{kViewer, ids, true});
     house.engine->gates().open(kGate.slot, kGate.version);
     CHECK_EQ(house.forward(kForward, kTrack, kViewer, kSsrc, kGate), "");
@@ -116,6 +120,17 @@ TEST(numbers_follow_each_other_over_media_and_padding) {
     CHECK_EQ(stage.numbers[at], static_cast<std::uint16_t>(stage.numbers[at - 1] + 1));
   }
   CHECK(stage.house.counter("padding_sent") >= 5);
+}
+
+TEST(a_path_is_probed_for_what_was_wanted_before_the_answer_came) {
+  Stage stage(5'000'000);
+  stage.report_until_told();
+  CHECK(test::until([&] {
+    stage.publish(1);
+    stage.collect();
+    stage.report();
+    return stage.padding >= 5;
+  }));
 }
 
 TEST(a_repair_that_gets_lost_is_repeated_though_nobody_asks_again) {

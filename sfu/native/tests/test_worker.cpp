@@ -367,54 +367,6 @@ TEST(no_datagram_of_any_first_byte_and_length_is_too_odd) {
   CHECK(!viewer.rtp.empty());
 }
 
-TEST(generated_packets_reach_a_client_that_measures_them) {
-  Bench bench;
-  test::Peer server;  // stands for the server: reads what the generator sends
-  CHECK_EQ(bench.run(AddClientTransport{0, 1, 0, server.address()}), "");
-  CHECK_EQ(bench.run(SetSrtp{1, &server.rx(), &server.rx(), *SrtpProfile::by_name("AEAD_AES_128_GCM")}), "");
-  CHECK_EQ(bench.run(AddGenerator{10, 1, 0x77, 96, 90'000, 180, 6, 1000, "0", Codec::kVp8}), "");
-  CHECK_EQ(bench.run(AddGenerator{10, 1, 0x77, 96, 90'000, 180, 6, 1000, "0", Codec::kVp8}), "track id in use");
-  CHECK_EQ(bench.run(AddGenerator{11, 1, 0x77, 96, 90'000, 180, 6, 10, "0", Codec::kVp8}),
-           "a generator's size must be 64 to 1400 bytes");
-  for (int i = 0; i < 1000; ++i) {
-    bench.tick(kMillisecond);
-    if (i % 20 == 0) {
-      server.collect();
-    }
-  }
-  server.collect();
-  CHECK(server.rtp.size() >= 174 && server.rtp.size() <= 186);
-  CHECK(!server.rtcp.empty());
-  const Packet first = test::packet_of(server.rtp[0]);
-  CHECK_EQ(first.rtp.packet.size(), 1000U);
-  const auto stamp = SendStamp::read(first.rtp.payload());
-  CHECK(stamp && stamp->count == 0);
-  CHECK_EQ(std::count_if(server.rtp.begin(), server.rtp.begin() + 60, [](const Data& p) { return (p[1] & 0x80) != 0; }),
-           10);
-  for (const Data& packet : server.rtp) {
-    bench.receive_rtp(server, packet);
-  }
-  CHECK_EQ(bench.run(RemoveGenerator{10}), "");
-  CHECK_EQ(bench.run(RemoveGenerator{10}), "unknown generator");
-  CHECK_EQ(bench.run(RemoveTransport{1}), "");
-}
-
-TEST(a_client_reads_what_overtook_its_keys_when_they_come) {
-  Bench bench;
-  test::Peer server;
-  CHECK_EQ(bench.run(AddClientTransport{0, 1, 0, server.address()}), "");
-  constexpr auto kSent = static_cast<std::uint16_t>(ClientReceiver::kMaxHeld + 10);
-  for (std::uint16_t seq = 1; seq <= kSent; ++seq) {
-    bench.receive_rtp(server, test::opus_packet(seq, 0x11));
-  }
-  CHECK(bench.of<ProvenEvent>().empty());
-  CHECK_EQ(bench.counter(Counter::drop_media_before_keys), 10);
-  CHECK_EQ(bench.run(SetSrtp{1, &server.rx(), &server.rx(), *SrtpProfile::by_name("AEAD_AES_128_GCM")}), "");
-  CHECK_EQ(bench.of<ProvenEvent>().size(), 1U);
-  CHECK_EQ(bench.counter(Counter::rtp_received), static_cast<std::int64_t>(ClientReceiver::kMaxHeld));
-  CHECK_EQ(bench.counter(Counter::drop_srtp_rejected), 0);
-}
-
 namespace {
 
 // What the publisher was told, by kind.

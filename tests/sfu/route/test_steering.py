@@ -86,20 +86,32 @@ async def test_a_publisher_who_rests_on_our_wish_is_not_missed(room: Room) -> No
 
 def test_simulcast_is_one_spatial_layer_for_each_encoding() -> None:
     rows = [(0, 0, 0, 60, 180), (0, 0, 1, 100, 180), (2, 0, 0, 700, 720), (2, 1, 0, 900, 720)]
-    assert layers_of(rows, is_simulcast=True) == (
+    assert layers_of(rows) == (
         Layer(0, 0, 60, 180),
         Layer(0, 1, 100, 180),
         Layer(2, 0, 900, 720),
     )
 
 
-def test_svc_layers_are_half_as_high_as_the_one_above() -> None:
-    rows = [(0, 0, 0, 60, 720), (0, 1, 0, 200, 720), (0, 2, 0, 800, 720)]
-    assert [layer.height for layer in layers_of(rows, is_simulcast=False)] == [180, 360, 720]
-    assert [layer.spatial for layer in layers_of(rows, is_simulcast=False)] == [0, 1, 2]
+@pytest.mark.parametrize("room", ["fake"], indirect=True)
+async def test_upper_spatial_layers_that_nobody_wants_rest_and_wake_at_once(room: Room) -> None:
+    answer = await room.router.publish("p_alice", room.client().offer("chromium-offer-sendonly-av"))
+    track = ids(answer)["video"]
+    engine = room.plane.engine
+    assert isinstance(engine, FakeEngine)
+    rows = ((0, 0, 0, 60_000, 720), (0, 1, 0, 200_000, 720), (0, 2, 0, 800_000, 720))
+    sub = await room.router.subscriber("p_bob")
+    await room.router.subscribe(sub, track)
+    engine.emit(events.Layers(track, rows))
 
+    async def asked_for(spatial: int | None) -> None:
+        told = LayersWanted(track, answer.peer, (), is_wanted=True, spatial=spatial)
+        await until(lambda: room.of(LayersWanted)[-1:] == [told], f"{spatial=}")
 
-def test_unknown_heights_stay_unknown() -> None:
-    assert [
-        layer.height for layer in layers_of([(0, 0, 0, 60, 0), (0, 1, 0, 90, 0)], is_simulcast=False)
-    ] == [0, 0]
+    await room.router.set_layer(sub, track, height=180)
+    await asked_for(0)
+    engine.emit(events.Layers(track, ((0, 0, 0, 60_000, 180), (0, 2, 0, 800, 180))))
+    await room.router.set_layer(sub, track, height=360)
+    await asked_for(1)
+    await room.router.set_layer(sub, track)
+    await asked_for(None)
