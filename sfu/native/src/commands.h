@@ -213,7 +213,7 @@ struct AddGenerator {
   std::uint32_t size = 0;
   std::string mid;
   Codec codec = Codec::kUnknown;
-  std::string rid;           // of a simulcast encoding; empty: none
+  std::string rid{};         // of a simulcast encoding; empty: none
   std::uint16_t height = 0;  // that VP8 keyframes tell; 0: none
 };
 struct RemoveGenerator {
