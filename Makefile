@@ -45,7 +45,8 @@ clean:
 	$(BIN)/python -m pip install -q --upgrade pip
 	touch $@
 
-.venv/run.stamp: .venv/python.stamp pyproject.toml $(NATIVE)
+.venv/run.stamp: .venv/python.stamp pyproject.toml tools/system-packages $(NATIVE)
+	tools/system-packages run
 	$(BIN)/python -m pip install -q -e .
 	touch $@
 

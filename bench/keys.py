@@ -28,5 +28,5 @@ def master(profile: str, key: str) -> bytes:
 def _session(profile: str, key: str, direction: int) -> Session:
     policy = Policy(key=bytes.fromhex(key), ssrc_type=direction, srtp_profile=_PROFILES[profile])
     policy.allow_repeat_tx = True
-    policy.window_size = 128 if direction == Policy.SSRC_ANY_OUTBOUND else 1024
+    policy.window_size = 1024
     return Session(policy)

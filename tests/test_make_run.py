@@ -92,15 +92,16 @@ async def test_a_fresh_clone_installs_builds_and_prints_a_link_that_joins(clone:
     arguments = f"--media-port {free_port(socket.SOCK_DGRAM)} --data-dir {data}"
     serve = f".venv/bin/parley serve --host 127.0.0.1 --port {port}"
     async with running(clone, f"PORT={port}", f"ARGS={arguments}") as lines, aiohttp.ClientSession() as http:
-        assert lines[:6] == [
+        assert lines[:7] == [
             "tools/system-packages run",
             f"{clone.parent / 'python3'} -m venv .venv",
             ".venv/bin/python -m pip install -q --upgrade pip",
             "touch .venv/python.stamp",
+            "tools/system-packages run",
             ".venv/bin/python -m pip install -q -e .",
             "touch .venv/run.stamp",
         ]
-        assert " ".join(lines[6].split()) == f"{serve} {arguments}"
+        assert " ".join(lines[7].split()) == f"{serve} {arguments}"
         link = lines[-1].removeprefix("Join: ")
         assert re.fullmatch(rf"http://127\.0\.0\.1:{port}/r/demo#token=[\w.-]+", link)
         rtc = await http.ws_connect(f"http://127.0.0.1:{port}/v1/rtc", protocols=["parley.v1.json"])

@@ -208,6 +208,8 @@ class FakeEngine:
         tx_master: bytes = b"",
     ) -> Ack:
         """See `Engine`; libsrtp does it all."""
+        if (rx_master or tx_master) and profile != "AEAD_AES_128_GCM":
+            raise ValueError(f"masters are taken for AEAD_AES_128_GCM alone, not for {profile}")
         for master in (rx_master, tx_master):
             if len(master) not in {0, GCM_MASTER_BYTES}:
                 raise ValueError("a master of AES-128-GCM has 16 bytes of key and 12 of salt")

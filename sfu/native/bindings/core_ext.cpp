@@ -102,6 +102,9 @@ class PyEngine {
     if (!sizes) {
       throw nb::value_error(("unknown SRTP profile: " + profile).c_str());
     }
+    if (rx_master.size() + tx_master.size() != 0 && profile != "AEAD_AES_128_GCM") {
+      throw nb::value_error(("masters are taken for AEAD_AES_128_GCM alone, not for " + profile).c_str());
+    }
     return command(
         SetSrtp{transport, session_from(rx), session_from(tx), *sizes, ciphers_from(rx_master, tx_master, seed_)});
   }

@@ -1,4 +1,4 @@
-// AES-128 in Galois/counter mode under one key, by Intel's IPsec library where the core was built with it: one call for
+// AES-128 in Galois/counter mode under one key, by Intel's IPsec library where that is installed: one call for
 // a packet, which spares what a general library does around each (a third of libsrtp's time, a quarter with cold
 // caches). Thread: a key is used by one thread at a time. Source: NIST SP 800-38D.
 #pragma once

@@ -82,7 +82,7 @@ void Feedback::send_transport_feedback(TimeNs now) {
 // Every transport is visited about once in a round, each tick as many as it lasted.
 void Feedback::visit_slice(TimeNs elapsed, TimeNs now) {
   const auto& transports = registry_.transport_list();
-  const auto share = static_cast<std::size_t>(std::clamp<TimeNs>(elapsed, kTick, kRound));
+  const auto share = static_cast<std::size_t>(std::clamp<TimeNs>(elapsed, kTick, kTick + kSlack));
   const std::size_t count = (transports.size() * share + kRound - 1) / kRound;
   for (std::size_t visited = 0; visited < count; ++visited) {
     if (next_slice_ >= transports.size()) {

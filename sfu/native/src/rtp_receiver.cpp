@@ -77,6 +77,9 @@ void count_rejected(WorkerContext& context, Transport& transport, SrtpError erro
     case SrtpError::kReplayed:
       context.counters.add(Counter::drop_srtp_replayed);
       break;
+    case SrtpError::kTooManySources:
+      context.counters.add(Counter::drop_ssrc_limit);
+      break;
     case SrtpError::kNoSession:
       context.counters.add(Counter::drop_media_before_keys);
       break;

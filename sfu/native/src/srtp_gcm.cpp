@@ -43,11 +43,12 @@ std::array<std::uint8_t, 16> derived(std::span<const std::uint8_t, GcmKeys::kMas
 
 GcmKeys GcmKeys::derive(std::span<const std::uint8_t, kMaster> master) {
   auto key = derived(master, kKeyLabel);
-  const auto salting = derived(master, kSaltLabel);
+  auto salting = derived(master, kSaltLabel);
   Salt salt;
   std::copy_n(salting.begin(), kSalt, salt.begin());
   GcmKeys keys(AesGcm::Key(key), salt);
   explicit_bzero(key.data(), key.size());
+  explicit_bzero(salting.data(), salting.size());
   return keys;
 }
 
@@ -108,7 +109,7 @@ SrtpError GcmReceiver::unprotect(std::uint8_t* packet, std::size_t& len) {
     return SrtpError::kReplayed;
   }
   if (window == nullptr && sources_.size() == kMaxSources) {
-    return SrtpError::kRejected;
+    return SrtpError::kTooManySources;
   }
   const bool is_authentic = keys_.cipher.open(keys_.nonce(ssrc, index), whole.first(*header), whole.subspan(*header),
                                               whole.data() + whole.size());

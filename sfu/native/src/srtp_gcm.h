@@ -23,6 +23,7 @@ enum class SrtpError : std::uint8_t {
   kTooShort,  // never handed to the cipher: short packets are where such code has underflowed
   kReplayed,
   kRejected,
+  kTooManySources,
 };
 
 // The session key and salt of RTP packets.
@@ -118,8 +119,8 @@ class GcmSender {
   [[nodiscard]] bool has_keys_of(const GcmSender& other) const { return keys_.is_same(other.keys_); }
 
  private:
-  // What we send is nearly in order for each source.
-  using Sources = SrtpSources<128>;
+  // As many as a publisher's store holds: what it repairs late is sent on late.
+  using Sources = SrtpSources<1024>;
 
   GcmKeys keys_;
   Sources sources_;
@@ -127,7 +128,7 @@ class GcmSender {
 
 class GcmReceiver {
  public:
-  // More than a day of a camera that comes and goes every minute, in a megabyte at most.
+  // A day of a camera that comes and goes every minute, in 2.5 MB at most.
   static constexpr std::size_t kMaxSources = 8192;
 
   GcmReceiver(GcmKeys keys, std::uint64_t seed) : keys_(std::move(keys)), sources_(seed) {}

@@ -14,8 +14,10 @@ namespace parley {
 
 class Pacer {
  public:
-  static constexpr double kFactor = 1.5;                   // of the estimate
-  static constexpr TimeNs kBurst = 5 * kMillisecond;       // what may leave at once
+  static constexpr double kFactor = 1.5;  // of the estimate
+  // What may leave at once, as far as nothing left lately: a usual frame where the path has room to spare, half of one
+  // where it has none.
+  static constexpr TimeNs kBurst = 20 * kMillisecond;
   static constexpr TimeNs kMaxDelay = 400 * kMillisecond;  // a longer queue leaves faster
   static constexpr std::uint32_t kMaxBytes = 2 * 1024 * 1024;
 
