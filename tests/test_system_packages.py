@@ -14,13 +14,19 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def machine(
-    tmp_path: Path, installed: tuple[str, ...], *, user: int = 1000, may_sudo: bool = False
+    tmp_path: Path,
+    installed: tuple[str, ...],
+    *,
+    user: int = 1000,
+    may_sudo: bool = False,
+    architecture: str = "arm64",
 ) -> dict[str, str]:
     """Commands that say what is installed and who is there; what changes a machine notes that it ran."""
     names = "|".join(installed) or "nothing"
     ran = f'echo "${{0##*/}} $*" >> {tmp_path}/ran'
     environment = 'env -i PATH="$PATH" IS_ROOT=1 "$@"' if may_sudo else "exit 1"
     commands = {
+        "dpkg": f'[ "$1" = --print-architecture ] && echo {architecture}',
         "dpkg-query": f'case "$3" in {names}) printf installed ;; *) exit 1 ;; esac',
         "id": f"echo {user}",
         "sudo": f"{ran}; [ $1 != -n ] || shift; {environment}",
@@ -45,12 +51,21 @@ def run(purpose: str, environment: dict[str, str]) -> subprocess.CompletedProces
     return subprocess.run([SCRIPT, purpose], env=environment, capture_output=True, text=True, check=False)
 
 
-def test_without_root_one_message_names_all_that_is_missing(tmp_path: Path) -> None:
-    done = run("run", machine(tmp_path, ("make",)))
+@pytest.mark.parametrize(
+    ("architecture", "missing"),
+    [
+        ("amd64", "g++ python3-dev python3-venv libipsec-mb-dev"),
+        ("arm64", "g++ python3-dev python3-venv"),
+    ],
+)
+def test_without_root_one_message_names_all_that_is_missing(
+    tmp_path: Path, architecture: str, missing: str
+) -> None:
+    done = run("run", machine(tmp_path, ("make",), architecture=architecture))
     assert done.returncode == 1
     first, second = done.stderr.splitlines()
-    assert first == "Missing system packages: g++ python3-dev python3-venv"
-    assert second == "Install them as root with: apt-get install g++ python3-dev python3-venv"
+    assert first == f"Missing system packages: {missing}"
+    assert second == f"Install them as root with: apt-get install {missing}"
     assert ran(tmp_path) == ["sudo -n true"]  # asked whether it may, no more
 
 
@@ -88,8 +103,10 @@ def test_what_apt_cannot_do_is_a_failure(tmp_path: Path) -> None:
     assert run("run", environment).returncode == 100
 
 
-def test_what_is_there_costs_nothing(tmp_path: Path) -> None:
-    done = run("run", machine(tmp_path, ("g++", "make", "python3-dev", "python3-venv")))
+@pytest.mark.parametrize(("architecture", "more"), [("amd64", ("libipsec-mb-dev",)), ("arm64", ())])
+def test_what_is_there_costs_nothing(tmp_path: Path, architecture: str, more: tuple[str, ...]) -> None:
+    installed = ("g++", "make", "python3-dev", "python3-venv", *more)
+    done = run("run", machine(tmp_path, installed, architecture=architecture))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert ran(tmp_path) == []
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import platform
 import resource
 import shutil
 import socket
@@ -202,6 +203,31 @@ async def test_wrong_srtp_answers_are_bad(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(srtp_table, "_GCM_ANSWER", bytes(len(srtp_table._GCM_ANSWER)))
     is_bad(await look(machine.srtp, config(tmp_path)), "known-answer")
     is_bad(await look(calls_of.by_udp, config(tmp_path)), "does not start")
+
+
+@pytest.mark.parametrize(
+    ("cipher", "architecture", "verdict"),
+    [
+        ("intel-ipsec-mb 1.3.0", "x86_64", "good"),
+        ("libsrtp", "x86_64", "note"),
+        ("libsrtp", "aarch64", "good"),
+    ],
+)
+async def test_the_cipher_of_media_is_named_and_a_slower_one_than_the_machine_could_have_is_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cipher: str, architecture: str, verdict: str
+) -> None:
+    monkeypatch.setattr(machine, "gcm_implementation", lambda: cipher)
+    monkeypatch.setattr(machine.platform, "machine", lambda: architecture)
+    finding = await look(machine.srtp, config(tmp_path))
+    assert finding.verdict == verdict
+    assert finding.found.endswith(f"AES-GCM by {cipher}")
+    assert ("libipsec-mb-dev" in finding.advice) == (verdict == "note")
+
+
+async def test_the_cipher_of_media_is_the_librarys_where_there_is_one(tmp_path: Path) -> None:
+    cipher = "intel-ipsec-mb" if platform.machine() == "x86_64" else "libsrtp"
+    finding = await look(machine.srtp, config(tmp_path))
+    assert (finding.verdict, f"AES-GCM by {cipher}" in finding.found) == ("good", True), finding
 
 
 async def test_scarce_resources_are_notes_with_the_command_that_gives_more(

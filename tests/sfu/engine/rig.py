@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from pylibsrtp import Error, Policy, Session
-from pylibsrtp._binding import ffi
+from pylibsrtp import Error
 
 from media.gates import Gate, GatePage
 from sfu.config import MediaConfig
@@ -16,6 +15,7 @@ from sfu.engine.api import Engine
 from sfu.engine.fake import FakeEngine
 from sfu.engine.fake.rtp import FakeRtp
 from sfu.engine.types import EngineCodec, EngineEncoding, ForwardId, SinkId, TapId, TrackId, TransportId
+from sfu.transport.srtp import PROFILES, make_sessions, material_bytes
 from sfu.transport.stun import binding_request
 from tests.sfu.wires import FakeWire, UdpWire, Wire, drain, until
 
@@ -26,15 +26,6 @@ OPEN = Gate(0, 0)
 E = TypeVar("E", bound=events.Event)
 
 
-def _session(key: bytes, direction: int) -> Session:
-    profile = Policy.SRTP_PROFILE_AEAD_AES_128_GCM
-    return Session(Policy(key=key, ssrc_type=direction, srtp_profile=profile))
-
-
-def _address(session: Session) -> int:
-    return int(ffi.cast("uintptr_t", session._srtp[0]))
-
-
 class Remote:
     """The far side of one transport, with keys."""
 
@@ -42,11 +33,11 @@ class Remote:
         self.wire = wire
         self.transport = transport
         self.ufrag = ufrag
-        up, down = os.urandom(28), os.urandom(28)
-        self.tx = _session(up, Policy.SSRC_ANY_OUTBOUND)
-        self.rx = _session(down, Policy.SSRC_ANY_INBOUND)
-        self.engine_rx = _session(up, Policy.SSRC_ANY_INBOUND)
-        self.engine_tx = _session(down, Policy.SSRC_ANY_OUTBOUND)
+        name, profile = PROFILES[0]
+        material = os.urandom(material_bytes(profile))
+        own = make_sessions(name, profile, material, is_server=False)
+        self.tx, self.rx = own.tx, own.rx
+        self.engine_sessions = make_sessions(name, profile, material, is_server=True)
 
     def check(self) -> bytes:
         """A connectivity check for this transport."""
@@ -86,10 +77,14 @@ class Remote:
 
 @dataclass
 class Rig:
-    """One engine and what the test has made in it."""
+    """One engine and what the test has made in it.
+
+    `gives_masters`: so that an engine with a cipher of its own uses it; else libsrtp does all.
+    """
 
     engine: Engine
     page: GatePage
+    gives_masters: bool = True
     seen: list[events.Event] = field(default_factory=list)
     remotes: list[Remote] = field(default_factory=list)
     last_id: int = 0
@@ -122,10 +117,20 @@ class Rig:
         await self.engine.set_send_extensions(transport, {"mid": 9})
         if bound:
             await self.engine.bind_path(transport, 0, remote.wire.ip, remote.wire.port, selected=True)
-            await self.engine.set_srtp(
-                transport, _address(remote.engine_rx), _address(remote.engine_tx), "AEAD_AES_128_GCM"
-            )
+            await self.secure(remote)
         return remote
+
+    async def secure(self, remote: Remote) -> None:
+        """Give the engine its side of a remote's keys."""
+        sessions = remote.engine_sessions
+        await self.engine.set_srtp(
+            remote.transport,
+            sessions.rx_address,
+            sessions.tx_address,
+            sessions.profile,
+            rx_master=sessions.rx_master if self.gives_masters else b"",
+            tx_master=sessions.tx_master if self.gives_masters else b"",
+        )
 
     async def audio(self, remote: Remote, ssrc: int = 0x11) -> TrackId:
         """An Opus track that the engine finds by its ssrc."""

@@ -31,11 +31,15 @@ from tests.sfu.wires import until
 IDLE_MS = 400
 
 
-@pytest.fixture(params=[make_fake, make_native], ids=["fake", "native"])
+@pytest.fixture(
+    params=[(make_fake, True), (make_native, True), (make_native, False)],
+    ids=["fake", "native", "native-libsrtp"],
+)
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    make, gives_masters = request.param
     config = MediaConfig(addresses=("127.0.0.1",), port=0, workers=1, gate_slots=64, idle_ms=IDLE_MS)
     page = GatePage.create(config.gate_slots)
-    made = Rig(request.param(config, page), page)
+    made = Rig(make(config, page), page, gives_masters)
     made.engine.listen(made.seen.append)
     yield made
     await made.close()

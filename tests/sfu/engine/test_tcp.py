@@ -10,7 +10,7 @@ from sfu.engine import events
 from sfu.engine.fake import FakeEngine
 from sfu.engine.types import TransportId
 from sfu.errors import EngineError
-from tests.sfu.engine.rig import Remote, Rig, _address, make_fake, make_native, opus
+from tests.sfu.engine.rig import Remote, Rig, make_fake, make_native, opus
 from tests.sfu.wires import FakeWire, TcpWire, Wire
 
 
@@ -39,9 +39,7 @@ async def by_tcp(rig: Rig, worker: int, *, selected: bool = True) -> Remote:
     stun = await rig.event(events.Stun, lambda event: event.transport == transport)
     assert (stun.kind, stun.worker, stun.ip, stun.port) == ("tcp", worker, remote.wire.ip, remote.wire.port)
     await rig.engine.bind_path(transport, stun.socket, stun.ip, stun.port, selected=selected, kind=stun.kind)
-    await rig.engine.set_srtp(
-        transport, _address(remote.engine_rx), _address(remote.engine_tx), "AEAD_AES_128_GCM"
-    )
+    await rig.secure(remote)
     return remote
 
 

@@ -10,7 +10,7 @@ from tests.sfu.native.peers import (
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    made = House.build()
+async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    made = House.build(gives_masters=getattr(request, "param", True))
     yield made
     await made.close()

@@ -6,6 +6,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
+
 from media.gates import Gate, GatePage
 from sfu.config import MediaConfig
 from sfu.engine.fake.rtp import FakeRtp
@@ -21,6 +23,8 @@ OPEN = Gate(0, 0)
 RECEIVE = {"mid": 4, "audio_level": 1, "rid": 5, "rrid": 6, "twcc": 3}
 SEND = {"mid": 9, "audio_level": 2}
 NACK, PLI, TWCC = (205, 1), (206, 1), (205, 15)
+with_both_ciphers = pytest.mark.parametrize("house", [True, False], indirect=True, ids=["own", "libsrtp"])
+"""For a test on `house`: by the core's own cipher of RTP packets, and by libsrtp."""
 
 
 @dataclass
@@ -42,12 +46,19 @@ class House(Rig):
     """A rig whose engine is native, and whose tracks repair."""
 
     @classmethod
-    def build(cls, *, idle_ms: int = 10_000, gate_slots: int = 64, coalesce_us: int = 1000) -> "House":
+    def build(
+        cls,
+        *,
+        idle_ms: int = 10_000,
+        gate_slots: int = 64,
+        coalesce_us: int = 1000,
+        gives_masters: bool = True,
+    ) -> "House":
         config = MediaConfig(
             addresses=("127.0.0.1",), port=0, workers=1, gate_slots=gate_slots, idle_ms=idle_ms
         )
         page = GatePage.create(config.gate_slots)
-        house = cls(NativeEngine(config, page, coalesce_us=coalesce_us), page)
+        house = cls(NativeEngine(config, page, coalesce_us=coalesce_us), page, gives_masters)
         house.engine.listen(house.seen.append)
         return house
 

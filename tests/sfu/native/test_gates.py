@@ -15,7 +15,10 @@ from tests.sfu.native.peers import (
     nack,
     rtx_of,
     vp8,
+    with_both_ciphers,
 )
+
+pytestmark = with_both_ciphers
 
 
 async def test_nothing_passes_after_the_fence_of_a_closed_gate_while_packets_rain(house: House) -> None:

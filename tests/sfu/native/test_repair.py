@@ -2,6 +2,8 @@
 
 import struct
 
+import pytest
+
 from sfu.engine.fake.rtp import FakeRtp
 from tests.sfu.native.peers import (
     NACK,
@@ -13,9 +15,11 @@ from tests.sfu.native.peers import (
     nacked,
     rtx_of,
     vp8,
+    with_both_ciphers,
 )
 
 
+@with_both_ciphers
 async def test_a_nack_is_answered_by_rtx_with_the_original_packet(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     await house.watch(await house.vp8(publisher), viewer)
@@ -30,6 +34,7 @@ async def test_a_nack_is_answered_by_rtx_with_the_original_packet(house: House) 
     assert repair.is_marker == heard[2].is_marker
 
 
+@with_both_ciphers
 async def test_repeated_nacks_cost_no_more_than_the_media(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     await house.watch(await house.vp8(publisher), viewer)
@@ -49,6 +54,7 @@ async def test_repeated_nacks_cost_no_more_than_the_media(house: House) -> None:
     assert (await house.counters())["drop_nack_budget"] > 0
 
 
+@with_both_ciphers
 async def test_a_nack_without_rtx_is_not_answered_by_replay(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     await house.watch(await house.vp8(publisher), viewer, rtx=False)
@@ -59,6 +65,7 @@ async def test_a_nack_without_rtx_is_not_answered_by_replay(house: House) -> Non
     assert (await hear(viewer)).rtp == []
 
 
+@with_both_ciphers
 async def test_missing_packets_are_asked_for_and_their_repair_is_forwarded_in_place(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     track = await house.vp8(publisher)
@@ -78,6 +85,32 @@ async def test_missing_packets_are_asked_for_and_their_repair_is_forwarded_in_pl
     assert nacked(repeated.feedback(NACK)) <= {3, 4}
 
 
+@with_both_ciphers
+@pytest.mark.parametrize("first", [1, 65_400], ids=["early", "over-the-end"])
+@pytest.mark.parametrize("is_repair", [True, False], ids=["repair", "overtaken"])
+async def test_a_packet_two_hundred_behind_the_newest_is_still_forwarded(
+    house: House, first: int, *, is_repair: bool
+) -> None:
+    publisher, viewer = await house.peer(), await house.peer()
+    await house.watch(await house.vp8(publisher), viewer)
+    publisher.send_rtp(vp8(first, key=True))
+    late = vp8(first + 1)
+    overtaken = publisher.tx.protect(late.write())
+    heard = []
+    for seq in range(first + 2, first + 2 + 200):
+        publisher.send_rtp(vp8(seq))
+        if seq % 50 == 0:
+            heard += (await hear(viewer, 0.02)).rtp
+    await house.counted("rtp_forwarded", 201)
+    publisher.wire.send(publisher.tx.protect(rtx_of(late, 700).write()) if is_repair else overtaken)
+    counters = await house.counted("rtp_received", 202)
+    heard += (await hear(viewer)).rtp
+    assert counters["drop_srtp_not_sent"] == 0
+    assert len(heard) == 202
+    assert heard[-1].payload == late.payload
+    assert heard[-1].seq == (heard[0].seq + 1) & 0xFFFF
+
+
 async def test_an_unanswered_request_is_repeated_and_given_up(house: House) -> None:
     publisher = await house.peer()
     await house.vp8(publisher)
@@ -89,6 +122,7 @@ async def test_an_unanswered_request_is_repeated_and_given_up(house: House) -> N
     assert (await hear(publisher)).feedback(NACK) == []
 
 
+@with_both_ciphers
 async def test_a_keyframe_whose_first_packet_came_late_is_forwarded_whole(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     await house.watch(await house.vp8(publisher), viewer)
@@ -106,6 +140,7 @@ async def test_a_keyframe_whose_first_packet_came_late_is_forwarded_whole(house:
     assert [p.seq for p in heard] == [(heard[0].seq + n) & 0xFFFF for n in range(4)]
 
 
+@with_both_ciphers
 async def test_a_duplicate_is_forwarded_once(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     await house.watch(await house.vp8(publisher), viewer)
@@ -117,6 +152,7 @@ async def test_a_duplicate_is_forwarded_once(house: House) -> None:
     assert counters["rtp_forwarded"] == 2
 
 
+@with_both_ciphers
 async def test_rtx_padding_for_probing_is_not_an_error(house: House) -> None:
     publisher = await house.peer()
     await house.vp8(publisher)

@@ -1,5 +1,6 @@
 """The core's own SRTP against libsrtp, packet for packet, in any order, lost, repeated or damaged."""
 
+import dataclasses
 import os
 import platform
 
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 from pylibsrtp import Error, Policy, Session
 
 from sfu.engine import _core, _debug
+from tests.sfu.engine.rig import Remote, opus
+from tests.sfu.native.peers import House, hear
 
 MASTER = bytes(range(28))
 thorough = settings(max_examples=120, deadline=None)
@@ -120,6 +123,20 @@ def test_a_source_that_was_never_authentic_costs_nothing() -> None:
     for ssrc in range(8192):
         assert ours.unprotect(theirs.protect(packet(1, ssrc))) is not None
     assert ours.unprotect(theirs.protect(packet(1, 9000))) is None
+
+
+async def test_an_engine_that_has_the_cipher_takes_it_for_rtp(house: House) -> None:
+    """The sessions are of other keys: what passes passed by the masters."""
+    publisher, viewer = await house.peer(), await house.peer()
+    await house.watch(await house.audio(publisher), viewer)
+    for remote in (publisher, viewer):
+        own = remote.engine_sessions
+        other = Remote(remote.wire, remote.transport, remote.ufrag).engine_sessions
+        remote.engine_sessions = dataclasses.replace(other, rx_master=own.rx_master, tx_master=own.tx_master)
+        await house.secure(remote)
+    publisher.send_rtp(opus(1))
+    packets = (await hear(viewer)).rtp
+    assert [packet.payload for packet in packets] == [opus(1).payload] * bool(_core.aes_gcm())
 
 
 def test_masters_of_another_length_are_refused() -> None:

@@ -19,6 +19,7 @@ from tests.sfu.native.peers import (
     sender_report,
     stranger,
     vp8,
+    with_both_ciphers,
 )
 
 JUNK_PER_S = 20_000
@@ -100,6 +101,7 @@ async def test_strangers_get_no_answer_of_any_kind(house: House) -> None:
     unknown.close()
 
 
+@with_both_ciphers
 async def test_a_replayed_packet_is_dropped(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     await house.watch(await house.audio(publisher), viewer)
@@ -112,6 +114,7 @@ async def test_a_replayed_packet_is_dropped(house: House) -> None:
     assert len((await hear(viewer)).rtp) == 50
 
 
+@with_both_ciphers
 async def test_short_packets_of_the_peer_itself_never_reach_the_cipher(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     await house.watch(await house.audio(publisher), viewer)
@@ -125,6 +128,7 @@ async def test_short_packets_of_the_peer_itself_never_reach_the_cipher(house: Ho
     assert counters["drop_srtp_rejected"] == 65 - 28 + 65 - 28
 
 
+@with_both_ciphers
 async def test_ten_thousand_ssrcs_stay_bounded_and_hurt_nobody(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     await house.watch(await house.vp8(publisher), viewer)
@@ -141,6 +145,7 @@ async def test_ten_thousand_ssrcs_stay_bounded_and_hurt_nobody(house: House) -> 
     assert len(house.of(events.EncodingSeen)) == 1
 
 
+@with_both_ciphers
 async def test_a_removed_tracks_ssrcs_make_room(house: House) -> None:
     publisher = await house.peer()
     for round_ in range(60):
@@ -151,6 +156,7 @@ async def test_a_removed_tracks_ssrcs_make_room(house: House) -> None:
     assert (await house.row("transport", publisher.transport))["ssrcs"] == 0
 
 
+@with_both_ciphers
 @pytest.mark.parametrize("direction", ["publisher", "viewer"])
 async def test_mutated_packets_with_a_right_tag_disturb_nothing(house: House, direction: str) -> None:
     publisher, viewer = await house.peer(), await house.peer()
@@ -180,6 +186,7 @@ async def test_mutated_packets_with_a_right_tag_disturb_nothing(house: House, di
     assert len((await hear(watcher)).rtp) == 1
 
 
+@with_both_ciphers
 async def test_stats_add_up(house: House) -> None:
     publisher, viewer = await house.peer(), await house.peer()
     track = await house.vp8(publisher)
