@@ -55,7 +55,7 @@ class Server:
         await self.engine.set_send_extensions(transport, plan.EXTENSIONS)
         up, down = keys.master(profile, leg.up_key), keys.master(profile, leg.down_key)
         await self.engine.set_srtp(
-            transport, session_address(rx), session_address(tx), profile, rx_master=up, tx_master=down
+            transport, session_address(rx), session_address(tx), profile, (up, down)
         )
 
     async def _add_tracks(self, leg: plan.Leg) -> None:

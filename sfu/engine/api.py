@@ -11,6 +11,8 @@ from typing import Protocol
 from media.gates import Gate
 from sfu.engine.events import Event, Stats
 from sfu.engine.types import (
+    NO_MASTERS,
+    Masters,
     NO_STAGE,
     Ack,
     Address,
@@ -109,14 +111,7 @@ class Engine(Protocol):
         ...
 
     def set_srtp(
-        self,
-        transport: TransportId,
-        rx: int,
-        tx: int,
-        profile: str,
-        *,
-        rx_master: bytes = b"",
-        tx_master: bytes = b"",
+        self, transport: TransportId, rx: int, tx: int, profile: str, masters: Masters = NO_MASTERS
     ) -> Ack:
         """Give `srtp_t` pointers; they must live until `remove_transport` is acknowledged.
 

@@ -16,6 +16,8 @@ from sfu.config import MediaConfig
 from sfu.engine import _core, events, openssl_hmac, srtp_table
 from sfu.engine.api import Listener
 from sfu.engine.types import (
+    NO_MASTERS,
+    Masters,
     NO_STAGE,
     Ack,
     Address,
@@ -212,17 +214,10 @@ class NativeEngine:
             self._number(self._core.send, worker, socket, ip, port, data, kind)
 
     def set_srtp(
-        self,
-        transport: TransportId,
-        rx: int,
-        tx: int,
-        profile: str,
-        *,
-        rx_master: bytes = b"",
-        tx_master: bytes = b"",
+        self, transport: TransportId, rx: int, tx: int, profile: str, masters: Masters = NO_MASTERS
     ) -> Ack:
         """See `Engine`."""
-        return self._command(self._core.set_srtp, transport, rx, tx, profile, rx_master, tx_master)
+        return self._command(self._core.set_srtp, transport, rx, tx, profile, *masters)
 
     def set_receive_extensions(self, transport: TransportId, ids: Mapping[str, int]) -> Ack:
         """See `Engine`."""

@@ -9,6 +9,7 @@ from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
 
 from sfu.engine import _core
+from sfu.engine.types import Masters
 from sfu.errors import EngineError
 
 _SIGNATURE: Final = "int (*)(void *, void *, int *)"
@@ -58,6 +59,18 @@ def check_srtp() -> None:
         EngineError: as `load`.
     """
     load_srtp()
+
+
+def check_masters(profile: str, masters: Masters) -> None:
+    """What the core says of masters that it does not take.
+
+    Raises:
+        ValueError: they are of another profile, or of another length.
+    """
+    if any(masters) and profile != "AEAD_AES_128_GCM":
+        raise ValueError(f"masters are taken for AEAD_AES_128_GCM alone, not for {profile}")
+    if any(len(master) not in {0, GCM_MASTER_BYTES} for master in masters):
+        raise ValueError("a master of AES-128-GCM has 16 bytes of key and 12 of salt")
 
 
 def gcm_implementation() -> str:

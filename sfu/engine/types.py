@@ -34,6 +34,11 @@ EXTENSION_NAMES: frozenset[str] = frozenset({
 """The names by which header extensions are told to the engine."""
 
 
+Masters = tuple[bytes, bytes]
+"""SRTP master key and salt of what a peer sends to us, and of what we send; empty ones are not told."""
+
+NO_MASTERS: Final = (b"", b"")
+
 NO_STAGE: Final = StageId(0)
 """The stage of a track that is always heard."""
 

@@ -366,12 +366,7 @@ class Peer:
         try:
             async with asyncio.timeout(self._host.config.command_timeout_s):
                 await self._host.engine.set_srtp(
-                    self.transport,
-                    sessions.rx_address,
-                    sessions.tx_address,
-                    sessions.profile,
-                    rx_master=sessions.rx_master,
-                    tx_master=sessions.tx_master,
+                    self.transport, sessions.rx_address, sessions.tx_address, sessions.profile, sessions.masters
                 )
         except (EngineError, TimeoutError) as error:
             self.fail(f"engine: {error or 'timeout'}")

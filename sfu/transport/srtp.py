@@ -16,6 +16,8 @@ from aiortc.rtcdtlstransport import SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_8
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi
 
+from sfu.engine.types import NO_MASTERS, Masters
+
 __all__ = ["PROFILES", "SrtpSessions", "find_profile", "make_sessions", "material_bytes", "openssl_profiles"]
 
 PROFILES: Final[tuple[tuple[str, SRTPProtectionProfile], ...]] = (
@@ -35,15 +37,13 @@ class SrtpSessions:
     Attributes:
         rx, tx: what the peer sends to us, and what we send to it.
         profile: the core's name of the protection profile.
-        rx_master, tx_master: key and salt that they were made with, where the core may have a cipher of its
-            own for the profile; else empty.
+        masters: key and salt of `rx` and of `tx`, where the core may have a cipher of its own for the profile.
     """
 
     rx: Session
     tx: Session
     profile: str
-    rx_master: bytes = field(default=b"", repr=False)
-    tx_master: bytes = field(default=b"", repr=False)
+    masters: Masters = field(default=NO_MASTERS, repr=False)
 
     @property
     def rx_address(self) -> int:
@@ -91,8 +91,7 @@ def make_sessions(
         rx=_session(profile, rx_master, Policy.SSRC_ANY_INBOUND),
         tx=_session(profile, tx_master, Policy.SSRC_ANY_OUTBOUND),
         profile=name,
-        rx_master=rx_master if has_cipher else b"",
-        tx_master=tx_master if has_cipher else b"",
+        masters=(rx_master, tx_master) if has_cipher else NO_MASTERS,
     )
 
 

@@ -15,8 +15,10 @@ from sfu.engine import events
 from sfu.engine.api import Listener
 from sfu.engine.fake.flow import Flow
 from sfu.engine.fake.world import Forward, Path, Tap, Track, Transport, World
-from sfu.engine.srtp_table import GCM_MASTER_BYTES
+from sfu.engine.srtp_table import check_masters
 from sfu.engine.types import (
+    NO_MASTERS,
+    Masters,
     NO_STAGE,
     Ack,
     Address,
@@ -198,21 +200,10 @@ class FakeEngine:
             self.on_send(worker, socket, ip, port, data, kind)
 
     def set_srtp(
-        self,
-        transport: TransportId,
-        rx: int,
-        tx: int,
-        profile: str,
-        *,
-        rx_master: bytes = b"",
-        tx_master: bytes = b"",
+        self, transport: TransportId, rx: int, tx: int, profile: str, masters: Masters = NO_MASTERS
     ) -> Ack:
         """See `Engine`; libsrtp does it all."""
-        if (rx_master or tx_master) and profile != "AEAD_AES_128_GCM":
-            raise ValueError(f"masters are taken for AEAD_AES_128_GCM alone, not for {profile}")
-        for master in (rx_master, tx_master):
-            if len(master) not in {0, GCM_MASTER_BYTES}:
-                raise ValueError("a master of AES-128-GCM has 16 bytes of key and 12 of salt")
+        check_masters(profile, masters)
         state = self.world.transports.get(transport)
         if state is None:
             return self._command("unknown transport")

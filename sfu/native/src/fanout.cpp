@@ -46,15 +46,16 @@ void Fanout::add(Track& track, const Track::Pending& packet, TimeNs now, TimeNs 
     context_.counters.add(Counter::drop_not_loudest, track.forwards.size());
     return;
   }
-  if (track.pending.size() == Track::kMaxPending) {
-    flush(now);
-  }
   const bool is_first = track.pending.empty();
   if (is_first) {
     dirty_tracks_.push_back(&track);
   }
   track.pending.push_back(packet);
   window_.receive(track.is_video, is_first, now, waited);
+  // With this packet: in the store and in no batch, it would be caught up with, and go out again with the next.
+  if (track.pending.size() == Track::kMaxPending) {
+    flush(now);
+  }
 }
 
 bool Fanout::is_mid_frame() const {

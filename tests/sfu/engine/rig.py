@@ -14,7 +14,7 @@ from sfu.engine import events
 from sfu.engine.api import Engine
 from sfu.engine.fake import FakeEngine
 from sfu.engine.fake.rtp import FakeRtp
-from sfu.engine.types import EngineCodec, EngineEncoding, ForwardId, SinkId, TapId, TrackId, TransportId
+from sfu.engine.types import NO_MASTERS, EngineCodec, EngineEncoding, ForwardId, SinkId, TapId, TrackId, TransportId
 from sfu.transport.srtp import PROFILES, make_sessions, material_bytes
 from sfu.transport.stun import binding_request
 from tests.sfu.wires import FakeWire, UdpWire, Wire, drain, until
@@ -128,8 +128,7 @@ class Rig:
             sessions.rx_address,
             sessions.tx_address,
             sessions.profile,
-            rx_master=sessions.rx_master if self.gives_masters else b"",
-            tx_master=sessions.tx_master if self.gives_masters else b"",
+            sessions.masters if self.gives_masters else NO_MASTERS,
         )
 
     async def audio(self, remote: Remote, ssrc: int = 0x11) -> TrackId:

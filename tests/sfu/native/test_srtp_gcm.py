@@ -132,7 +132,7 @@ async def test_an_engine_that_has_the_cipher_takes_it_for_rtp(house: House) -> N
     for remote in (publisher, viewer):
         own = remote.engine_sessions
         other = Remote(remote.wire, remote.transport, remote.ufrag).engine_sessions
-        remote.engine_sessions = dataclasses.replace(other, rx_master=own.rx_master, tx_master=own.tx_master)
+        remote.engine_sessions = dataclasses.replace(other, masters=own.masters)
         await house.secure(remote)
     publisher.send_rtp(opus(1))
     packets = (await hear(viewer)).rtp
