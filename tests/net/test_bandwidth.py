@@ -45,6 +45,10 @@ AGREES = 0.1
 SEEN_FPS = 5
 """What a camera on a shared machine makes at least; the shares are what is promised."""
 
+NARROW_BPS, LOW_BPS = 1_000_000, 500_000
+"""A narrow path, and what `web/sdk/encodings.js` allows the layer that it carries."""
+USED = 0.6
+"""Of what that layer may take, as the link counts, once it has settled."""
 NO_FREEZE_S = 0.5
 LOWER_S, HIGHER_S = 5, 15
 """In which the layer follows the path, down and up."""
@@ -144,7 +148,7 @@ async def _follow(there: Stage, publisher: str) -> None:
         await timeline.narrow(wide)
         await asyncio.sleep(4)
         await there.viewer.shows({HIGH}, 20)
-        narrow_s = await timeline.narrow(Conditions(bps=1_000_000, delay_s=0.02))
+        narrow_s = await timeline.narrow(Conditions(bps=NARROW_BPS, delay_s=0.02))
         down_s = await there.viewer.shows({LOW}, LOWER_S * SLACK)
         await asyncio.sleep(3)
         fall = await timeline.longest(there.viewer, narrow_s)
@@ -178,5 +182,6 @@ async def _follow(there: Stage, publisher: str) -> None:
     )
     assert fall.ms <= NO_FREEZE_S * SLACK * 1000
     assert climb.ms <= NO_FREEZE_S * SLACK * 1000
+    assert link_bps >= USED * LOW_BPS
     assert abs(seen_bps - link_bps) <= AGREES * link_bps
     assert settled.queued(0.95) <= 100 * STARVED_FACTOR

@@ -94,6 +94,7 @@ async def test_a_packet_two_hundred_behind_the_newest_is_still_forwarded(
     publisher, viewer = await house.peer(), await house.peer()
     await house.watch(await house.vp8(publisher), viewer)
     publisher.send_rtp(vp8(first, key=True))
+    await house.counted("rtp_forwarded", 1)
     late = vp8(first + 1)
     overtaken = publisher.tx.protect(late.write())
     heard = []
