@@ -54,9 +54,7 @@ class Server:
         await self.engine.set_receive_extensions(transport, plan.EXTENSIONS)
         await self.engine.set_send_extensions(transport, plan.EXTENSIONS)
         up, down = keys.master(profile, leg.up_key), keys.master(profile, leg.down_key)
-        await self.engine.set_srtp(
-            transport, session_address(rx), session_address(tx), profile, (up, down)
-        )
+        await self.engine.set_srtp(transport, session_address(rx), session_address(tx), profile, (up, down))
 
     async def _add_tracks(self, leg: plan.Leg) -> None:
         owner = TransportId(leg.transport)

@@ -12,7 +12,6 @@ from media.gates import Gate
 from sfu.engine.events import Event, Stats
 from sfu.engine.types import (
     NO_MASTERS,
-    Masters,
     NO_STAGE,
     Ack,
     Address,
@@ -20,6 +19,7 @@ from sfu.engine.types import (
     EngineEncoding,
     ForwardId,
     Kind,
+    Masters,
     PathKind,
     SinkId,
     StageId,

@@ -17,7 +17,6 @@ from sfu.engine import _core, events, openssl_hmac, srtp_table
 from sfu.engine.api import Listener
 from sfu.engine.types import (
     NO_MASTERS,
-    Masters,
     NO_STAGE,
     Ack,
     Address,
@@ -25,6 +24,7 @@ from sfu.engine.types import (
     EngineEncoding,
     ForwardId,
     Kind,
+    Masters,
     PathKind,
     SinkId,
     StageId,

@@ -362,11 +362,11 @@ class Peer:
         except QueueFull:
             self._host.counters["datagram_not_sent"] += 1
 
-    async def _secure(self, sessions: SrtpSessions) -> None:
+    async def _secure(self, srtp: SrtpSessions) -> None:
         try:
             async with asyncio.timeout(self._host.config.command_timeout_s):
                 await self._host.engine.set_srtp(
-                    self.transport, sessions.rx_address, sessions.tx_address, sessions.profile, sessions.masters
+                    self.transport, srtp.rx_address, srtp.tx_address, srtp.profile, srtp.masters
                 )
         except (EngineError, TimeoutError) as error:
             self.fail(f"engine: {error or 'timeout'}")

@@ -37,7 +37,7 @@ class SrtpSessions:
     Attributes:
         rx, tx: what the peer sends to us, and what we send to it.
         profile: the core's name of the protection profile.
-        masters: key and salt of `rx` and of `tx`, where the core may have a cipher of its own for the profile.
+        masters: key and salt of `rx` and `tx`, where the core may have a cipher of its own for the profile.
     """
 
     rx: Session

@@ -18,7 +18,6 @@ from sfu.engine.fake.world import Forward, Path, Tap, Track, Transport, World
 from sfu.engine.srtp_table import check_masters
 from sfu.engine.types import (
     NO_MASTERS,
-    Masters,
     NO_STAGE,
     Ack,
     Address,
@@ -26,6 +25,7 @@ from sfu.engine.types import (
     EngineEncoding,
     ForwardId,
     Kind,
+    Masters,
     PathKind,
     SinkId,
     StageId,

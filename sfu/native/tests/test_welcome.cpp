@@ -405,3 +405,15 @@ TEST(a_long_welcome_is_spread_for_a_viewer_whose_path_is_not_known) {
   CHECK_EQ(numbers.size(), 150U);
   CHECK(is_unbroken(numbers));
 }
+
+TEST(a_long_keyframe_goes_out_once_though_it_fills_the_batch) {
+  Call call;
+  call.secure();
+  CHECK_EQ(call.forward(kForward, kCamera, 2), "");
+  for (int i = 0; i < 120; ++i) {
+    call.receive_rtp(call.publisher, test::video_packet(call.seq++, 0x22, i == 0));
+  }
+  const auto numbers = call.seen();
+  CHECK_EQ(numbers.size(), 120U);
+  CHECK(is_unbroken(numbers));
+}

@@ -14,7 +14,16 @@ from sfu.engine import events
 from sfu.engine.api import Engine
 from sfu.engine.fake import FakeEngine
 from sfu.engine.fake.rtp import FakeRtp
-from sfu.engine.types import NO_MASTERS, EngineCodec, EngineEncoding, ForwardId, SinkId, TapId, TrackId, TransportId
+from sfu.engine.types import (
+    NO_MASTERS,
+    EngineCodec,
+    EngineEncoding,
+    ForwardId,
+    SinkId,
+    TapId,
+    TrackId,
+    TransportId,
+)
 from sfu.transport.srtp import PROFILES, make_sessions, material_bytes
 from sfu.transport.stun import binding_request
 from tests.sfu.wires import FakeWire, UdpWire, Wire, drain, until
