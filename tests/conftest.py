@@ -45,6 +45,7 @@ MEASURED = (
     "net/test_link.py",
     "net/test_lip_sync.py",
     "net/test_ten_viewers.py",
+    "net/test_uplink.py",
     "rebroadcast/test_admission_measured.py",
     "sfu/native/test_voices.py",
 )
