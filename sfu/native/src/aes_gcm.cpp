@@ -5,8 +5,6 @@
 #include <string.h>
 
 #include <algorithm>
-#include <new>
-#include <vector>
 
 namespace parley {
 

@@ -16,8 +16,14 @@ constexpr std::uint64_t kRollover = 1U << 16U;
 constexpr std::uint8_t kKeyLabel = 0;
 constexpr std::uint8_t kSaltLabel = 2;
 
-// How long the header of an RTP packet is with its CSRCs and extension; nothing when the packet ends before.
-std::optional<std::size_t> header_size(Bytes packet) {
+struct Head {
+  std::size_t size = 0;  // with CSRCs and extension
+  std::uint32_t ssrc = 0;
+  std::uint16_t seq = 0;
+};
+
+// The header of an RTP packet; nothing when the packet ends before it does.
+std::optional<Head> head_of(Bytes packet) {
   if (packet.size() < kFixedHeader) {
     return std::nullopt;
   }
@@ -28,7 +34,18 @@ std::optional<std::size_t> header_size(Bytes packet) {
     }
     size += 4 + std::size_t{4} * load_u16(packet, size + 2);
   }
-  return size <= packet.size() ? std::optional(size) : std::nullopt;
+  if (size > packet.size()) {
+    return std::nullopt;
+  }
+  return Head{.size = size, .ssrc = load_u32(packet, 8), .seq = load_u16(packet, 2)};
+}
+
+// The index of a packet whose source has this window (null: it is new); nothing when it must not pass (again).
+template <typename Window>
+std::optional<std::uint64_t> new_index(const Window* window, std::uint16_t seq) {
+  const std::uint64_t index = window == nullptr ? seq : estimate_index(window->newest(), seq);
+  const bool is_new = index < kIndexes && (window == nullptr || window->is_new(index));
+  return is_new ? std::optional(index) : std::nullopt;
 }
 
 std::array<std::uint8_t, 16> derived(std::span<const std::uint8_t, GcmKeys::kMaster> master, std::uint8_t label) {
@@ -75,19 +92,17 @@ std::uint64_t estimate_index(std::uint64_t newest, std::uint16_t seq) {
 
 SrtpError GcmSender::protect(std::uint8_t* packet, std::size_t& len) {
   const MutableBytes whole(packet, len);
-  const auto header = header_size(whole);
-  if (!header) {
+  const auto head = head_of(whole);
+  if (!head) {
     return SrtpError::kRejected;
   }
-  const std::uint32_t ssrc = load_u32(whole, 8);
-  const std::uint16_t seq = load_u16(whole, 2);
-  Sources::Window* window = sources_.find(ssrc);
-  const std::uint64_t index = window == nullptr ? seq : estimate_index(window->newest(), seq);
-  if (index >= kIndexes || (window != nullptr && !window->is_new(index))) {
+  Sources::Window* window = sources_.find(head->ssrc);
+  const auto index = new_index(window, head->seq);
+  if (!index) {
     return SrtpError::kReplayed;
   }
-  (window != nullptr ? *window : sources_.add(ssrc)).accept(index);
-  keys_.cipher.seal(keys_.nonce(ssrc, index), whole.first(*header), whole.subspan(*header), packet + len);
+  (window != nullptr ? *window : sources_.add(head->ssrc)).accept(*index);
+  keys_.cipher.seal(keys_.nonce(head->ssrc, *index), whole.first(head->size), whole.subspan(head->size), packet + len);
   len += AesGcm::kTag;
   return SrtpError::kNone;
 }
@@ -97,26 +112,24 @@ SrtpError GcmReceiver::unprotect(std::uint8_t* packet, std::size_t& len) {
     return SrtpError::kTooShort;
   }
   const MutableBytes whole(packet, len - AesGcm::kTag);
-  const auto header = header_size(whole);
-  if (!header) {
+  const auto head = head_of(whole);
+  if (!head) {
     return SrtpError::kRejected;
   }
-  const std::uint32_t ssrc = load_u32(whole, 8);
-  const std::uint16_t seq = load_u16(whole, 2);
-  Sources::Window* window = sources_.find(ssrc);
-  const std::uint64_t index = window == nullptr ? seq : estimate_index(window->newest(), seq);
-  if (index >= kIndexes || (window != nullptr && !window->is_new(index))) {
+  Sources::Window* window = sources_.find(head->ssrc);
+  const auto index = new_index(window, head->seq);
+  if (!index) {
     return SrtpError::kReplayed;
   }
   if (window == nullptr && sources_.size() == kMaxSources) {
     return SrtpError::kTooManySources;
   }
-  const bool is_authentic = keys_.cipher.open(keys_.nonce(ssrc, index), whole.first(*header), whole.subspan(*header),
-                                              whole.data() + whole.size());
+  const bool is_authentic = keys_.cipher.open(keys_.nonce(head->ssrc, *index), whole.first(head->size),
+                                              whole.subspan(head->size), whole.data() + whole.size());
   if (!is_authentic) {
     return SrtpError::kRejected;
   }
-  (window != nullptr ? *window : sources_.add(ssrc)).accept(index);
+  (window != nullptr ? *window : sources_.add(head->ssrc)).accept(*index);
   len = whole.size();
   return SrtpError::kNone;
 }
